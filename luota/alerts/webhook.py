@@ -1,0 +1,102 @@
+"""The webhook channel: one POST of JSON, one verdict (product.md "delivery"; issue "main job", part 6)."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from luota import __version__
+from luota.alerts.transport import Unreachable
+from luota.core.retry import ERROR_LENGTH, AttemptResult
+
+DEADLINE_SECONDS = 10.0
+BODY_BYTES = 4096
+
+_ID_HEADERS = ("x-request-id", "request-id")
+_SANE_ID = re.compile(r"[\x20-\x7e]{1,200}")
+_WHOLE_SECONDS = re.compile(r"[0-9]{1,15}")
+
+
+async def send(
+    client: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    now: int,
+    deadline: float = DEADLINE_SECONDS,
+) -> AttemptResult:
+    """POST `body`, which is JSON, once, and tell what came of it; never raises for what a receiver does.
+
+    `client` comes from `open_client`; `headers` are added to Luota's own and win over them; `now` (UTC
+    milliseconds) is what a date in `Retry-After` is measured from; `deadline` (seconds) covers the attempt
+    from the name lookup to the end of the answer's headers. Only 2xx is ok; 410 is terminal. The answer's
+    status decides as soon as its headers are in: at most BODY_BYTES of its body are read, and thrown away.
+    """
+    result = None
+    try:
+        sent = httpx.Headers({"content-type": "application/json", "user-agent": f"luota/{__version__}"})
+        sent.update(headers)
+        async with (
+            asyncio.timeout(deadline),
+            client.stream("POST", url, content=body, headers=sent) as response,
+        ):
+            result = _verdict(response, now)
+            await _drain(response)
+    except TimeoutError:
+        error = f"no answer within {deadline:g} s"
+    except Unreachable as failure:
+        error = str(failure)
+    except httpx.HTTPError:  # httpx's own texts quote URLs
+        error = "the answer cannot be read"
+    except (httpx.InvalidURL, ValueError):
+        error = "the URL or a header of the channel is not valid"
+    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH])
+
+
+def _verdict(response: httpx.Response, now: int) -> AttemptResult:
+    provider_id = next((response.headers[name] for name in _ID_HEADERS if name in response.headers), "")
+    ok = response.is_success
+    error = None
+    if response.is_redirect:
+        error = f"HTTP {response.status_code}: redirect not followed: point the channel at its target"
+    elif not ok:
+        error = f"HTTP {response.status_code} from the receiver"
+    return AttemptResult(
+        ok=ok,
+        terminal=response.status_code == httpx.codes.GONE,
+        status=response.status_code,
+        error=error,
+        retry_after=None if ok else retry_after(response.headers.get("retry-after", ""), now),
+        provider_id=provider_id if _SANE_ID.fullmatch(provider_id) else None,
+    )
+
+
+async def _drain(response: httpx.Response) -> None:
+    """Read a short body to its end, so that the connection can be used again; leave a long one."""
+    seen = 0
+    async for part in response.aiter_raw():
+        seen += len(part)
+        if seen >= BODY_BYTES:
+            return
+
+
+def retry_after(value: str, now: int) -> int | None:
+    """Return the pause in milliseconds that a `Retry-After` value asks for, or None when it is neither form.
+
+    RFC 9110 section 10.2.3: whole seconds, or an HTTP date (its three spellings), which is measured from
+    `now` (UTC milliseconds); a date in the past gives 0.
+    """
+    value = value.strip()
+    if _WHOLE_SECONDS.fullmatch(value):
+        return int(value) * 1000
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if date.tzinfo is None:  # the asctime form carries no zone and means UTC
+        date = date.replace(tzinfo=UTC)
+    return max(0, int(date.timestamp() * 1000) - now)

@@ -1,0 +1,131 @@
+"""What all commands have in common: three options, how they reach Luota, how they answer and fail."""
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+from urllib.parse import quote, urlencode
+
+import typer
+
+from luota.cli import client
+from luota.config import Config, load
+from luota.core.errors import Code, LuotaError
+
+P = ParamSpec("P")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The TOML file with settings (LUOTA_CONFIG).")
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where Luota keeps its data (LUOTA_DATA_DIR)."),
+]
+
+
+@dataclass
+class Cli:
+    """One invocation: its common options, the way to Luota and the way to print.
+
+    `overrides` are the flags of single settings, by the setting's name.
+    """
+
+    as_json: bool
+    config_file: Path | None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings that hold; raises INVALID for the first that is wrong."""
+        return load(self.config_file, os.environ, self.overrides)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        create: bool = False,
+    ) -> dict[str, Any]:
+        """Return Luota's answer to one request, see `client.call`."""
+        return client.call(self.config, method, path, body, headers=headers, create=create)
+
+    def answer(self, document: Mapping[str, Any], text: str) -> None:
+        """Print the answer of the command: one line of JSON where asked for, else the text for people."""
+        print(json.dumps(document) if self.as_json else text)
+
+
+def api(*segments: str, **query: str | None) -> str:
+    """Return the path of a resource of the API; a query value of None is left out.
+
+    NOT_FOUND for a segment that cannot name anything, such as an empty one. Bytes of the command line that
+    are no UTF-8 are sent as they are, and the server finds nothing of that name.
+    """
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            raise LuotaError(Code.NOT_FOUND, f"{segment!r} is neither an id nor a name.")
+    chosen = {key: value for key, value in query.items() if value is not None}
+    given = urlencode(chosen, errors="surrogateescape")
+    path = "/".join(["/api", *(quote(segment, safe="", errors="surrogateescape") for segment in segments)])
+    return f"{path}?{given}" if given else path
+
+
+def group(about: str) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[Concatenate[Cli, P], None]], None]:
+    """Register a function as a command that takes the common options beside its own.
+
+    A LuotaError ends it with exit status 1 and its message on stderr; with --json that is an object with
+    `error` (the code), `message` and `field`, and stdout stays empty or whole JSON.
+    """
+
+    def register(function: Callable[Concatenate[Cli, P], None]) -> None:
+        def run(*, as_json: bool, config_file: Path | None, data_dir: str | None, **options: Any) -> None:
+            cli = Cli(as_json, config_file, {"data_dir": data_dir})
+            try:
+                function(cli, **options)  # type: ignore[call-arg]  # typer fills what the signature names
+            except LuotaError as error:
+                fail(error, as_json=as_json)
+
+        own = list(inspect.signature(function).parameters.values())[1:]
+        common = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, default, kind in (
+                ("as_json", False, AsJson),
+                ("config_file", None, ConfigFile),
+                ("data_dir", None, DataDir),
+            )
+        ]
+        parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + common
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__doc__ = function.__doc__
+        app.command(name)(run)
+
+    return register
+
+
+def fail(error: LuotaError, *, as_json: bool) -> None:
+    """Print why a command was refused and end it with exit status 1."""
+    if as_json:
+        shown = json.dumps({"error": error.code.value, "message": error.message, "field": error.field})
+    else:
+        shown = f"error: {error.message}"
+    print(shown, file=sys.stderr)
+    raise typer.Exit(1)

@@ -1,0 +1,89 @@
+"""Commands about incidents."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from luota.cli.channels import Workspace
+from luota.cli.command import Cli, api
+from luota.cli.output import fields, shown, table
+
+Incident = Annotated[str, typer.Argument(metavar="I", help="An incident, by id.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept on its timeline.")]
+
+
+def list_all(
+    cli: Cli,
+    *,
+    monitor: Annotated[str | None, typer.Option(metavar="M", help="Only of this monitor.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="open|acknowledged|resolved")] = None,
+    workspace: Workspace = None,
+) -> None:
+    """List incidents, the newest first."""
+    reply = cli.call("GET", api("incidents", monitor=monitor, state=state, workspace=workspace))
+    rows = []
+    for incident in reply["incidents"]:
+        states = Counter(delivery["state"] for delivery in incident["deliveries"])
+        told = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
+        name = incident.get("monitorName") or incident["monitorId"]
+        when = (incident["openedAt"], incident["resolvedAt"])
+        rows.append((incident["id"], name, incident["kind"], incident["state"], *when, told, incident["summary"]))
+    headers = ("ID", "MONITOR", "KIND", "STATE", "OPENED", "RESOLVED", "NOTICES", "SUMMARY")
+    cli.answer(reply, table(headers, rows, empty="No incidents."))
+
+
+def show(cli: Cli, *, incident: Incident) -> None:
+    """Show an incident with its timeline and every attempt to tell somebody."""
+    reply = cli.call("GET", api("incidents", incident))
+    cli.answer(reply, _described(reply["incident"]))
+
+
+def acknowledge(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
+    """Say that somebody works on it; reminders end."""
+    _act(cli, incident, "acknowledge", reason)
+
+
+def resolve(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
+    """End it by hand; the monitor is unverified until its next signal."""
+    _act(cli, incident, "resolve", reason)
+
+
+def _act(cli: Cli, incident: str, action: str, reason: str | None) -> None:
+    body = {} if reason is None else {"reason": reason}
+    reply = cli.call("POST", api("incidents", incident, action), body)
+    cli.answer(reply, f"{reply['incident']['id']} is {reply['incident']['state']}.")
+
+
+def _described(incident: Mapping[str, Any]) -> str:
+    rows = (
+        ("incident", "id"),
+        ("monitor", "monitorName"),
+        ("kind", "kind"),
+        ("state", "state"),
+        ("summary", "summary"),
+        ("opened", "openedAt"),
+        ("expected", "expectedAt"),
+        ("acknowledged", "acknowledgedAt"),
+        ("resolved", "resolvedAt"),
+        ("resolution", "resolution"),
+        ("promise", "promise"),
+        ("owner", "owner"),
+        ("runbook", "runbook"),
+    )
+    parts = [fields((name, incident.get(key)) for name, key in rows)]
+    events = [(e["at"], e["type"], e.get("kind"), e.get("actor"), e["text"]) for e in incident["events"]]
+    parts.append(table(("AT", "EVENT", "KIND", "BY", "WHAT"), events, empty="No events."))
+    notices = [
+        (d["channel"], d.get("notice"), d["state"], d["attempts"], d["nextAttemptAt"]) for d in incident["deliveries"]
+    ]
+    headers = ("CHANNEL", "NOTICE", "STATE", "ATTEMPTS", "NEXT ATTEMPT")
+    parts.append(table(headers, notices, empty="Nobody was told: no channel hears of this monitor."))
+    attempts = [
+        f"{a['startedAt']}  {shown(d['channel'])}, attempt {a['number']}: "
+        f"{'delivered' if a['ok'] else shown(a.get('error') or a.get('status'))}"
+        for d in incident["deliveries"]
+        for a in d.get("attemptLog", ())
+    ]
+    return "\n\n".join(part for part in (*parts, "\n".join(attempts)) if part)

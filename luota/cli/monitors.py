@@ -1,0 +1,333 @@
+"""Commands about monitors."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from luota.cli.channels import Workspace
+from luota.cli.command import Cli, api
+from luota.cli.output import fields, table
+from luota.core.errors import LuotaError, invalid
+from luota.core.schedule import parse_schedule
+from luota.core.spec.values import format_duration
+
+Monitor = Annotated[str, typer.Argument(metavar="M", help="A monitor, by id or slug.")]
+
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="DUR", help="A signal in each such interval: 60, 5m, 1d.")
+]
+Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPR", help="Five fields, such as '0 2 * * *'.")]
+Calendar = Annotated[
+    str | None, typer.Option("--calendar", metavar="EXPR", help="As systemd's OnCalendar: 'Mon..Fri 08:00'.")
+]
+Timezone = Annotated[str | None, typer.Option("--timezone", metavar="TZ", help="Of --cron or --calendar; else UTC.")]
+Grace = Annotated[str | None, typer.Option("--grace", metavar="DUR", help="How long silence is only late.")]
+MaxRuntime = Annotated[
+    str | None,
+    typer.Option("--max-runtime", metavar="DUR", help="After which an open run is stuck; else 24 h."),
+]
+Freshness = Annotated[str | None, typer.Option("--freshness", metavar="DUR", help="How old the output may become.")]
+Promise = Annotated[
+    str | None,
+    typer.Option("--promise", metavar="TEXT", help="The outcome customers count on, in a sentence."),
+]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="TEXT", help="Who answers for it.")]
+Runbook = Annotated[str | None, typer.Option("--runbook", metavar="URL", help="What to do when it fails.")]
+Tolerance = Annotated[
+    int | None,
+    typer.Option("--tolerance", metavar="N", help="Failures in a row that make an incident; else 1."),
+]
+Slug = Annotated[str | None, typer.Option("--slug", metavar="S", help="Its short name; else made of the name.")]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option("--channel", metavar="NAME", help="Who is told, again for more; '' for every channel."),
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="K=V", help="Again for more; '' for none.")]
+Environment = Annotated[str | None, typer.Option("--environment", metavar="TEXT", help="Such as production.")]
+
+
+def create(
+    cli: Cli,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    mode: Annotated[str, typer.Option("--mode", metavar="heartbeat|run|freshness")],
+    every: Every = None,
+    cron: Cron = None,
+    calendar: Calendar = None,
+    timezone: Timezone = None,
+    grace: Grace = None,
+    max_runtime: MaxRuntime = None,
+    freshness: Freshness = None,
+    promise: Promise = None,
+    owner: Owner = None,
+    runbook: Runbook = None,
+    tolerance: Tolerance = None,
+    slug: Slug = None,
+    channel: Channels = None,
+    tag: Tags = None,
+    environment: Environment = None,
+    workspace: Workspace = None,
+) -> None:
+    """Create a monitor and print its token."""
+    schedule = _schedule(every, cron, calendar, timezone)
+    if timezone is not None and (schedule is None or every is not None):
+        raise typer.BadParameter("--timezone goes with --cron or --calendar.")
+    body = _given(
+        name=name,
+        mode=mode,
+        schedule=schedule,
+        graceSeconds=grace,
+        maxRuntimeSeconds=max_runtime,
+        expectedFreshnessSeconds=freshness,
+        promise=promise,
+        owner=owner,
+        runbook=runbook,
+        failuresBeforeIncident=tolerance,
+        slug=slug,
+        environment=environment,
+    )
+    reply = cli.call("POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
+    monitor, token = reply["monitor"], reply["token"]
+    url = f"{cli.config.server.base_url}/v1/"
+    if mode == "run":
+        data = json.dumps({"monitorId": monitor["id"], "externalRunId": "run-1"})
+        example = f"curl -X POST {url}runs/start -H 'x-luota-key: {token}' -d '{data}'"
+    else:
+        example = f"curl -X POST {url}monitors/{monitor['id']}/ping -H 'x-luota-key: {token}'"
+    cli.answer(reply, f"{_described(monitor, token=token)}\n\nSend its first signal:\n{example}")
+
+
+def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
+    """List the monitors."""
+    reply = cli.call("GET", api("monitors", workspace=workspace))
+    rows = [
+        (
+            m["slug"],
+            m["status"],
+            m["mode"],
+            _in_words(m.get("schedule")),
+            m["lastSignalAt"],
+            m["deadlineAt"],
+            m["name"],
+        )
+        for m in reply["monitors"]
+    ]
+    headers = ("SLUG", "STATUS", "MODE", "SCHEDULE", "LAST SIGNAL", "DEADLINE", "NAME")
+    cli.answer(reply, table(headers, rows, empty="No monitors yet. See: luota monitor create --help"))
+
+
+def show(cli: Cli, *, monitor: Monitor) -> None:
+    """Show a monitor, its present verdict and why it holds."""
+    reply = cli.call("GET", api("monitors", monitor))
+    cli.answer(reply, _described(reply["monitor"]))
+
+
+def edit(
+    cli: Cli,
+    *,
+    monitor: Monitor,
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
+    mode: Annotated[str | None, typer.Option("--mode", hidden=True)] = None,
+    every: Every = None,
+    cron: Cron = None,
+    calendar: Calendar = None,
+    timezone: Timezone = None,
+    no_schedule: Annotated[bool, typer.Option("--no-schedule", help="Only failed and stuck runs count.")] = False,
+    grace: Grace = None,
+    max_runtime: MaxRuntime = None,
+    freshness: Freshness = None,
+    promise: Promise = None,
+    owner: Owner = None,
+    runbook: Runbook = None,
+    tolerance: Tolerance = None,
+    slug: Slug = None,
+    channel: Channels = None,
+    tag: Tags = None,
+    environment: Environment = None,
+) -> None:
+    """Change what is given and nothing else; '' empties a text."""
+    schedule = _schedule(every, cron, calendar, timezone)
+    if no_schedule and (schedule is not None or timezone is not None):
+        raise typer.BadParameter("--no-schedule does not go with another schedule.")
+    if timezone is not None and every is not None:
+        raise typer.BadParameter("--timezone goes with --cron or --calendar.")
+    body = _given(
+        name=name,
+        mode=mode,
+        graceSeconds=grace,
+        maxRuntimeSeconds=max_runtime,
+        expectedFreshnessSeconds=freshness,
+        promise=promise,
+        owner=owner,
+        runbook=runbook,
+        failuresBeforeIncident=tolerance,
+        slug=slug,
+        environment=environment,
+    )
+    body |= _lists(channel, tag)
+    if no_schedule:
+        body["schedule"] = None
+    elif schedule is not None or timezone is not None:
+        body["schedule"] = _moved(cli, monitor, schedule, timezone)
+    if not body:
+        raise typer.BadParameter("Nothing to change: give an option.")
+    reply = cli.call("PATCH", api("monitors", monitor), body)
+    cli.answer(reply, _described(reply["monitor"]))
+
+
+def pause(
+    cli: Cli,
+    *,
+    monitor: Monitor,
+    duration: Annotated[str | None, typer.Option("--for", metavar="DUR", help="How long.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="ISO", help="Until when.")] = None,
+    until_healthy: Annotated[bool, typer.Option("--until-healthy", help="Until the next healthy signal.")] = False,
+) -> None:
+    """Pause a monitor: its signals are kept, no incident opens."""
+    if duration is not None and until is not None:
+        raise typer.BadParameter("Give --for or --until, not both.")
+    body = _given(until=until, untilHealthy=until_healthy or None)
+    if duration is not None:
+        body["for"] = duration
+    reply = cli.call("POST", api("monitors", monitor, "pause"), body)
+    cli.answer(reply, _described(reply["monitor"]))
+
+
+def resume(cli: Cli, *, monitor: Monitor) -> None:
+    """End a pause."""
+    reply = cli.call("POST", api("monitors", monitor, "resume"))
+    cli.answer(reply, _described(reply["monitor"]))
+
+
+def archive(
+    cli: Cli, *, monitor: Monitor, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Put a monitor away for good; its history stays until retention ends it."""
+    if not yes and not cli.as_json and sys.stdin.isatty():
+        found = cli.call("GET", api("monitors", monitor))["monitor"]
+        print(_described(found))
+        print("\nFrom now on and for good nobody watches it and its signals are refused.")
+        if not typer.confirm(f"Archive {found['slug']}?"):
+            print("Nothing was changed.")
+            raise typer.Exit(1)
+    reply = cli.call("POST", api("monitors", monitor, "archive"))
+    cli.answer(reply, f"Archived {reply['monitor']['slug']}.")
+
+
+def ping(
+    cli: Cli,
+    *,
+    monitor: Monitor,
+    occurred_at: Annotated[
+        str | None, typer.Option("--occurred-at", metavar="ISO", help="When it happened; else now.")
+    ] = None,
+    payload: Annotated[str | None, typer.Option("--payload", metavar="JSON", help="An object to keep with it.")] = None,
+) -> None:
+    """Send a signal to a heartbeat or freshness monitor."""
+    found = cli.call("GET", api("monitors", monitor))["monitor"]
+    if found["mode"] == "run":
+        message = (
+            f"{found['slug']} watches runs: send POST /v1/runs/start, then /v1/runs/RUN/success or "
+            "/v1/runs/RUN/fail. A ping is for heartbeat and freshness monitors."
+        )
+        raise invalid("monitorId", message)
+    token = cli.call("GET", api("monitors", found["id"], "token"))["token"]
+    parts = [] if occurred_at is None else [f'"occurredAt":{json.dumps(occurred_at)}']
+    if payload is not None:
+        parts.append(f'"payload":{_checked_json(payload)}')
+    body = f"{{{','.join(parts)}}}".encode(errors="surrogateescape")  # not UTF-8: for the server to refuse
+    reply = cli.call("POST", f"/v1/monitors/{found['id']}/ping", body, headers={"x-luota-key": token})
+    cli.answer(reply, f"Accepted a signal for {found['slug']}.")
+
+
+def _given(**keys: Any) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if value is not None}
+
+
+def _lists(channels: list[str] | None, tags: list[str] | None) -> dict[str, Any]:
+    """Return the keys `channels` and `tags` where they were given; one empty text takes them back."""
+    body: dict[str, Any] = {}
+    if channels:
+        body["channels"] = None if channels == [""] else channels
+    if tags:
+        body["tags"] = {}
+        for tag in tags if tags != [""] else []:
+            key, equals, value = tag.partition("=")
+            if not equals:
+                raise typer.BadParameter(f"--tag takes KEY=VALUE, not {tag!r}.")
+            if key in body["tags"]:
+                raise typer.BadParameter(f"--tag {key} is given twice.")
+            body["tags"][key] = value
+    return body
+
+
+def _schedule(every: str | None, cron: str | None, calendar: str | None, timezone: str | None) -> dict[str, str] | None:
+    given = _given(every=every, cron=cron, calendar=calendar)
+    if len(given) > 1:
+        raise typer.BadParameter("Give one of --every, --cron and --calendar.")
+    if not given:
+        return None
+    return given if timezone is None else {**given, "timezone": timezone}
+
+
+def _moved(cli: Cli, monitor: str, schedule: dict[str, str] | None, timezone: str | None) -> dict[str, Any]:
+    """Return the schedule after an edit: what was not given of expression and timezone stays as it is."""
+    if schedule is not None and ("every" in schedule or timezone is not None):
+        return schedule
+    current = cli.call("GET", api("monitors", monitor))["monitor"]["schedule"] or {}
+    if schedule is not None:
+        return {**schedule, **_given(timezone=current.get("timezone"))}
+    if "timezone" not in current:
+        raise invalid("timezone", "The monitor has no schedule with a timezone. Give --cron or --calendar too.")
+    return {**current, "timezone": timezone}
+
+
+def _checked_json(text: str) -> str:
+    """Return the text itself if it is JSON: decoded and written again, a number might have changed."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        pass  # deep, which is for the server to refuse
+    except ValueError as error:
+        raise typer.BadParameter(f"--payload is not JSON: {error}.") from None
+    return text
+
+
+def _described(monitor: Mapping[str, Any], **more: str) -> str:
+    limits = (
+        ("grace", "graceSeconds"),
+        ("max runtime", "maxRuntimeSeconds"),
+        ("freshness", "expectedFreshnessSeconds"),
+    )
+    return fields(
+        [
+            ("monitor", f"{monitor['name']} ({monitor['slug']})"),
+            ("id", monitor["id"]),
+            ("status", f"{monitor['status']} since {monitor['since']}"),
+            ("why", monitor.get("reason")),
+            ("last signal", monitor["lastSignalAt"]),
+            ("next expected", monitor["nextExpectedAt"]),
+            ("deadline", monitor["deadlineAt"]),
+            ("mode", monitor["mode"]),
+            ("schedule", _in_words(monitor.get("schedule"))),
+            *((name, format_duration(monitor[key] * 1000)) for name, key in limits if monitor.get(key) is not None),
+            ("tolerance", monitor.get("failuresBeforeIncident")),
+            *((key, monitor.get(key)) for key in ("promise", "owner", "runbook", "environment", "tags")),
+            (
+                "channels",
+                "every one of the workspace" if monitor.get("channels") is None else monitor["channels"],
+            ),
+            *more.items(),
+        ]
+    )
+
+
+def _in_words(schedule: object) -> str | None:
+    try:
+        parsed = parse_schedule(schedule)
+    except LuotaError:  # a newer daemon's
+        return json.dumps(schedule)
+    return None if parsed is None else parsed.describe()

@@ -1,0 +1,314 @@
+"""Settings: defaults, then a TOML file, then LUOTA_… variables, then flags, each winning over the last."""
+
+import ipaddress
+import os.path
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from luota.core.errors import LuotaError, invalid
+from luota.core.spec.values import kind_of, parse_http_url
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Section `[server]`: where the daemon listens and how the world names it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    access_log: bool = True
+
+    @property
+    def base_url(self) -> str:
+        """Return the address for links and snippets, without a slash at its end.
+
+        That is `public_url`; without one it is derived from host and port, where a host that stands for
+        every address of this machine becomes `localhost`.
+        """
+        if self.public_url is not None:
+            return self.public_url
+        host = "localhost" if self.host in {"", "0.0.0.0", "::"} else self.host  # noqa: S104 - not a bind
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Section `[limits]`: requests allowed to the ingest API; 0 turns one off (product.md, "Ingest API")."""
+
+    monitor_per_minute: int = 60
+    monitor_per_hour: int = 1000
+    workspace_per_minute: int = 3000
+    ip_per_minute: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Section `[alerts]`: where notices may go, beside the rules for addresses that hold by default."""
+
+    allow_networks: tuple[Network, ...] = ()
+    deny_networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of one process."""
+
+    data_dir: Path
+    server: Server = field(default_factory=Server)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    alerts: Alerts = field(default_factory=Alerts)
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
+    """Return the settings that hold, with every value checked.
+
+    `path` is the TOML file, else the one that LUOTA_CONFIG names, else there is none. `overrides` are
+    flags by setting (`server.port`); None counts as not given. A variable without a value counts as not
+    set. A relative `data_dir` is taken from the directory of the file that gives it, else from the working
+    directory; nobody giving one, it is $STATE_DIRECTORY (systemd's; the first of several), else
+    `./luota-data`.
+
+    INVALID, with the setting as field, for what cannot be read and for every value and name that is not
+    a setting's; the message names the source, what is allowed and the nearest known name.
+    """
+    if path is None and environ.get("LUOTA_CONFIG"):
+        path = Path(environ["LUOTA_CONFIG"])
+    values: dict[str, Any] = {}
+    if path is not None:
+        values |= _from_file(path)
+    values |= _from_environ(environ)
+    for name, value in overrides.items():
+        if value is not None:
+            values[name] = _checked(name, value, _flag(name))
+    state_directory = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    sections: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        if section:
+            sections[section][key] = value
+    return Config(
+        data_dir=values.get("data_dir") or Path(state_directory or "luota-data"),
+        server=Server(**sections["server"]),
+        limits=LimitSettings(**sections["limits"]),
+        alerts=Alerts(**sections["alerts"]),
+    )
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """Return all settings as the TOML file would give them, by section, for people to read."""
+    doc: dict[str, Any] = {"data_dir": str(config.data_dir.absolute())}
+    for name in SETTINGS:
+        section, _, key = name.rpartition(".")
+        if section:
+            value = getattr(getattr(config, section), key)
+            doc.setdefault(section, {})[key] = [str(v) for v in value] if isinstance(value, tuple) else value
+    doc["server"]["public_url"] = config.server.base_url
+    return doc
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting: `server.port` is LUOTA_SERVER_PORT."""
+    return "LUOTA_" + name.replace(".", "_").upper()
+
+
+class _WrongError(Exception):
+    """A value that its setting does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting takes: `read` returns the value or raises a _WrongError that may say more.
+
+    `from_text` makes of a variable's text what TOML would have given.
+    """
+
+    allowed: str
+    read: Callable[[object], Any]
+    from_text: Callable[[str], object] = str
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise _WrongError
+    return Path(os.path.expanduser(value))  # noqa: PTH111 - the method raises where there is no home
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable() or "/" in value or " " in value:
+        raise _WrongError
+    return value.removeprefix("[").removesuffix("]")
+
+
+def _url(value: object) -> str:
+    parse_http_url(value, "public_url")
+    assert isinstance(value, str)
+    parts = urlsplit(value)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise _WrongError("it may hold a path, but no user, query or fragment")
+    return value.rstrip("/")
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongError
+    return value
+
+
+def _switch_text(text: str) -> object:
+    word = text.lower()
+    return True if word in {"true", "yes", "on", "1"} else False if word in {"false", "no", "off", "0"} else text
+
+
+def _number(minimum: int, maximum: int) -> Setting:
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+            raise _WrongError
+        return value
+
+    def from_text(text: str) -> object:
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
+
+    return Setting(f"a whole number from {minimum} to {maximum}", read, from_text)
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    if not isinstance(value, list):
+        raise _WrongError
+    return tuple(map(_network, value))
+
+
+def _network(value: object) -> Network:
+    if not isinstance(value, str):
+        raise _WrongError(f"it holds {kind_of(value)}")
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError:
+        pass
+    try:
+        near = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise _WrongError(f"{value[:60]!r} is none") from None
+    raise _WrongError(f"{value!r} is an address inside a network: write {str(near)!r}")
+
+
+_NETWORKS: Final = Setting(
+    'a list of networks such as ["10.0.0.0/8", "fd00::/8"]',
+    _networks,
+    lambda text: [part.strip() for part in text.split(",") if part.strip()],
+)
+_LIMIT: Final = _number(0, 1_000_000_000)
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    "data_dir": Setting("the path of a directory", _path),
+    "server.host": Setting("an address or a name to listen on", _host),
+    "server.port": _number(0, 65535),
+    "server.public_url": Setting("an address that starts with http:// or https://", _url),
+    "server.trusted_proxies": _NETWORKS,
+    "server.access_log": Setting("true or false", _switch, _switch_text),
+    "limits.monitor_per_minute": _LIMIT,
+    "limits.monitor_per_hour": _LIMIT,
+    "limits.workspace_per_minute": _LIMIT,
+    "limits.ip_per_minute": _LIMIT,
+    "alerts.allow_networks": _NETWORKS,
+    "alerts.deny_networks": _NETWORKS,
+}
+"""Every setting by name; `section.key`, or the bare key at the top of the file."""
+
+_SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in SETTINGS if "." in name))
+_VARIABLES = {variable(name): name for name in SETTINGS}
+# What snippets tell jobs to set (the seeds), and the name of the file itself.
+_NOT_SETTINGS = {"LUOTA_API_BASE_URL", "LUOTA_INGEST_TOKEN", "LUOTA_MONITOR_ID", "LUOTA_CONFIG"}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            doc = tomllib.load(file)
+    except OSError as error:
+        raise invalid("config", f"Cannot read the config file {path}: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise invalid("config", f"{path} is not valid TOML: {error}.") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise invalid("config", f"{path} is not valid TOML: it must be UTF-8 text.") from None
+    values: dict[str, Any] = {}
+    for key, value in doc.items():
+        if key not in _SECTIONS:
+            values |= _from_key(path, "", key, value)
+        elif isinstance(value, dict):
+            for inner, inner_value in value.items():
+                values |= _from_key(path, key, inner, inner_value)
+        else:
+            raise invalid(key, f"{path}: {key} is a section: write [{key}] and its keys below.")
+    if "data_dir" in values:
+        values["data_dir"] = path.parent / values["data_dir"]
+    return values
+
+
+def _from_key(path: Path, section: str, key: str, value: object) -> dict[str, Any]:
+    name = f"{section}.{key}" if section else key
+    if name not in SETTINGS:
+        here = f"{path}: [{section}]" if section else f"{path}:"
+        raise invalid(name, f"{here} {key} is not a setting. {_nearest_key(section, key)}")
+    return {name: _checked(name, value, f"{path}: {_in_file(name)}")}
+
+
+def _in_file(name: str) -> str:
+    section, _, key = name.rpartition(".")
+    return f"[{section}] {key}" if section else key
+
+
+def _nearest_key(section: str, key: str) -> str:
+    """Return a sentence with the known name nearest to `key`; one of the same section is nearer."""
+    siblings = [name.rpartition(".")[2] for name in SETTINGS if name.rpartition(".")[0] == section]
+    if not section:
+        siblings.extend(_SECTIONS)
+    if near := _near(key, siblings):
+        return f"Did you mean {near}?"
+    elsewhere = {name.rpartition(".")[2]: name for name in SETTINGS}
+    if near := _near(key, elsewhere):
+        return f"Did you mean {_in_file(elsewhere[near])}?"
+    return f"Known are {', '.join(siblings)}."
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    found = get_close_matches(name.lower()[:100], list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, text in environ.items():
+        if not key.startswith("LUOTA_") or key in _NOT_SETTINGS:
+            continue
+        name = _VARIABLES.get(key)
+        if name is None:
+            near = _near(key.lower(), {known.lower() for known in _VARIABLES})
+            hint = f"Did you mean {near.upper()}?" if near else f"Known are {', '.join(_VARIABLES)}."
+            raise invalid(key, f"The variable {key} is not a setting. {hint}")
+        if text:
+            values[name] = _checked(name, SETTINGS[name].from_text(text), key)
+    return values
+
+
+def _flag(name: str) -> str:
+    return "--" + name.rpartition(".")[2].replace("_", "-")
+
+
+def _checked(name: str, value: object, where: str) -> Any:
+    """Return a setting's value, or raise INVALID that says where it stands and what is allowed."""
+    kind = SETTINGS[name]
+    try:
+        return kind.read(value)
+    except LuotaError as error:
+        raise invalid(name, f"{where} is wrong: {error.message}") from None
+    except _WrongError as error:
+        detail = f": {error}" if str(error) else ""
+        raise invalid(name, f"{where} must be {kind.allowed}{detail}.") from None

@@ -1,0 +1,120 @@
+"""When the next signal is expected, and which occurrence a signal meets (product.md, "Expected and deadline")."""
+
+from typing import Any
+
+from luota.core.model import Mode, Rules, State
+from luota.core.schedule import Every
+
+
+def first_expected(rules: Rules, basis: int) -> int | None:
+    """Return the moment expected after a signal at `basis`, or None where nothing is expected."""
+    if rules.mode is Mode.FRESHNESS:
+        return basis + rules.freshness
+    schedule = rules.schedule
+    if schedule is None:
+        return None
+    if isinstance(schedule, Every):
+        return basis + schedule.interval
+    return schedule.first_unmet(basis)
+
+
+def fallen_due(rules: Rules, signal: int, now: int) -> bool:
+    """Tell whether, by a signal at `signal` alone, the monitor would have fallen due before `now`."""
+    expected = first_expected(rules, signal)
+    return expected is not None and expected + rules.grace < now
+
+
+def expected_since(rules: Rules, basis: int, now: int) -> dict[str, Any]:
+    """Return the changes of a state that make it expect what follows a signal at `basis`, received at `now`.
+
+    The deadline lies after `now`: occurrences whose deadline has passed by then are left out, and stale
+    output, which has no further occurrence, is due at once.
+    """
+    return _from(rules, first_expected(rules, basis), basis, now)
+
+
+def expected_from(rules: Rules, start: int, signal: int | None) -> dict[str, Any]:
+    """Return the changes that make a state expect the next occurrence after `start`, or a full interval.
+
+    An occurrence that a `signal` shortly before has met is left out.
+    """
+    schedule = rules.schedule
+    if schedule is None or isinstance(schedule, Every):
+        return _from(rules, first_expected(rules, start), start, start)
+    expected = schedule.after(start)
+    met = None if signal is None else schedule.met_by(signal)
+    if expected is not None and met is not None and met >= expected:
+        expected = schedule.after(met)
+    return _from(rules, expected, start, start)
+
+
+def next_after(rules: Rules, expected: int, deadline: int) -> dict[str, Any]:
+    """Return the changes that move a state from the missed occurrence `expected` to the next one."""
+    schedule = rules.schedule
+    assert schedule is not None
+    following = expected + schedule.interval if isinstance(schedule, Every) else schedule.after(expected)
+    return _until(following, None if following is None else max(following + rules.grace, deadline))
+
+
+def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict[str, Any]:
+    """Return the changes after `expected` was hidden by a blind window that ended at `end`."""
+    schedule = rules.schedule
+    if schedule is None or isinstance(schedule, Every):
+        following = first_expected(rules, end)
+    else:
+        following = schedule.after(max(end, expected))
+    changes = _until(following, None if following is None else max(following + rules.grace, deadline))
+    return {**changes, "basis_at": end, "set_at": end}
+
+
+def met_by(rules: Rules, state: State, signal: int) -> int | None:
+    """Return the occurrence that a run start at `signal` meets; None without a schedule.
+
+    With `every`, a start ahead of its time is an occurrence of its own.
+    """
+    schedule = rules.schedule
+    if schedule is None:
+        return None
+    if not isinstance(schedule, Every):
+        return schedule.met_by(signal)
+    first = state.basis_at + schedule.interval
+    return signal if signal < first else signal - (signal - first) % schedule.interval
+
+
+def was_late(rules: Rules, state: State, signal: int) -> bool:
+    """Tell whether a signal at `signal` came after expected + grace of what it was to meet."""
+    if state.signal_at is None or state.pause is not None:
+        return False
+    schedule = rules.schedule
+    if schedule is None or isinstance(schedule, Every):
+        expected = first_expected(rules, state.basis_at)
+        return expected is not None and signal > expected + rules.grace
+    met = schedule.met_by(signal)
+    if met is None or signal <= met + rules.grace:
+        return False
+    unmet = schedule.first_unmet(state.basis_at)
+    return unmet is not None and met >= unmet
+
+
+def _from(rules: Rules, expected: int | None, basis: int, now: int) -> dict[str, Any]:
+    """Return the changes for `expected`, moved on until its deadline lies after `now`."""
+    deadline = None
+    if expected is not None:
+        deadline = expected + rules.grace
+        if deadline <= now:
+            schedule = rules.schedule
+            if schedule is None:
+                deadline = now + 1
+            elif isinstance(schedule, Every):
+                expected += ((now - deadline) // schedule.interval + 1) * schedule.interval
+                deadline = expected + rules.grace
+            else:
+                expected = schedule.after(now - rules.grace)
+                deadline = None if expected is None else expected + rules.grace
+    changes = _until(expected, deadline)
+    changes.update(basis_at=basis, set_at=now, late=expected is not None and expected <= now)
+    return changes
+
+
+def _until(expected: int | None, deadline: int | None) -> dict[str, Any]:
+    return {"expected_at": expected, "deadline_at": deadline}

@@ -1,0 +1,90 @@
+"""The words of verdicts: each transition says why, so that a page can show it and replay can explain it."""
+
+from luota.core.model import Kind, Mode, OpenRun, Rules, State, Window
+from luota.core.spec.values import format_duration, format_instant
+
+_SIGNAL = {Mode.HEARTBEAT: "ping", Mode.RUN: "run start", Mode.FRESHNESS: "fresh output"}
+
+
+def _at(instant: int | None) -> str:
+    return "never" if instant is None else format_instant(instant)
+
+
+def _silence(rules: Rules, state: State) -> str:
+    return (
+        f"no {_SIGNAL[rules.mode]} since {_at(state.signal_at)}, expected {_at(state.expected_at)}, "
+        f"grace {format_duration(rules.grace)}"
+    )
+
+
+def late(rules: Rules, state: State) -> str:
+    """Say that silence has begun."""
+    return _silence(rules, state)
+
+
+def missed(rules: Rules, state: State) -> str:
+    """Say what did not come, and by when it should have."""
+    return _silence(rules, state)
+
+
+def stale(rules: Rules, state: State) -> str:
+    """Say that output is old, which says nothing about whether anything is down."""
+    return (
+        f"stale output: last known to change {_at(state.signal_at)}, to be renewed within "
+        f"{format_duration(rules.freshness)}, grace {format_duration(rules.grace)}"
+    )
+
+
+def stuck(rules: Rules, run: OpenRun) -> str:
+    """Say which run is open too long."""
+    return f"run {run.id} open since {_at(run.started_at)}, longer than {format_duration(rules.max_runtime)}"
+
+
+def failed(run: OpenRun, summary: str) -> str:
+    """Say which run failed, in its own words."""
+    return f"run {run.id} failed: {summary}" if summary else f"run {run.id} failed"
+
+
+def hidden(rules: Rules, state: State, window: Window) -> str:
+    """Say which blind window hid what was expected."""
+    return f"{_silence(rules, state)}; Luota was not watching {_at(window.start)} to {_at(window.end)}"
+
+
+def outcome_unknown(run: OpenRun, window: Window) -> str:
+    """Say which blind window hid the end of a run."""
+    return (
+        f"outcome of run {run.id} unknown: its limit passed {_at(run.limit_at)}; "
+        f"Luota was not watching {_at(window.start)} to {_at(window.end)}"
+    )
+
+
+def raised(kind: Kind, reason: str) -> str:
+    """Say that an incident got worse."""
+    return f"{reason}; the incident was {kind.value} before"
+
+
+def pinged(rules: Rules, at: int) -> str:
+    """Say which signal is the proof."""
+    return f"{_SIGNAL[rules.mode]} at {_at(at)}"
+
+
+def started(run: str) -> str:
+    """Say which run began."""
+    return f"run {run} started"
+
+
+def succeeded(run: OpenRun) -> str:
+    """Say which run ended well."""
+    return f"run {run.id} succeeded"
+
+
+def outdated(word: str, at: int) -> str:
+    """Say why a signal healed nothing."""
+    return f"the {word} of {_at(at)} is older than what has fallen due since; recorded, heals nothing"
+
+
+def paused(until: int | None, *, until_healthy: bool) -> str:
+    """Say how long the pause lasts."""
+    ends = [f"until {_at(until)}"] if until is not None else []
+    ends += ["until the next healthy signal"] if until_healthy else []
+    return " or ".join(["paused " + ends[0], *ends[1:]]) if ends else "paused"

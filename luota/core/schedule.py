@@ -1,0 +1,280 @@
+"""When the next signal is expected: `every`, `cron`, `calendar`, their early slack, how they are written.
+
+How a change of the clock is treated: `luota.core.occurrences`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from functools import cache
+from typing import Final, cast
+from weakref import WeakValueDictionary
+from zoneinfo import available_timezones
+
+from cronsim import CronSim, CronSimError
+from oncalendar import BaseIterator, OnCalendarError
+
+from luota.core.errors import invalid
+from luota.core.occurrences import AFTER, BEFORE, Memo, occurrences
+from luota.core.spec.values import parse_duration
+
+SLACK: Final = 60_000  # product.md "Early slack": at most a minute, at most a tenth of the gap
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+_MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A signal is expected `interval` milliseconds after the last one.
+
+    It has no grid of its own: the state machine counts from the signal, and there is no early slack.
+    """
+
+    interval: int
+
+    def describe(self) -> str:
+        """Return a fragment of a sentence, such as `every 5 min`."""
+        for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+            if self.interval % unit == 0:
+                return f"every {self.interval // unit} {name}"
+        return f"every {self.interval // _SECOND} s"
+
+    def json(self) -> dict[str, object]:
+        """Return the form that `parse_schedule` accepts; seconds."""
+        return {"every": self.interval // _SECOND}
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class _Grid:
+    """Fixed occurrences between 1970 and 2200, whole UTC seconds given as milliseconds.
+
+    Build through `parse_schedule`, which checks both fields and shares equal schedules, so that monitors on
+    the same grid share its memo of nearby occurrences. The memo changes no answer. For one thread.
+    """
+
+    expression: str
+    timezone: str
+    _memo: Memo = field(init=False, repr=False, compare=False)
+
+    def after(self, t: int) -> int | None:
+        """Return the first occurrence strictly after `t`, or None when there will be none."""
+        following = self._memo.around(t)[1]
+        return None if following == AFTER else following
+
+    def at_or_before(self, t: int) -> int | None:
+        """Return the last occurrence not after `t`, or None when there was none since 1970."""
+        previous = self._memo.around(t)[0]
+        return None if previous == BEFORE else previous
+
+    def slack(self, o: int) -> int:
+        """Return how many milliseconds ahead of occurrence `o` a signal already counts for it.
+
+        product.md "Early slack": min(60 s, a tenth of the gap to the previous occurrence).
+        """
+        return min(SLACK, (o - self._memo.around(o - 1)[0]) // 10)
+
+    def first_unmet(self, t: int) -> int | None:
+        """Return the first occurrence that a signal at `t` does not satisfy, slack counted; None if none."""
+        previous, following = self._memo.around(t)
+        if following - min(SLACK, (following - previous) // 10) > t:
+            return None if following == AFTER else following
+        return self.after(following)  # met early; the one after it is at least nine tenths of a gap away
+
+    def met_by(self, t: int) -> int | None:
+        """Return the latest occurrence that a signal at `t` satisfies, slack counted; None if none."""
+        previous, following = self._memo.around(t)
+        if following - min(SLACK, (following - previous) // 10) <= t:
+            return following
+        return None if previous == BEFORE else previous
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Cron(_Grid):
+    """A five-field cron expression or a macro such as `@daily`, read as Debian's cron does."""
+
+    def __post_init__(self) -> None:
+        expression = _MACROS.get(self.expression.lower(), self.expression)
+        minute, hour, *_ = expression.split()
+        wildcard = minute.startswith("*") or hour.startswith("*")
+
+        def matches(local: datetime) -> Iterator[datetime]:
+            return CronSim(expression, local)
+
+        memo = Memo(occurrences(matches, self.timezone, at_jump=not wildcard, both_passes=wildcard))
+        object.__setattr__(self, "_memo", memo)
+
+    def describe(self) -> str:
+        """Return a fragment of a sentence, such as `cron 0 2 * * * (Europe/Helsinki)`."""
+        return f"cron {self.expression} ({self.timezone})"
+
+    def json(self) -> dict[str, object]:
+        """Return the form that `parse_schedule` accepts."""
+        return {"cron": self.expression, "timezone": self.timezone}
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Calendar(_Grid):
+    """A systemd OnCalendar expression without its timezone, which is the second field."""
+
+    def __post_init__(self) -> None:
+        expression = self.expression
+
+        def matches(local: datetime) -> Iterator[datetime]:
+            return cast("Iterator[datetime]", BaseIterator(expression, local))
+
+        memo = Memo(occurrences(matches, self.timezone, at_jump=False, both_passes=False))
+        object.__setattr__(self, "_memo", memo)
+
+    def describe(self) -> str:
+        """Return a fragment of a sentence, such as `calendar Mon *-*-* 02:00 (UTC)`."""
+        return f"calendar {self.expression} ({self.timezone})"
+
+    def json(self) -> dict[str, object]:
+        """Return the form that `parse_schedule` accepts."""
+        return {"calendar": self.expression, "timezone": self.timezone}
+
+
+Schedule = Every | Cron | Calendar
+
+
+_SHARED: WeakValueDictionary[tuple[type, str, str], Cron | Calendar] = WeakValueDictionary()
+_FORMS = (
+    '{"every": 300}, {"cron": "0 2 * * *", "timezone": "Europe/Helsinki"} or '
+    '{"calendar": "Mon..Fri 08:00", "timezone": "UTC"}'
+)
+
+
+def parse_schedule(value: object, field: str = "schedule", *, now: int | None = None) -> Schedule | None:
+    """Return the schedule that a user wrote, or None for null; equal ones are one object.
+
+    Forms: {"every": seconds or "5m"} of 1 s to 366 days; {"cron": expression, "timezone": name} of five
+    fields or a macro; {"calendar": expression, "timezone": name} of one systemd OnCalendar expression, which
+    may name its timezone itself. The timezone is UTC unless given. Raises LuotaError INVALID with the field
+    to blame, also for what never occurs: at all, or after the instant `now` when that is given.
+    """
+    if value is None:
+        return None
+    given = {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else {}
+    kinds = [kind for kind in ("every", "cron", "calendar") if kind in given]
+    if len(kinds) != 1:
+        raise invalid(field, f"{field} must be exactly one of {_FORMS}, or null for none.")
+    kind = kinds[0]
+    allowed = {kind} if kind == "every" else {kind, "timezone"}
+    for key in given:
+        if key not in allowed:
+            raise invalid(field, f"{key!r} does not go with {kind!r}; {field} is one of {_FORMS}.")
+    if kind == "every":
+        return _every(given[kind], f"{field}.every")
+    zone = _timezone(given["timezone"], f"{field}.timezone") if "timezone" in given else None
+    text = given[kind]
+    example = '"0 2 * * *"' if kind == "cron" else '"Mon..Fri 08:00"'
+    if not isinstance(text, str) or not text.strip() or len(text) > 500:
+        raise invalid(f"{field}.{kind}", f"{kind} must be a text of at most 500 characters such as {example}.")
+    if "\n" in text.strip():
+        raise invalid(f"{field}.{kind}", f"{kind} must be one expression on one line; make a monitor for each.")
+    text = " ".join(text.split())
+    if text.startswith("@"):
+        text = text.lower()
+    if kind == "calendar":
+        text, zone = _split_zone(text, zone, field)
+    schedule = _shared(Cron if kind == "cron" else Calendar, text, zone or "UTC", f"{field}.{kind}")
+    if now is not None and schedule.after(now) is None:
+        raise invalid(f"{field}.{kind}", f"{text!r} never occurs again; give one that lies in the future.")
+    return schedule
+
+
+def _every(value: object, field: str) -> Every:
+    interval = parse_duration(value, field)
+    if not _SECOND <= interval <= 366 * _DAY:
+        raise invalid(field, 'every must be from 1 second to 366 days, such as 300 or "5m".')
+    return Every(interval)
+
+
+def _shared(kind: type[Cron] | type[Calendar], text: str, zone: str, field: str) -> Cron | Calendar:
+    key = (kind, text, zone)
+    known = _SHARED.get(key)
+    if known is None:
+        if kind is Cron:
+            _check_cron(text, field)
+        try:
+            known = kind(text, zone)
+            possible = known.after(-1) is not None
+        except CronSimError as e:
+            name = str(e).removeprefix("Bad ")
+            raise invalid(
+                field,
+                f"the {name} field of {text!r} is not valid, or names a day that no month in it has; "
+                'a right one is "*/15 8-17 * * MON-FRI" (minute hour day month weekday).',
+            ) from None
+        except OnCalendarError as e:
+            problem = str(e).lower().removeprefix("bad ")
+            raise invalid(
+                field,
+                f"{text!r} is not a systemd calendar expression ({problem}); right ones are "
+                '"daily", "Mon..Fri 08:00", "*-*-01 02:30" and "*:0/15" (systemd-analyze calendar tries it).',
+            ) from None
+        if not possible:
+            raise invalid(field, f"{text!r} never occurs; check its days, months and years.")
+        _SHARED[key] = known
+    return known
+
+
+def _check_cron(text: str, field: str) -> None:
+    """Refuse what cronsim would read otherwise than Debian's cron, or fail on without saying why."""
+    if text.startswith("@"):
+        if text.lower() not in _MACROS:
+            raise invalid(field, f"{text!r} is not a known macro; there are {', '.join(_MACROS)}.")
+        return
+    parts = text.split()
+    if len(parts) == 6:
+        hint = 'for seconds use a calendar, such as {"calendar": "*:*:0/10"}'
+        raise invalid(field, f"{text!r} has six fields, cron has five (minute hour day month weekday); {hint}.")
+    if len(parts) != 5:
+        raise invalid(
+            field,
+            f'{text!r} has {len(parts)} fields, cron has five: minute hour day month weekday, such as "0 2 * * *".',
+        )
+    for term in ",".join(parts).split(","):
+        base, slash, _ = term.partition("/")
+        if slash and base != "*" and "-" not in base:
+            # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
+            raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")
+
+
+def _split_zone(text: str, zone: str | None, field: str) -> tuple[str, str | None]:
+    """Take the timezone off the end of a calendar expression, as systemd does."""
+    head, _, tail = text.rpartition(" ")
+    name = "UTC" if tail.upper() == "UTC" else tail
+    if not head or not (name in _timezones() or (name[0].isalpha() and "/" in name)):
+        return text, zone
+    inner = _timezone(name, f"{field}.calendar")
+    if zone is not None and zone != inner:
+        raise invalid(f"{field}.timezone", f"{zone} contradicts {inner} inside the expression; give one of them.")
+    return head, inner
+
+
+def _timezone(value: object, field: str) -> str:
+    if isinstance(value, str) and value in _timezones():
+        return value
+    if not isinstance(value, str):
+        raise invalid(field, 'timezone must be a name such as "Europe/Helsinki".')
+    names = {name.casefold(): name for name in sorted(_timezones())}
+    near = get_close_matches(value.casefold()[:60], names, n=1, cutoff=0.5)
+    hint = f"did you mean {names[near[0]]}?" if near else "names are like Europe/Helsinki or UTC."
+    raise invalid(field, f"{value[:60]!r} is not a known timezone; {hint}")
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    # `localtime` is whatever the host is set to, and would move with it.
+    return frozenset(available_timezones() - {"localtime", "Factory"})

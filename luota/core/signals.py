@@ -1,0 +1,136 @@
+"""What a signal does: the effective instant of a client's time, what it heals, and what it arms."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from luota.core import reasons
+from luota.core.events import Fail, Ping, Start, Success
+from luota.core.expectation import expected_since, fallen_due, met_by, was_late
+from luota.core.model import MINUTE, Action, Kind, Mark, Mode, OpenRun
+from luota.core.verdicts import Case, newest
+
+SKEW = 5 * MINUTE
+"""Up to this far apart, the client's clock and ours are taken to agree (product.md, "Times of clients")."""
+
+
+def effective(mode: Mode, client_at: int | None, now: int) -> tuple[int, bool]:
+    """Return the effective instant of a signal received at `now`, and whether its clock was off.
+
+    Never later than `now`, so that no timestamp delays a verdict.
+    """
+    if client_at is None:
+        return now, False
+    if mode is Mode.FRESHNESS:
+        return min(client_at, now), client_at > now + SKEW
+    if abs(client_at - now) <= SKEW:
+        return now, False
+    return min(client_at, now), True
+
+
+def ping(case: Case, event: Ping) -> None:
+    """A heartbeat or fresh output heals whatever a monitor of its mode can have."""
+    at = _signal(case, event.at, "ping")
+    if at is None:
+        return
+    _end_pause(case)
+    resolved = case.state.incident
+    case.move(
+        case.now,
+        lambda: reasons.pinged(case.rules, at),
+        None if resolved is None else Action.RESOLVED,
+        resolved,
+        incident=None,
+        failures=0,
+        failing=False,
+        counted_at=None,
+        **_heard(case, at),
+    )
+
+
+def start(case: Case, event: Start) -> None:
+    """A run began: the signal against the schedule, and a limit of its own."""
+    rules, state = case.rules, case.state
+    began, _ = effective(rules.mode, event.at, case.now)
+    occurrence = met_by(rules, state, began)
+    counted = occurrence is not None and occurrence == state.counted_at
+    # By the client's clock the limit may lie in the past; its verdict may not.
+    limit = max(began + rules.max_runtime, case.now + 1)
+    case.run = OpenRun(event.run, began, limit, occurrence, counted)
+    at = _signal(case, event.at, "run start")
+    case.state = replace(case.state, runs=(*case.state.runs, case.run))
+    if at is None:
+        return
+    resolves = case.state.incident is Kind.MISSED
+    case.move(
+        case.now,
+        lambda: reasons.started(event.run),
+        Action.RESOLVED if resolves else None,
+        Kind.MISSED if resolves else None,
+        incident=None if resolves else case.state.incident,
+        **_heard(case, at),
+    )
+
+
+def success(case: Case, event: Success) -> None:
+    """A run ended well: only that resolves what ended badly, and only when it is the newer evidence."""
+    at = _close(case, event.run, event.at)
+    if case.state.evidence_at is not None and at <= case.state.evidence_at:
+        return
+    _end_pause(case)
+    incident = case.state.incident
+    resolves = incident in (Kind.STUCK, Kind.FAILED)
+    case.move(
+        case.now,
+        lambda: reasons.succeeded(event.run),
+        Action.RESOLVED if resolves else None,
+        incident if resolves else None,
+        incident=None if resolves else incident,
+        failures=0,
+        failing=False,
+        counted_at=None,
+        unverified=False,
+        unverified_by=None,
+    )
+
+
+def fail(case: Case, event: Fail) -> None:
+    """A run ended badly: an incident at once, where the tolerance is used up."""
+    at = _close(case, event.run, event.at)
+    if case.state.pause is None:
+        said = reasons.failed(event.run, event.summary)
+        case.bad_run(case.now, Kind.FAILED, said, event.run, at)
+
+
+def _close(case: Case, run: OpenRun, client_at: int | None) -> int:
+    """Disarm the limit of `run`; return the effective instant of its close."""
+    at, skewed = effective(case.rules.mode, client_at, case.now)
+    case.mark = Mark(at, skewed=skewed)
+    left = tuple(r for r in case.state.runs if r.id != run.id)
+    case.state = replace(case.state, runs=left, signal_at=newest(case.state.signal_at, at))
+    return at
+
+
+def _signal(case: Case, client_at: int | None, word: str) -> int | None:
+    """Mark a signal against the schedule; return its effective instant, or None if it heals nothing."""
+    rules, state = case.rules, case.state
+    at, skewed = effective(rules.mode, client_at, case.now)
+    case.mark = Mark(at, was_late(rules, state, at), skewed)
+    if state.signal_at is None or (at >= state.signal_at and not fallen_due(rules, at, case.now)):
+        return at
+    case.move(case.now, lambda: reasons.outdated(word, at), signal_at=newest(state.signal_at, at))
+    return None
+
+
+def _heard(case: Case, at: int) -> dict[str, Any]:
+    """Return the changes that every signal makes which heals."""
+    changes: dict[str, Any] = {"signal_at": at, "unverified": False, "unverified_by": None, "late": False}
+    if case.state.pause is None:
+        changes.update(expected_since(case.rules, at, case.now))
+    return changes
+
+
+def _end_pause(case: Case) -> None:
+    """End a pause that was to last until the next healthy signal."""
+    if case.state.pause is not None and case.state.pause.until_healthy:
+        case.resume(case.now, "the pause ended at a healthy signal")

@@ -1,0 +1,243 @@
+"""One evaluation under way: what falls due, and what a proven evil does to incident and count."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from luota.core import reasons
+from luota.core.expectation import expected_after, expected_from, next_after
+from luota.core.model import (
+    RANK,
+    Action,
+    EndedRun,
+    Kind,
+    Mark,
+    Mode,
+    OpenRun,
+    Rules,
+    RunState,
+    State,
+    Status,
+    Transition,
+    Window,
+    Windows,
+)
+from luota.core.schedule import Every
+
+
+def status_of(state: State) -> Status:
+    """Return the one status of a state; the order is the order of what a person must know first."""
+    if state.archived:
+        return Status.ARCHIVED
+    if state.pause is not None:
+        return Status.PAUSED
+    if state.signal_at is None:
+        return Status.DRAFT
+    if state.incident is not None:
+        return Status.INCIDENT
+    if state.unverified:
+        return Status.UNVERIFIED
+    if state.failing:
+        return Status.FAILING
+    return Status.LATE if state.late else Status.HEALTHY
+
+
+def next_due(state: State) -> tuple[int, OpenRun | None] | None:
+    """Return the instant at which the monitor needs its next tick, with the run whose limit it is."""
+    if state.archived:
+        return None
+    if state.pause is not None:
+        return None if state.pause.until is None else (state.pause.until, None)
+    if state.signal_at is None:
+        return None
+    due: tuple[int, OpenRun | None] | None = None
+    if state.deadline_at is not None and state.expected_at is not None:
+        waits_for_late = state.status is Status.HEALTHY and state.expected_at < state.deadline_at
+        due = (state.expected_at if waits_for_late else state.deadline_at, None)
+    for run in state.runs:
+        if due is None or run.limit_at < due[0]:
+            due = (run.limit_at, run)
+    return due
+
+
+def newest(one: int | None, other: int | None) -> int | None:
+    """Return the later of two instants, of which either may be missing."""
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)
+
+
+class Case:
+    """The state so far of one monitor in one evaluation, and what has been said about it."""
+
+    def __init__(self, rules: Rules, state: State, now: int, windows: Windows) -> None:
+        self.rules = rules
+        self.state = state
+        self.now = now
+        self.windows = windows
+        self.transitions: list[Transition] = []
+        self.ended: list[EndedRun] = []
+        self.mark: Mark | None = None
+        self.run: OpenRun | None = None
+
+    def move(
+        self,
+        at: int,
+        reason: Callable[[], str],
+        action: Action | None = None,
+        kind: Kind | None = None,
+        due_at: int | None = None,
+        **changes: Any,
+    ) -> None:
+        """Change the state, and record a transition if its status or its incident changed.
+
+        `reason` is asked only then: most pings change neither, and words cost more than the verdict.
+        """
+        before = self.state.status
+        state = replace(self.state, **changes)
+        after = status_of(state)
+        if after is not before or action is not None:
+            said = reason()
+            step = Transition(
+                at=at,
+                before=before,
+                after=after,
+                reason=said,
+                action=action,
+                kind=kind,
+                due_at=due_at,
+            )
+            self.transitions.append(step)
+            since = at if after is not before else state.since
+            state = replace(state, status=after, since=since, reason=said)
+        self.state = state
+
+    def settle(self, until: int) -> None:
+        """Judge all that falls due up to and including `until`, in order."""
+        while (due := next_due(self.state)) is not None and due[0] <= until:
+            at, run = due
+            if self.state.pause is not None:
+                self.resume(at, "the pause ended at its set time")
+            elif run is not None:
+                self.limit(run)
+            elif at != self.state.deadline_at:
+                self.move(max(at, self.state.set_at), lambda: reasons.late(self.rules, self.state), late=True)
+            else:
+                self.deadline(at)
+
+    def deadline(self, at: int) -> None:
+        """Judge the silence at the deadline `at`."""
+        state, rules = self.state, self.rules
+        moved = self.windows.moved(at)
+        if moved > at:
+            self.state = replace(state, deadline_at=moved)
+            return
+        expected = state.expected_at
+        assert expected is not None
+        kind = Kind.STALE if rules.mode is Mode.FRESHNESS else Kind.MISSED
+        window = self.windows.over(_exposed_from(rules, state, expected), at)
+        if window is not None:
+            rest = expected_after(rules, expected, window.end, at)
+            self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)
+        elif kind is Kind.STALE:
+            rest = {"expected_at": None, "deadline_at": None}
+            self.bad(at, kind, reasons.stale(rules, state), expected, counts=True, **rest)
+        else:
+            rest = next_after(rules, expected, at)
+            rest["counted_at"] = newest(state.counted_at, expected)
+            self.bad(at, kind, reasons.missed(rules, state), expected, counts=True, **rest)
+
+    def limit(self, run: OpenRun) -> None:
+        """Judge a run that is open beyond its limit; the limit fires once."""
+        at = run.limit_at
+        moved = self.windows.moved(at)
+        if moved > at:
+            later = replace(run, limit_at=moved)
+            self.state = replace(self.state, runs=tuple(later if r is run else r for r in self.state.runs))
+            return
+        rest = {"runs": tuple(r for r in self.state.runs if r is not run)}
+        window = self.windows.over(run.started_at, at)
+        if window is not None:
+            self.ended.append(EndedRun(run.id, RunState.UNKNOWN, at))
+            self.unverified(at, Kind.STUCK, window, reasons.outcome_unknown(run, window), at, rest)
+        else:
+            self.ended.append(EndedRun(run.id, RunState.STUCK, at))
+            self.state = replace(self.state, **rest)
+            self.bad_run(at, Kind.STUCK, reasons.stuck(self.rules, run), run, at)
+
+    def unverified(self, at: int, kind: Kind, window: Window, reason: str, expected: int, rest: dict[str, Any]) -> None:
+        """Luota cannot vouch for what fell due at `at`, since `window` hid it.
+
+        A second, separate window in a row opens an incident: a nightly restart must not hide a dead job.
+        """
+        state = self.state
+        if state.incident is not None:
+            self.move(at, lambda: reason, late=False, **rest)
+        elif state.unverified_by is not None and state.unverified_by != window.start:
+            said = f"{reason}; the second blind window in a row that hid it, so it may be down for good"
+            rest.update(incident=kind, evidence_at=newest(state.evidence_at, at), failing=False)
+            rest.update(late=False, unverified=False, unverified_by=None)
+            self.move(at, lambda: said, Action.OPENED, kind, expected, **rest)
+        else:
+            rest.update(late=False, unverified=True, unverified_by=window.start)
+            self.move(at, lambda: reason, Action.UNVERIFIED, kind, expected, **rest)
+
+    def bad(self, at: int, kind: Kind, reason: str, expected: int | None, *, counts: bool, **rest: Any) -> None:
+        """Something bad is proven: raise or extend the open incident, open one, or count towards it."""
+        state = self.state
+        failures = state.failures + counts
+        rest.setdefault("evidence_at", newest(state.evidence_at, at))
+        rest.update(failures=failures, late=False, unverified=False, unverified_by=None)
+        if state.incident is not None:
+            if RANK[kind] > RANK[state.incident]:
+                said = reasons.raised(state.incident, reason)
+                self.move(at, lambda: said, Action.UPDATED, kind, expected, incident=kind, **rest)
+            else:
+                self.move(at, lambda: reason, Action.COUNTED, kind, expected, **rest)
+        elif failures >= self.rules.tolerance:
+            self.move(at, lambda: reason, Action.OPENED, kind, expected, incident=kind, failing=False, **rest)
+        else:
+            said = f"{reason}; {failures} of {self.rules.tolerance} before an incident"
+            self.move(at, lambda: said, Action.COUNTED, kind, expected, failing=True, **rest)
+
+    def bad_run(self, at: int, kind: Kind, reason: str, run: OpenRun, evidence: int) -> None:
+        """Count a stuck or failed run, unless its occurrence has been counted since the last success."""
+        state = self.state
+        same = run.occurrence is not None and run.occurrence == state.counted_at
+        counts = state.failures == 0 or not (run.counted or same)
+        self.bad(
+            at,
+            kind,
+            reason,
+            run.limit_at if kind is Kind.STUCK else None,
+            counts=counts,
+            evidence_at=newest(state.evidence_at, evidence),
+            counted_at=newest(state.counted_at, run.occurrence),
+            runs=tuple(
+                replace(r, counted=True) if r.occurrence is not None and r.occurrence == run.occurrence else r
+                for r in state.runs
+            ),
+        )
+
+    def resume(self, at: int, reason: str) -> None:
+        """Judge again from `at` on: the next occurrence or a full interval; what passed never opens."""
+        if self.state.pause is None:
+            return
+        over = tuple(r for r in self.state.runs if r.limit_at <= at)
+        self.ended.extend(EndedRun(r.id, RunState.UNKNOWN, at) for r in over)
+        self.move(
+            at,
+            lambda: reason,
+            pause=None,
+            runs=tuple(r for r in self.state.runs if r not in over),
+            **expected_from(self.rules, at, self.state.signal_at),
+        )
+
+
+def _exposed_from(rules: Rules, state: State, expected: int) -> int:
+    """Return from when on a blind window could have hidden the signal that was `expected`."""
+    if rules.mode is Mode.FRESHNESS:
+        return state.basis_at
+    schedule = rules.schedule
+    return expected if schedule is None or isinstance(schedule, Every) else expected - schedule.slack(expected)

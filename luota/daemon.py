@@ -1,0 +1,173 @@
+"""The composition root: what the process is made of, in the order in which it starts; stopping is the reverse."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvloop
+from starlette.types import ASGIApp
+
+from luota import systemd
+from luota.alarm import Alarm, stamp
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.sender import Sender
+from luota.alerts.transport import Resolver, open_client
+from luota.clock import Clock, SystemClock
+from luota.config import Config
+from luota.core.limits import Limits
+from luota.core.spec.values import format_instant
+from luota.engine import Engine
+from luota.engine.retention import prune_for_ever
+from luota.tasks import spawn
+from luota.web import app as web
+from luota.web.api import Api
+from luota.web.ingest import Ingest
+from luota.web.server import WebServer
+
+log = logging.getLogger("luota")
+
+SOCKET = "luota.sock"
+STOP_WITHIN_S = 6.0
+"""What requests in flight get to finish; with the last commit this stays within 10 s."""
+
+
+def serve(config: Config) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return the exit status, 1 when a part of it died.
+
+    Raises the LuotaError that keeps it from starting.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    return uvloop.run(_serve(config, SystemClock()))
+
+
+async def _serve(config: Config, clock: Clock) -> int:
+    stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    _stop_on_signals(stopped)
+
+    def died(name: str, error: BaseException | None) -> None:
+        log.critical("%s ended by itself; Luota stops rather than watch nothing", name, exc_info=error)
+        if not stopped.done():
+            stopped.set_result(1)
+
+    engine = await Engine.open(config.data_dir, clock, "luota serve")
+    async with contextlib.AsyncExitStack() as reverse:
+        reverse.push_async_callback(engine.close)
+        if not await _clock_is_past(engine, stopped):
+            return 0
+        policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
+        resolver = Resolver()
+        client = await reverse.enter_async_context(open_client(policy, resolver))
+        sender, alarm = Sender(engine, client), Alarm(engine)
+        server = WebServer(
+            web.build(
+                engine,
+                Ingest(engine, _limits(config), config.server.trusted_proxies),
+                Api(engine, sender, policy, resolver),
+                alarm,
+                access_log=config.server.access_log,
+            ),
+            host=config.server.host,
+            port=config.server.port,
+            socket_path=config.data_dir / SOCKET,
+        )
+        await server.start()
+        window = await engine.watch(died)
+        tasks = [
+            spawn(alarm.run(), "alarm", died),
+            spawn(sender.run(), "sender", died),
+            spawn(stamp(engine), "last-alive stamp", died),
+            spawn(prune_for_ever(engine), "retention", died),
+            spawn(_feed_watchdog(engine, alarm), "watchdog", died),
+        ]
+        reverse.push_async_callback(_cancel, tasks)
+        reverse.push_async_callback(server.stop, STOP_WITHIN_S)
+        if window is not None:
+            log.info("was not watching %s to %s", format_instant(window.start), format_instant(window.end))
+        log.info(
+            "watching %d monitors; listening on %s:%d",
+            len(engine.registry.monitors),
+            config.server.host,
+            server.port,
+        )
+        systemd.notify("READY=1", os.environ)
+        status = await stopped
+        systemd.notify("STOPPING=1", os.environ)
+        log.info("stopping")
+    return status
+
+
+@contextlib.asynccontextmanager
+async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
+    """Open the data directory for one command while no daemon runs, and yield the app that the daemon would serve.
+
+    Nothing is watched meanwhile. Raises CONFLICT when another process owns the directory.
+    """
+    broken: list[BaseException | None] = []
+    engine = await Engine.open(config.data_dir, SystemClock(), "a luota command")
+    async with contextlib.AsyncExitStack() as reverse:
+        reverse.push_async_callback(engine.close)
+        engine.work(lambda _, error: broken.append(error))
+        policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
+        resolver = Resolver()
+        client = await reverse.enter_async_context(open_client(policy, resolver))
+        api = Api(engine, Sender(engine, client), policy, resolver)
+        ingest = Ingest(engine, _limits(config), ())
+        yield web.build(engine, ingest, api, None, access_log=False)
+
+
+def _limits(config: Config) -> Limits:
+    limits = config.limits
+    return Limits(
+        monitor_per_minute=limits.monitor_per_minute,
+        monitor_per_hour=limits.monitor_per_hour,
+        workspace_per_minute=limits.workspace_per_minute,
+        ip_per_minute=limits.ip_per_minute,
+    )
+
+
+def _stop_on_signals(stopped: "asyncio.Future[int]") -> None:
+    def stop() -> None:
+        if not stopped.done():
+            stopped.set_result(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _clock_is_past(engine: Engine, stopped: "asyncio.Future[int]") -> bool:
+    """Wait until the clock has passed the last-alive stamp; tell whether it did before a stop was asked for.
+
+    A board without a clock boots in the past: judging then would take every deadline for far away.
+    """
+    said = False
+    while engine.alive_at is not None and engine.clock.now() < engine.alive_at and not stopped.done():
+        if not said:
+            log.warning(
+                "the clock shows %s, but Luota was alive at %s: waiting until the clock is set right",
+                format_instant(engine.clock.now()),
+                format_instant(engine.alive_at),
+            )
+            said = True
+        systemd.notify(systemd.extend_timeout(60), os.environ)
+        await asyncio.wait([stopped], timeout=1.0)
+    return not stopped.done()
+
+
+async def _feed_watchdog(engine: Engine, alarm: Alarm) -> None:
+    """Tell systemd that Luota works, while the loop and the alarm move. A full disk is no reason to restart."""
+    interval = systemd.watchdog_interval(os.environ, os.getpid())
+    while True:
+        await asyncio.sleep(interval or 3600.0)
+        if interval and (engine.writer.failing_since is not None or alarm.sickness() is None):
+            systemd.notify("WATCHDOG=1", os.environ)
+
+
+async def _cancel(tasks: "list[asyncio.Task[Any]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

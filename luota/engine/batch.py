@@ -1,0 +1,162 @@
+"""One transaction in the making: evaluations in order, over a staged copy of the live state."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import msgspec
+
+from luota.core.events import Event
+from luota.core.machine import evaluate
+from luota.core.model import Action, Outcome, Transition
+from luota.engine.registry import Live, Registry
+from luota.store.reads import RunRow
+from luota.store.writes import Rows, run_changes, state_row
+
+_TYPES = {
+    Action.OPENED: "incident.opened",
+    Action.UPDATED: "incident.updated",
+    Action.RESOLVED: "incident.resolved",
+}
+_EVENTS = {Action.OPENED: "opened", Action.UPDATED: "updated", Action.RESOLVED: "resolved"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+def new_id() -> str:
+    """Return a random UUID as text."""
+    return str(uuid4())
+
+
+class Batch:
+    """What one transaction will write, and what it will make live once it is committed.
+
+    `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
+    by (monitor id, external run id), the new ones of the batch included.
+    """
+
+    def __init__(self, registry: Registry, now: int) -> None:
+        self.registry = registry
+        self.now = now
+        self.rows = Rows()
+        self.runs: dict[str, RunRow] = {}
+        self.external: dict[tuple[str, str], RunRow] = {}
+        self.after: list[Callable[[], None]] = []
+        self.queued_notice = False
+        self.found_unverified = False
+        self._staged: dict[str, Live] = {}
+
+    def live(self, monitor_id: str) -> Live | None:
+        """Return the monitor as this batch has left it, or None when it is unknown or archived."""
+        live = self._staged.get(monitor_id) or self.registry.monitors.get(monitor_id)
+        return None if live is None or live.state.archived else live
+
+    def apply(self, live: Live, event: Event, at: int, run_id: str | None = None) -> Outcome:
+        """Evaluate `event`, received at `at`, and stage all that follows from it.
+
+        `run_id` is the run that an incident opened by this event is about.
+        """
+        outcome = evaluate(live.rules, live.state, event, at, self.registry.windows)
+        if outcome.state is live.state:
+            return outcome
+        incident_id = live.incident_id
+        ended = {end.at: end.id for end in outcome.ended}
+        for transition in outcome.transitions:
+            if transition.action is not None:
+                about = run_id if transition.at == at else ended.get(transition.at)
+                incident_id = self._incident(live, incident_id, transition, about)
+        run_changes(self.rows, live.state, outcome.state, outcome.ended)
+        self.stage(msgspec.structs.replace(live, state=outcome.state, incident_id=incident_id))
+        return outcome
+
+    def stage(self, live: Live) -> None:
+        """Make `live` what the rest of the batch sees, and the world after COMMIT."""
+        self._staged[live.id] = live
+
+    def finish(self) -> None:
+        """Add the state rows: one per monitor, however many of its events are in the batch."""
+        for live in self._staged.values():
+            self.rows.add("monitor_states", state_row(live.id, live.state, live.incident_id))
+
+    def publish(self) -> None:
+        """After COMMIT: make everything live."""
+        for change in self.after:
+            change()
+        for live in self._staged.values():
+            if live.state.archived:
+                self.registry.remove(live)
+            else:
+                self.registry.put(live)
+
+    def _incident(self, live: Live, incident_id: str | None, transition: Transition, run_id: str | None) -> str | None:
+        """Write what a transition does to the monitor's incident; return the open incident's id."""
+        action, at = transition.action, transition.at
+        if action is Action.UNVERIFIED:
+            self.found_unverified = True
+            return incident_id
+        if action is Action.COUNTED:
+            if incident_id is not None:
+                self.rows.add("counted", (at, incident_id))
+            return incident_id
+        assert action is not None
+        assert transition.kind is not None
+        kind = transition.kind.value
+        if action is Action.OPENED:
+            incident_id = new_id()
+            opened = (
+                incident_id,
+                live.workspace_id,
+                live.id,
+                kind,
+                at,
+                transition.due_at,
+                transition.reason,
+                run_id,
+                at,
+            )
+            self.rows.add("opened", opened)
+        elif action is Action.UPDATED:
+            self.rows.add("raised", (kind, transition.reason, run_id, at, incident_id))
+        else:
+            self.rows.add("resolved", (at, transition.reason, incident_id))
+        assert incident_id is not None
+        event = (incident_id, new_id(), at, self.now, _EVENTS[action], kind, transition.reason, None)
+        self.rows.add("incident_events", event)
+        state = "resolved" if action is Action.RESOLVED else "open"
+        facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason}
+        self.notify(live, _TYPES[action], incident_id, facts)
+        return None if action is Action.RESOLVED else incident_id
+
+    def notify(self, live: Live, type_: str, incident_id: str, facts: dict[str, object]) -> None:
+        """Queue a notice to every channel of a monitor, in this very transaction."""
+        notice = _encode(facts).decode()
+        for channel_id in self.registry.channels_of(live):
+            self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice)
+
+    def queue(
+        self,
+        workspace_id: str,
+        channel_id: str,
+        incident_id: str | None,
+        monitor_id: str | None,
+        type_: str,
+        notice: str,
+    ) -> str:
+        """Queue one notice to one channel, to be sent at once; return the delivery's id."""
+        self.queued_notice = True
+        delivery_id = new_id()
+        self.rows.add(
+            "deliveries",
+            (
+                delivery_id,
+                workspace_id,
+                channel_id,
+                incident_id,
+                monitor_id,
+                type_,
+                notice,
+                "queued",
+                self.now,
+                self.now,
+            ),
+        )
+        return delivery_id

@@ -1,0 +1,80 @@
+"""The live state: what verdicts and authentication need of every monitor, in memory."""
+
+from msgspec import Struct
+
+from luota.core.deadlines import Deadlines
+from luota.core.machine import wake_at
+from luota.core.model import NO_WINDOWS, Rules, State, Windows
+
+
+class Live(Struct, gc=False):
+    """One monitor that is not archived. Replaced, never changed, so that a failed commit leaves it as it was."""
+
+    id: str
+    workspace_id: str
+    slug: str
+    salt: str
+    rules: Rules
+    state: State
+    incident_id: str | None = None
+
+
+class LiveWorkspace(Struct, frozen=True):
+    """One workspace, with the ids of its channels and the slugs of its monitors."""
+
+    id: str
+    name: str
+    slug: str
+    salt: str
+    channels: tuple[str, ...] = ()
+    slugs: dict[str, str] = {}
+
+
+class Registry:
+    """All that is live, and the heap of what falls due next. Only the writer changes it, after COMMIT."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+        self.monitors: dict[str, Live] = {}
+        self.workspaces: dict[str, LiveWorkspace] = {}
+        self.routes: dict[str, tuple[str, ...]] = {}
+        self.deadlines = Deadlines()
+        self.windows: Windows = NO_WINDOWS
+
+    def put(self, live: Live) -> None:
+        """Make `live` the present state of its monitor."""
+        self.monitors[live.id] = live
+        self.workspaces[live.workspace_id].slugs[live.slug] = live.id
+        self.deadlines.set(live.id, wake_at(live.state))
+
+    def index(self) -> None:
+        """Build slugs and deadlines for all monitors at once, after a start filled `monitors`."""
+        due: list[tuple[int, str]] = []
+        for live in self.monitors.values():
+            self.workspaces[live.workspace_id].slugs[live.slug] = live.id
+            at = wake_at(live.state)
+            if at is not None:
+                due.append((at, live.id))
+        self.deadlines = Deadlines(due)
+
+    def remove(self, live: Live) -> None:
+        """Forget an archived monitor."""
+        self.monitors.pop(live.id, None)
+        self.deadlines.set(live.id, None)
+        slugs = self.workspaces[live.workspace_id].slugs
+        if slugs.get(live.slug) == live.id:
+            del slugs[live.slug]
+
+    def find(self, workspace_id: str, id_or_slug: str) -> Live | None:
+        """Return the monitor of a workspace by its id or its slug."""
+        live = self.monitors.get(id_or_slug)
+        if live is None:
+            workspace = self.workspaces.get(workspace_id)
+            found = None if workspace is None else workspace.slugs.get(id_or_slug)
+            live = None if found is None else self.monitors.get(found)
+        return live if live is not None and live.workspace_id == workspace_id else None
+
+    def channels_of(self, live: Live) -> tuple[str, ...]:
+        """Return the channels that hear of a monitor: its own, else all of its workspace."""
+        own = self.routes.get(live.id)
+        return own or self.workspaces[live.workspace_id].channels

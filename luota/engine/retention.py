@@ -1,0 +1,135 @@
+"""Retention: what is older than a workspace wants to keep is deleted, in transactions that ingest does not feel."""
+
+import asyncio
+import logging
+
+from luota.core.errors import LuotaError
+from luota.engine import Engine
+from luota.engine.writer import Transaction
+from luota.store.reads import fetch
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400_000
+EVERY_S = 3600.0
+PAUSE_S = 0.05
+"""Between two transactions, so that signals always find the writer free."""
+MOST_ROWS = 200
+"""Per transaction."""
+KEPT_WINDOWS = 1000
+
+_HEARTBEATS = (
+    "DELETE FROM heartbeats WHERE (monitor_id, received_at, id) IN (SELECT monitor_id, received_at, id "
+    "FROM heartbeats WHERE monitor_id = ?1 AND received_at < ?2 ORDER BY received_at LIMIT ?3)"
+)
+_RUNS = (
+    "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE monitor_id = ?1 AND start_received_at < ?2 "
+    "AND state <> 'running' ORDER BY start_received_at LIMIT ?3)"
+)
+_KEPT_FROM = {
+    "heartbeats": "SELECT received_at FROM heartbeats WHERE monitor_id = ? ORDER BY received_at DESC LIMIT 1 OFFSET ?",
+    "runs": "SELECT start_received_at FROM runs WHERE monitor_id = ? ORDER BY start_received_at DESC LIMIT 1 OFFSET ?",
+}
+_OLD_INCIDENTS = (
+    "SELECT id FROM incidents WHERE workspace_id = ?1 AND state = 'resolved' AND resolved_at < ?2 "
+    "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = incidents.id "
+    "AND d.next_attempt_at IS NOT NULL) LIMIT ?3"
+)
+_OLD_DELIVERIES = (
+    "SELECT id FROM deliveries WHERE workspace_id = ?1 AND incident_id IS NULL AND queued_at < ?2 "
+    "AND next_attempt_at IS NULL LIMIT ?3"
+)
+
+
+async def prune_for_ever(engine: Engine) -> None:
+    """Prune once an hour. Storage that does not work is the writer's to tell of; here it is tried again."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        try:
+            count = await prune(engine)
+        except LuotaError:
+            continue
+        if count:
+            log.info("retention: %d rows deleted", count)
+
+
+async def prune(engine: Engine) -> int:
+    """Delete all that has outlived its workspace's retention; return how many rows that were.
+
+    Signals go after `retention_days`, or when a monitor has more than `retention_count`; incidents with
+    their events and deliveries after `incident_retention_days`, counted from their end; open ones never.
+    """
+    now = engine.clock.now()
+    count = 0
+    sql = "SELECT id, retention_days, retention_count, incident_retention_days FROM workspaces"
+    for workspace_id, days, most, incident_days in await fetch(engine.reader, sql):
+        signals_from = now - days * DAY
+        monitors = await fetch(engine.reader, "SELECT id FROM monitors WHERE workspace_id = ?", (workspace_id,))
+        for (monitor_id,) in monitors:
+            for table, delete in (("heartbeats", _HEARTBEATS), ("runs", _RUNS)):
+                beyond = await fetch(engine.reader, _KEPT_FROM[table], (monitor_id, most - 1))
+                kept_from = max(signals_from, beyond[0][0] if beyond else 0)
+                count += await _repeat(engine, delete, monitor_id, kept_from)
+        incidents_from = now - incident_days * DAY
+        count += await _repeat_incidents(engine, workspace_id, incidents_from)
+        count += await _repeat_deliveries(engine, workspace_id, incidents_from)
+        sql = (
+            "DELETE FROM audit_entries WHERE id IN (SELECT id FROM audit_entries WHERE workspace_id = ?1 "
+            "AND at < ?2 ORDER BY at LIMIT ?3)"
+        )
+        count += await _repeat(engine, sql, workspace_id, incidents_from)
+    return count
+
+
+async def _repeat(engine: Engine, sql: str, owner: str, before: int) -> int:
+    """Execute a bounded DELETE until it finds nothing more."""
+    total = 0
+    probe = sql[sql.index("IN (SELECT") + 4 : -1]
+    while await fetch(engine.reader, probe, (owner, before, 1)):
+
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(sql, owner, before, MOST_ROWS)
+
+        total += await engine.submit(work)
+        await asyncio.sleep(PAUSE_S)
+    return total
+
+
+async def _repeat_incidents(engine: Engine, workspace_id: str, before: int) -> int:
+    total = 0
+    while found := await fetch(engine.reader, _OLD_INCIDENTS, (workspace_id, before, MOST_ROWS // 10)):
+
+        async def work(tx: Transaction, found: list[tuple[str]] = found) -> int:
+            count = 0
+            for (incident_id,) in found:
+                count += await tx.execute(
+                    "DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE incident_id = ?)",
+                    incident_id,
+                )
+                for table, column in (
+                    ("deliveries", "incident_id"),
+                    ("incident_events", "incident_id"),
+                    ("incidents", "id"),
+                ):
+                    count += await tx.execute(f"DELETE FROM {table} WHERE {column} = ?", incident_id)
+            return count
+
+        total += await engine.submit(work)
+        await asyncio.sleep(PAUSE_S)
+    return total
+
+
+async def _repeat_deliveries(engine: Engine, workspace_id: str, before: int) -> int:
+    total = 0
+    while found := await fetch(engine.reader, _OLD_DELIVERIES, (workspace_id, before, MOST_ROWS)):
+
+        async def work(tx: Transaction, found: list[tuple[str]] = found) -> int:
+            count = 0
+            for (delivery_id,) in found:
+                count += await tx.execute("DELETE FROM attempts WHERE delivery_id = ?", delivery_id)
+                count += await tx.execute("DELETE FROM deliveries WHERE id = ?", delivery_id)
+            return count
+
+        total += await engine.submit(work)
+        await asyncio.sleep(PAUSE_S)
+    return total

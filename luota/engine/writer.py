@@ -1,0 +1,300 @@
+"""The writer: the one task that changes the file and the live state, in the order in which things came.
+
+All that waits goes into the next transaction (group commit), so that the cost of an fsync is shared and
+a single caller is not delayed by a timer. A failed commit changes no live state and answers 503.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiosqlite
+
+from luota.clock import Clock
+from luota.core.errors import LuotaError
+from luota.core.events import ClockBack
+from luota.core.model import Window
+from luota.engine.batch import Batch
+from luota.engine.registry import Registry
+from luota.store import reads
+from luota.store.db import translated
+
+log = logging.getLogger(__name__)
+
+MOST_ITEMS = 256
+"""Commands per transaction: bounds how long a ping can wait behind a herd of deadlines."""
+JUMP = 5_000
+"""A step of the wall clock against the monotonic one by more than this is a blind window."""
+BACK = 1_000
+"""A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
+CHECKPOINT_ROWS = 20_000
+"""Rows after which the log is checkpointed even under load; when idle, a tenth of it is enough."""
+
+
+class Command:
+    """A change that can share a transaction: `plan` decides synchronously and stages all its rows.
+
+    It raises a LuotaError before it stages anything, or not at all. `run_id` and `external` name the run
+    that it needs to find in `batch.runs` and `batch.external`.
+    """
+
+    run_id: str | None = None
+    external: tuple[str, str] | None = None
+
+    def plan(self, batch: Batch) -> Any:
+        """Stage the change in `batch` and return the caller's result."""
+        raise NotImplementedError
+
+
+class Transaction:
+    """A change with a transaction of its own, which may read and write the file itself."""
+
+    def __init__(self, batch: Batch, db: aiosqlite.Connection) -> None:
+        self.batch = batch
+        self.db = db
+        self.now = batch.now
+        self.registry = batch.registry
+
+    async def fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query inside the transaction."""
+        return await reads.fetch(self.db, sql, values)
+
+    async def execute(self, sql: str, *values: Any) -> int:
+        """Execute one statement; return how many rows it changed."""
+        cursor = await self.db.execute(sql, values)
+        await cursor.close()
+        return cursor.rowcount
+
+
+Work = Callable[[Transaction], Awaitable[Any]]
+_Item = tuple["Command | Work", "asyncio.Future[Any]"]
+
+
+class Writer:
+    """Owns the writing connection. `listening` says that this process hears signals: its commits then
+    move the last-alive stamp, from which the next start tells how long nobody listened.
+    """  # noqa: D205
+
+    def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock) -> None:
+        self.listening = False
+        self.failing_since: int | None = None
+        self.failure = ""
+        self.committed_at = -1
+        self.committed: Callable[[Batch], None] = lambda _: None
+        self._db = db
+        self._registry = registry
+        self._clock = clock
+        self._queue: deque[_Item] = deque()
+        self._waiting = asyncio.Event()
+        self.closing = False
+        self._unchecked = 0
+        self._unrecorded: list[Window] = []
+        self._set_back = False
+        self._wall = clock.now()
+        self._monotonic = clock.monotonic()
+
+    def submit(self, work: Command | Work) -> "asyncio.Future[Any]":
+        """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.append((work, future))
+        self._waiting.set()
+        return future
+
+    async def run(self) -> None:
+        """Write until `close`, then until nothing is left to write."""
+        while self._queue or not self.closing:
+            if not self._queue:
+                self._waiting.clear()
+                await self._waiting.wait()
+                continue
+            await self._cycle()
+            if not self._queue or self._unchecked > CHECKPOINT_ROWS:
+                await self._checkpoint()
+
+    def close(self) -> None:
+        """Let `run` return once all that is queued has been written."""
+        self.closing = True
+        self._waiting.set()
+
+    async def _cycle(self) -> None:
+        """Write one transaction with all that waits, up to a bound; a Transaction is alone in its own."""
+        items: list[_Item] = []
+        while self._queue and len(items) < MOST_ITEMS:
+            if not isinstance(self._queue[0][0], Command):
+                if not items:
+                    items.append(self._queue.popleft())
+                break
+            items.append(self._queue.popleft())
+        try:
+            await self._sense()
+            results = await self._write(items)
+        except sqlite3.Error as error:
+            self._failed(error)
+            _answer(items, [translated(error)] * len(items))
+        except Exception as error:
+            log.exception("a transaction failed")
+            _answer(items, [error] * len(items))
+        else:
+            _answer(items, results)
+
+    async def _sense(self) -> None:
+        """Close a stretch in which nothing could be written, and see whether the wall clock has jumped."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        jump = (now - self._wall) - (monotonic - self._monotonic)
+        last, self._wall, self._monotonic = self._wall, now, monotonic
+        if not self.listening:
+            return
+        if jump < -BACK:
+            log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
+            self._set_back = True
+        if jump > JUMP:
+            log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
+            self._unrecorded.append(Window(last, now, "the host was suspended or its clock was set forward"))
+        if self._set_back:
+            await self._alone(self._clamp)
+            self._set_back = False
+        while self._unrecorded:
+            await self.blind(self._unrecorded[0])
+            del self._unrecorded[0]
+        if self.failing_since is not None:
+            said = f"nothing could be written: {self.failure}"
+            await self.blind(Window(min(self.failing_since, now), now, said))
+            log.warning("storage works again")
+            self.failing_since = None
+
+    async def blind(self, window: Window) -> None:
+        """Record a blind window and make it known to every later verdict. Only from within `run`, or before it."""
+
+        async def record(tx: Transaction) -> None:
+            await tx.execute(
+                "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, ?) "
+                "ON CONFLICT (started_at) DO UPDATE SET ended_at = excluded.ended_at, reason = excluded.reason",
+                window.start,
+                window.end,
+                window.reason,
+            )
+
+        await self._alone(record)
+        self._registry.windows = self._registry.windows.add(window)
+
+    async def _alone(self, work: Work) -> None:
+        await self._write([(work, asyncio.get_running_loop().create_future())])
+
+    async def _clamp(self, tx: Transaction) -> None:
+        for live in list(self._registry.monitors.values()):
+            state = live.state
+            if max(state.basis_at, state.since, state.set_at, *(r.started_at for r in state.runs)) > tx.now:
+                tx.batch.apply(live, ClockBack(), tx.now)
+
+    async def _write(self, items: list[_Item]) -> list[Any]:
+        """Plan and commit `items`; return their results, an exception for each that was refused."""
+        while True:
+            batch = Batch(self._registry, self._clock.now())
+            await self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if isinstance(items[0][0], Command):
+                    await self._find_runs(batch, items)
+                    results = _planned(batch, items)
+                else:
+                    results = [await _worked(items[0][0], Transaction(batch, self._db))]
+                if isinstance(results[-1], _Broken):
+                    broken = results[-1]
+                    await self._db.execute("ROLLBACK")
+                    items[broken.index : broken.index + 1] = []
+                    if not items:
+                        return []
+                    continue
+                if all(isinstance(result, Exception) for result in results):
+                    await self._db.execute("ROLLBACK")
+                    return results
+                batch.finish()
+                self._unchecked += await batch.rows.write(self._db)
+                if self.listening:
+                    await self._db.execute("UPDATE instance SET alive_at = ?", (batch.now,))
+                await self._db.execute("COMMIT")
+            except BaseException:
+                await self._roll_back()
+                raise
+            self.committed_at = self._clock.monotonic()
+            batch.publish()
+            self.committed(batch)
+            return results
+
+    async def _find_runs(self, batch: Batch, items: list[_Item]) -> None:
+        """Read the runs that the commands refer to, in one query each way."""
+        ids = {work.run_id for work, _ in items if isinstance(work, Command) and work.run_id}
+        keys = {work.external for work, _ in items if isinstance(work, Command) and work.external}
+        if ids:
+            batch.runs = {row.id: row for row in await reads.runs_by_id(self._db, ids)}
+        if keys:
+            found = await reads.runs_by_external(self._db, keys)
+            batch.external = {(row.monitor_id, row.external_run_id): row for row in found}
+
+    async def _roll_back(self) -> None:
+        """Leave no transaction open: a failed COMMIT may, and after some errors none is left to end."""
+        if self._db.in_transaction:
+            try:
+                await self._db.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                log.warning("rollback failed: %s", error)
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        if self.failing_since is None:
+            self.failing_since = self._clock.now()
+            log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
+        self.failure = str(error)
+
+    async def _checkpoint(self) -> None:
+        """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""
+        if self._unchecked < CHECKPOINT_ROWS // 10 or self.failing_since is not None:
+            return
+        self._unchecked = 0
+        try:
+            await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            log.warning("checkpoint failed: %s", error)
+
+
+class _Broken:
+    """A command whose plan raised what it should not; `index` is its place."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def _planned(batch: Batch, items: list[_Item]) -> list[Any]:
+    results: list[Any] = []
+    for index, (work, future) in enumerate(items):
+        assert isinstance(work, Command)
+        try:
+            results.append(work.plan(batch))
+        except LuotaError as error:
+            results.append(error)
+        except Exception as error:
+            # A defect of ours in one command must not take the others with it.
+            log.exception("a command failed")
+            if not future.done():
+                future.set_exception(error)
+            return [_Broken(index)]
+    return results
+
+
+async def _worked(work: "Command | Work", tx: Transaction) -> Any:
+    assert not isinstance(work, Command)
+    try:
+        return await work(tx)
+    except LuotaError as error:
+        return error
+
+
+def _answer(items: list[_Item], results: list[Any]) -> None:
+    for (_, future), result in zip(items, results, strict=True):
+        if future.done():  # its caller has gone; what it asked for is on disk all the same
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

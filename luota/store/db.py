@@ -1,0 +1,135 @@
+"""Opening `luota.db`: its single owner, its pragmas, its migrations."""
+
+import fcntl
+import os
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from luota.core.errors import Code, LuotaError
+
+APPLICATION_ID = 0x4C754F54  # "LuOT"
+FILE = "luota.db"
+_LOCK = "luota.lock"
+
+
+def migrations() -> list[str]:
+    """Return the scripts that lead from an empty file to the present schema; the n-th leads to version n."""
+    scripts = (entry for entry in files("luota.store").joinpath("migrations").iterdir())
+    return [entry.read_text("utf-8") for entry in sorted(scripts, key=lambda e: e.name) if entry.name[0].isdigit()]
+
+
+class OwnerLock:
+    """The exclusive lock on a data directory; whoever holds it is the only one to write its file.
+
+    The kernel drops the lock with the process, so that a killed daemon never leaves one behind.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / _LOCK
+        self._fd: int | None = None
+
+    def acquire(self, purpose: str) -> None:
+        """Take the lock for `purpose` or raise a CONFLICT that names the process which holds it."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(fd, 200).decode("utf-8", "replace").strip() or "an unknown process"
+            os.close(fd)
+            raise LuotaError(
+                Code.CONFLICT,
+                f"The data directory {self._path.parent} is in use by {owner}. "
+                "Stop it first, or use another --data-dir.",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{purpose} (process {os.getpid()})\n".encode())
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def translated(error: sqlite3.Error) -> LuotaError:
+    """Return what a driver's error means to a caller: the event could not be made durable."""
+    return LuotaError(Code.UNAVAILABLE, f"Storage unavailable: {error}", retry_after=5)
+
+
+async def open_writer(data_dir: Path) -> aiosqlite.Connection:
+    """Open the only connection that writes, on the present schema. The caller holds the owner lock.
+
+    Raises CONFLICT, with the file untouched, if it is not Luota's or newer than this program.
+    """
+    path = data_dir / FILE
+    existed = path.exists() and path.stat().st_size > 0
+    if existed:
+        await _check(path)
+    else:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+    try:
+        # An automatic checkpoint would land inside somebody's COMMIT: the writer checkpoints when idle.
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "wal_autocheckpoint = 0",
+            "busy_timeout = 2000",
+        ):
+            await db.execute(f"PRAGMA {pragma}")
+        await _migrate(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def open_reader(data_dir: Path) -> aiosqlite.Connection:
+    """Open a connection that can only read."""
+    uri = (data_dir / FILE).resolve().as_uri() + "?mode=ro"
+    db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    await db.execute("PRAGMA query_only = ON")
+    return db
+
+
+async def _check(path: Path) -> None:
+    """Refuse a file that is not ours or too new, without opening it for writing."""
+    db = await aiosqlite.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
+    try:
+        application, version = await _value(db, "application_id"), await _value(db, "user_version")
+    except sqlite3.DatabaseError as error:
+        raise LuotaError(Code.CONFLICT, f"{path} cannot be read as a database: {error}.") from None
+    finally:
+        await db.close()
+    known = len(migrations())
+    if application != APPLICATION_ID and not (application == 0 and version == 0):
+        raise LuotaError(Code.CONFLICT, f"{path} is a database of another program. Use another --data-dir.")
+    if version > known:
+        raise LuotaError(
+            Code.CONFLICT,
+            f"{path} has schema {version}, this program knows schemas up to {known}. "
+            "Install the newer Luota that wrote it; the file was not touched.",
+        )
+
+
+async def _migrate(db: aiosqlite.Connection) -> None:
+    """Bring the schema up to date, each step in a transaction of its own."""
+    version = await _value(db, "user_version")
+    for number, script in enumerate(migrations()[version:], start=version + 1):
+        await db.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};\nCOMMIT;"
+        )
+
+
+async def _value(db: aiosqlite.Connection, pragma: str) -> Any:
+    async with db.execute(f"PRAGMA {pragma}") as cursor:
+        row = await cursor.fetchone()
+    assert row is not None
+    return row[0]

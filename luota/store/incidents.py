@@ -1,0 +1,164 @@
+"""Reading incidents, deliveries and channels for people. Instants come out as ISO 8601 UTC."""
+
+from typing import Any
+
+import aiosqlite
+
+from luota.core.spec.values import format_instant
+from luota.store.reads import fetch
+
+_INCIDENT = (
+    "SELECT id, monitor_id, kind, state, opened_at, acknowledged_at, resolved_at, summary, expected_at, "
+    "evidence_count, resolution, run_id, monitor_name, promise, owner, runbook FROM incidents"
+)
+_DELIVERY = (
+    "SELECT d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
+    "d.queued_at, d.finished_at, d.provider_id FROM deliveries d JOIN channels c ON c.id = d.channel_id"
+)
+MOST = 1000
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else format_instant(at)
+
+
+async def incidents(
+    db: aiosqlite.Connection, workspace_id: str, monitor_id: str | None, state: str | None
+) -> list[dict[str, Any]]:
+    """Return the newest incidents of a workspace with their deliveries, the newest first."""
+    where, values = ["workspace_id = ?"], [workspace_id]
+    for column, value in (("monitor_id", monitor_id), ("state", state)):
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
+    sql = f"{_INCIDENT} WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id LIMIT {MOST}"
+    found = [_incident(row) for row in await fetch(db, sql, values)]
+    told: dict[str, list[dict[str, Any]]] = {incident["id"]: [] for incident in found}
+    ids = list(told)
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        sql = f"{_DELIVERY} WHERE d.incident_id IN ({', '.join('?' * len(chunk))}) ORDER BY d.seq"
+        for row in await fetch(db, sql, chunk):
+            told[row[0]].append(_delivery(row))
+    return [{**incident, "deliveries": told[incident["id"]]} for incident in found]
+
+
+async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str) -> dict[str, Any] | None:
+    """Return one incident with its events and every attempt of every delivery, or None."""
+    rows = await fetch(db, f"{_INCIDENT} WHERE id = ? AND workspace_id = ?", (incident_id, workspace_id))
+    if not rows:
+        return None
+    sql = (
+        "SELECT at, recorded_at, type, kind, text, actor FROM incident_events WHERE incident_id = ? "
+        "ORDER BY recorded_at, at, id"
+    )
+    events = [
+        {
+            "at": _iso(at),
+            "recordedAt": _iso(recorded),
+            "type": type_,
+            "kind": kind,
+            "text": text,
+            "actor": actor,
+        }
+        for at, recorded, type_, kind, text, actor in await fetch(db, sql, (incident_id,))
+    ]
+    sent = await fetch(db, f"{_DELIVERY} WHERE d.incident_id = ? ORDER BY d.seq", (incident_id,))
+    deliveries = [{**_delivery(row), "attemptLog": await _attempts(db, row[1])} for row in sent]
+    return {**_incident(rows[0]), "events": events, "deliveries": deliveries}
+
+
+async def _attempts(db: aiosqlite.Connection, delivery_id: str) -> list[dict[str, Any]]:
+    sql = (
+        "SELECT number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
+        "WHERE delivery_id = ? ORDER BY number"
+    )
+    return [
+        {
+            "number": number,
+            "startedAt": _iso(started),
+            "finishedAt": _iso(finished),
+            "ok": bool(ok),
+            "status": status,
+            "error": error,
+            "providerId": provider,
+        }
+        for number, started, finished, ok, status, error, provider in await fetch(db, sql, (delivery_id,))
+    ]
+
+
+async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str, Any]]:
+    """Return the channels of a workspace with what became of their last delivery; never their settings."""
+    sql = "SELECT id, name, type, created_at FROM channels WHERE workspace_id = ? AND removed_at IS NULL ORDER BY name"
+    found = []
+    for channel_id, name, type_, created_at in await fetch(db, sql, (workspace_id,)):
+        last = await fetch(db, f"{_DELIVERY} WHERE d.channel_id = ? ORDER BY d.seq DESC LIMIT 1", (channel_id,))
+        found.append(
+            {
+                "id": channel_id,
+                "name": name,
+                "type": type_,
+                "createdAt": _iso(created_at),
+                "lastDelivery": _delivery(last[0]) if last else None,
+            }
+        )
+    return found
+
+
+async def delivery(db: aiosqlite.Connection, delivery_id: str) -> dict[str, Any]:
+    """Return a delivery that exists."""
+    (row,) = await fetch(db, f"{_DELIVERY} WHERE d.id = ?", (delivery_id,))
+    return _delivery(row)
+
+
+def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
+    (
+        id_,
+        monitor_id,
+        kind,
+        state,
+        opened,
+        acknowledged,
+        resolved,
+        summary,
+        expected,
+        count,
+        resolution,
+        *rest,
+    ) = row
+    run_id, name, promise, owner, runbook = rest
+    return {
+        "id": id_,
+        "monitorId": monitor_id,
+        "monitorName": name,
+        "kind": kind,
+        "state": state,
+        "openedAt": _iso(opened),
+        "acknowledgedAt": _iso(acknowledged),
+        "resolvedAt": _iso(resolved),
+        "summary": summary,
+        "expectedAt": _iso(expected),
+        "evidenceCount": count,
+        "resolution": resolution,
+        "runId": run_id,
+        "promise": promise,
+        "owner": owner,
+        "runbook": runbook,
+    }
+
+
+def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
+    (_, id_, channel, type_, notice, state, attempts, next_at, error, queued, finished, provider) = row
+    return {
+        "id": id_,
+        "channel": channel,
+        "type": type_,
+        "notice": notice,
+        "state": state,
+        "attempts": attempts,
+        "nextAttemptAt": _iso(next_at),
+        "lastError": error,
+        "queuedAt": _iso(queued),
+        "finishedAt": _iso(finished),
+        "providerId": provider,
+    }

@@ -1,0 +1,155 @@
+"""What the engine reads: the live state at start, and the runs that calls refer to."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import aiosqlite
+from msgspec import Struct
+
+from luota.core.model import Kind, Mode, OpenRun, Pause, State, Status, Window
+
+MOST_WINDOWS = 256
+_CHUNK = 500
+
+
+class RunRow(Struct, frozen=True):
+    """What deciding a start or a close needs of a run."""
+
+    id: str
+    monitor_id: str
+    external_run_id: str
+    state: str
+    started_at: int
+    effective_at: int
+    limit_at: int
+    occurrence: int | None
+    counted: int
+    finished_at: int | None
+
+    def open_run(self) -> OpenRun:
+        """Return the run as the machine sees it."""
+        return OpenRun(self.id, self.effective_at, self.limit_at, self.occurrence, bool(self.counted))
+
+
+_RUN = "SELECT id, monitor_id, external_run_id, state, started_at, effective_at, limit_at, occurrence, counted, finished_at FROM runs"  # noqa: E501
+
+_MONITORS = """
+SELECT m.id, m.workspace_id, m.slug, m.token_salt,
+       m.mode, m.schedule, m.grace_ms, m.max_runtime_ms, m.freshness_ms, m.tolerance,
+       s.incident_id, s.status, s.since, s.reason, s.basis_at, s.set_at, s.signal_at, s.expected_at,
+       s.deadline_at, s.late, s.failing, s.failures, s.counted_at, s.evidence_at, s.unverified,
+       s.unverified_by, s.incident, s.paused, s.pause_until, s.pause_until_healthy
+FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id
+WHERE m.archived_at IS NULL
+"""
+
+_STATUS = {status.value: status for status in Status}
+_KIND: dict[str | None, Kind | None] = {None: None, **{kind.value: kind for kind in Kind}}
+MODES = {mode.value: mode for mode in Mode}
+
+
+async def fetch(db: aiosqlite.Connection, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return all rows of a query, as tuples; one hop to the driver's thread."""
+    return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]
+
+
+async def monitor_rows(db: aiosqlite.Connection) -> list[tuple[Any, ...]]:
+    """Return the rows of all monitors that are not archived: four columns of identity, six of rules,
+    the open incident's id, and the state's columns as `state_of` takes them.
+    """  # noqa: D205
+    return await fetch(db, _MONITORS)
+
+
+async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
+    """Return the runs whose limit is armed, by monitor id, in the order of their starts."""
+    sql = (
+        "SELECT monitor_id, id, effective_at, limit_at, occurrence, counted FROM runs "
+        "WHERE state = 'running' ORDER BY start_received_at, id"
+    )
+    runs: dict[str, tuple[OpenRun, ...]] = {}
+    for monitor_id, run_id, began, limit, occurrence, counted in await fetch(db, sql):
+        run = OpenRun(run_id, began, limit, occurrence, bool(counted))
+        runs[monitor_id] = (*runs.get(monitor_id, ()), run)
+    return runs
+
+
+def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
+    """Return the state in the last nineteen columns of a monitor's row and its open runs."""
+    (
+        status,
+        since,
+        reason,
+        basis_at,
+        set_at,
+        signal_at,
+        expected_at,
+        deadline_at,
+        late,
+        failing,
+        failures,
+        counted_at,
+        evidence_at,
+        unverified,
+        unverified_by,
+        incident,
+        paused,
+        pause_until,
+        pause_until_healthy,
+    ) = row[11:]
+    return State(
+        _STATUS[status],
+        since,
+        reason,
+        basis_at,
+        set_at,
+        signal_at,
+        expected_at,
+        deadline_at,
+        late == 1,
+        failing == 1,
+        failures,
+        counted_at,
+        evidence_at,
+        unverified == 1,
+        unverified_by,
+        _KIND[incident],
+        Pause(pause_until, bool(pause_until_healthy)) if paused else None,
+        False,
+        runs,
+    )
+
+
+async def run_by_id(db: aiosqlite.Connection, run_id: str) -> RunRow | None:
+    """Return one run, or None."""
+    rows = await fetch(db, f"{_RUN} WHERE id = ?", (run_id,))
+    return RunRow(*rows[0]) if rows else None
+
+
+async def runs_by_id(db: aiosqlite.Connection, ids: Collection[str]) -> list[RunRow]:
+    """Return the runs with these ids, those that exist."""
+    wanted = list(ids)
+    rows: list[RunRow] = []
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        found = await fetch(db, f"{_RUN} WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
+        rows += [RunRow(*row) for row in found]
+    return rows
+
+
+async def runs_by_external(db: aiosqlite.Connection, keys: Collection[tuple[str, str]]) -> list[RunRow]:
+    """Return the runs with these (monitor id, external run id), those that exist."""
+    wanted = list(keys)
+    rows: list[RunRow] = []
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        places = ", ".join(["(?, ?)"] * len(chunk))
+        sql = f"{_RUN} WHERE (monitor_id, external_run_id) IN (VALUES {places})"
+        found = await fetch(db, sql, [value for key in chunk for value in key])
+        rows += [RunRow(*row) for row in found]
+    return rows
+
+
+async def windows(db: aiosqlite.Connection) -> tuple[Window, ...]:
+    """Return the newest blind windows, in order."""
+    sql = "SELECT started_at, ended_at, reason FROM blind_windows ORDER BY started_at DESC LIMIT ?"
+    return tuple(Window(*row) for row in reversed(await fetch(db, sql, (MOST_WINDOWS,))))

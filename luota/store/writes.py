@@ -1,0 +1,172 @@
+"""Rows on their way into the file: collected per table, written a table a statement.
+
+One statement for all rows of a table, since each statement is a hop to the driver's thread, and each
+step of `executemany` gives the interpreter lock away and must win it back from the event loop.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import aiosqlite
+
+from luota.core.model import EndedRun, OpenRun, RunState, State
+
+Row = tuple[Any, ...]
+
+MOST_ROWS = 64
+"""Rows per statement; each count up to it is a statement of its own in the driver's cache."""
+
+_STATE = (
+    "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at late failing failures "
+    "counted_at evidence_at unverified unverified_by incident incident_id paused pause_until pause_until_healthy"
+).split()
+
+_COLUMNS: dict[str, list[str]] = {
+    "heartbeats": ("monitor_id received_at id occurred_at effective_at late skewed host deploy_sha payload").split(),
+    "runs": (
+        "id monitor_id external_run_id state started_at start_received_at effective_at limit_at occurrence "
+        "counted late skewed start_payload deploy_sha host environment tags"
+    ).split(),
+    "deliveries": (
+        "id workspace_id channel_id incident_id monitor_id type notice state queued_at next_attempt_at"
+    ).split(),
+    "attempts": "delivery_id number started_at finished_at ok status error provider_id".split(),
+    "incident_events": "incident_id id at recorded_at type kind text actor".split(),
+    "audit_entries": "id workspace_id at actor source action target detail".split(),
+    "monitor_states": _STATE,
+}
+
+_AFTER: dict[str, str] = {
+    "monitor_states": " ON CONFLICT (monitor_id) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _STATE[1:]),
+}
+
+_OPENED = "id workspace_id monitor_id kind opened_at expected_at summary run_id evidence_at".split()
+
+
+def _values(columns: int, rows: int) -> str:
+    one = "(" + ", ".join("?" * columns) + ")"
+    return ", ".join([one] * rows)
+
+
+def _insert(table: str, rows: int) -> str:
+    columns = _COLUMNS[table]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {_values(len(columns), rows)}{_AFTER.get(table, '')}"
+
+
+def _open_incidents(rows: int) -> str:
+    """Insert incidents with the monitor's words as they are now."""
+    names = ", ".join(_OPENED)
+    return (
+        f"WITH opened ({names}) AS (VALUES {_values(len(_OPENED), rows)}) "
+        f"INSERT INTO incidents ({names}, state, monitor_name, promise, owner, runbook) "
+        f"SELECT {', '.join('opened.' + c for c in _OPENED)}, 'open', m.name, m.promise, m.owner, m.runbook "
+        "FROM opened JOIN monitors m ON m.id = opened.monitor_id"
+    )
+
+
+_UPDATES = {
+    "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
+    "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
+    "counted": "UPDATE incidents SET evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
+    "resolved": "UPDATE incidents SET state = 'resolved', resolved_at = ?, resolution = ? WHERE id = ?",
+    "run_ended": "UPDATE runs SET state = ?, counted = ? WHERE id = ?",
+    "run_armed": "UPDATE runs SET limit_at = ?, effective_at = ?, counted = ? WHERE id = ?",
+    "run_closed": "UPDATE runs SET state = ?, finished_at = ?, finish_received_at = ?, summary = ?, "
+    "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
+    "host = coalesce(?, host), environment = coalesce(?, environment), tags = coalesce(?, tags), "
+    "skewed = skewed OR ?, counted = ? WHERE id = ?",
+    "attempted": "UPDATE deliveries SET state = ?, attempts = ?, next_attempt_at = ?, finished_at = ?, "
+    "last_error = ?, provider_id = ? WHERE id = ? AND state <> 'cancelled'",
+}
+
+_ORDER = (
+    "heartbeats",
+    "runs",
+    "run_ended",
+    "run_armed",
+    "run_closed",
+    "opened",
+    "raised",
+    "counted",
+    "resolved",
+    "incident_events",
+    "deliveries",
+    "attempts",
+    "attempted",
+    "audit_entries",
+    "monitor_states",
+)
+"""Parents before children, since foreign keys are checked at once."""
+
+
+class Rows:
+    """The rows of one transaction."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, name: str, row: Row) -> None:
+        """Add a row for an insert or an update, `name` one of those in this module's tables."""
+        self._rows.setdefault(name, []).append(row)
+
+    async def write(self, db: aiosqlite.Connection) -> int:
+        """Execute the statements inside the open transaction; return how many rows there were."""
+        count = 0
+        for name in _ORDER:
+            rows = self._rows.get(name)
+            if not rows:
+                continue
+            count += len(rows)
+            if name in _UPDATES:
+                await db.executemany(_UPDATES[name], rows)
+            else:
+                for chunk in _chunks(rows):
+                    sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
+                    await db.execute(sql, [value for row in chunk for value in row])
+        return count
+
+
+_INSERTS = {table: ["", *(_insert(table, n) for n in range(1, MOST_ROWS + 1))] for table in _COLUMNS}
+
+
+def _chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    return (rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS))
+
+
+def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
+    """Return the `monitor_states` row of a state; `luota.store.load` is the inverse."""
+    pause = state.pause
+    return (
+        monitor_id,
+        state.status.value,
+        state.since,
+        state.reason,
+        state.basis_at,
+        state.set_at,
+        state.signal_at,
+        state.expected_at,
+        state.deadline_at,
+        +state.late,  # a bool would take the driver's slow path of adapters
+        +state.failing,
+        state.failures,
+        state.counted_at,
+        state.evidence_at,
+        +state.unverified,
+        state.unverified_by,
+        None if state.incident is None else state.incident.value,
+        incident_id,
+        +(pause is not None),
+        None if pause is None else pause.until,
+        +(pause is not None and pause.until_healthy),
+    )
+
+
+def run_changes(rows: Rows, before: State, after: State, ended: tuple[EndedRun, ...]) -> None:
+    """Add what the machine changed in the limits of open runs."""
+    known = {run.id: run for run in before.runs}
+    for run in after.runs:
+        old: OpenRun | None = known.get(run.id)
+        if old is not None and old != run:
+            rows.add("run_armed", (run.limit_at, run.started_at, +run.counted, run.id))
+    for end in ended:
+        rows.add("run_ended", (end.state.value, +(end.state is RunState.STUCK), end.id))

@@ -1,0 +1,49 @@
+"""The one ASGI app: its routes, and what a request to none of them gets."""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from luota.alarm import Alarm
+from luota.core.errors import LuotaError
+from luota.engine import Engine
+from luota.web.api import Api
+from luota.web.http import STATUS, error_body, with_request_id
+from luota.web.ingest import Ingest
+
+
+def build(engine: Engine, ingest: Ingest, api: Api, alarm: Alarm | None, *, access_log: bool) -> ASGIApp:
+    """Return the app. `alarm` is None where nothing is watched, in a command that runs by itself."""
+
+    async def healthz(_: Request) -> Response:
+        sick = engine.sickness() or ("nothing is watched" if alarm is None else alarm.sickness())
+        if sick is None:
+            return JSONResponse({"ok": True})
+        return JSONResponse({"ok": False, "error": sick}, status_code=503)
+
+    app = Starlette(
+        routes=[*ingest.routes(), Route("/healthz", healthz), *api.routes()],
+        exception_handlers={HTTPException: _http_error, LuotaError: _refused},
+    )
+    app.router.redirect_slashes = False
+    return with_request_id(app, access_log=access_log, elapsed=engine.clock.monotonic)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """No such route, or not with this method."""
+    assert isinstance(error, HTTPException)
+    said = {404: "Not found", 405: "Method not allowed"}.get(error.status_code, error.detail)
+    return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LuotaError)
+    headers: dict[str, Any] = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    return JSONResponse(error_body(error), status_code=STATUS[error.code], headers=headers)

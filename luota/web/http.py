@@ -1,0 +1,175 @@
+"""Reading requests and writing answers: plain ASGI, one error → status map, a request id on everything."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from luota.core.errors import Code, LuotaError
+from luota.web.request_id import new_request_id
+from luota.web.server import LOCAL
+
+log = logging.getLogger("luota.access")
+
+MAX_BODY = 64 * 1024
+
+STATUS = {
+    Code.INVALID: HTTPStatus.BAD_REQUEST,
+    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.CONFLICT: HTTPStatus.CONFLICT,
+    Code.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+Header = tuple[bytes, bytes]
+Network = IPv4Network | IPv6Network
+
+_JSON: Header = (b"content-type", b"application/json")
+_encode = msgspec.json.Encoder().encode
+
+
+class Disconnected(Exception):  # noqa: N818 (nobody is left to see it as an error)
+    """The client went away before its request was received whole."""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Return the body, decided while it streams: TOO_LARGE as soon as it is known to exceed 64 KiB."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > MAX_BODY:
+            raise LuotaError(Code.TOO_LARGE, "Request failed")
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise LuotaError(Code.TOO_LARGE, "Request failed")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return the first value of a request header, `name` in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+async def answer(send: Send, status: int, body: Any, headers: Iterable[Header] = ()) -> None:
+    """Send `body` as JSON."""
+    content = _encode(body)
+    length = (b"content-length", str(len(content)).encode())
+    start: Message = {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
+    await send(start)
+    await send({"type": "http.response.body", "body": content})
+
+
+def error_body(error: LuotaError) -> dict[str, Any]:
+    """Return what a refusal looks like to a client (seeds, "Error responses")."""
+    match error.code:
+        case Code.TOO_LARGE:
+            return {"code": "request_failed", "error": "Request failed"}
+        case Code.INVALID:
+            body = {"error": "Invalid request", "message": error.message}
+            return body if error.field is None else {**body, "field": error.field}
+        case Code.RATE_LIMITED:
+            return {
+                "error": "Rate limit exceeded",
+                "policy": error.policy,
+                "retryAfterSeconds": error.retry_after,
+                "limit": error.limit,
+            }
+        case Code.UNAVAILABLE:
+            return {"error": "Storage unavailable"}
+        case _:
+            return {"error": error.message} if error.field is None else {"error": error.message, "field": error.field}
+
+
+async def refuse(send: Send, error: LuotaError) -> None:
+    """Answer with what a LuotaError means over HTTP."""
+    headers = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
+    await answer(send, STATUS[error.code], error_body(error), headers)
+
+
+def client_address(scope: Scope, trusted: tuple[Network, ...]) -> str:
+    """Return the address that a request came from; a forwarded one is believed only from a trusted proxy."""
+    client = scope.get("client")
+    address = "" if client is None else str(client[0])
+    if not trusted or not _within(address, trusted):
+        return address
+    forwarded = header(scope, b"x-forwarded-for") or b""
+    for hop in reversed(forwarded.decode("latin-1").split(",")):
+        hop = hop.strip()  # noqa: PLW2901
+        if not hop:
+            continue
+        address = hop
+        if not _within(hop, trusted):
+            break
+    return address
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int]) -> ASGIApp:
+    """Give every response an X-Request-Id, and its log line the same id.
+
+    Around the raw app, since a 500 bypasses middleware that is added the usual way. A defect of ours
+    becomes a 500 with the id, and a traceback in the log alone. `elapsed` reads monotonic milliseconds.
+    """
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = new_request_id()
+        id_header = (b"x-request-id", request_id.encode())
+        scope["luota.request_id"] = request_id
+        status = 0
+        began = elapsed()
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        try:
+            await app(scope, receive, marked)
+        except Disconnected:
+            status = status or 499  # as nginx logs it; nobody sees it
+        except LuotaError as error:
+            await refuse(marked, error)
+        except Exception:
+            log.exception("%s failed", request_id)
+            if status:
+                raise
+            await answer(marked, 500, {"error": "Internal error", "requestId": request_id})
+        if access_log:
+            source = "socket" if scope.get(LOCAL) else client_address(scope, ())
+            log.info(
+                "%s %s %s %d %d ms %s",
+                source,
+                scope["method"],
+                scope["path"],
+                status,
+                elapsed() - began,
+                request_id,
+            )
+
+    return wrapped
+
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]

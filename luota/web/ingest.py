@@ -1,0 +1,200 @@
+"""The ingest API (product.md, "Ingest API"; bodies, replies and errors are the seeds')."""
+
+from typing import Any
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from luota.core import tokens
+from luota.core.errors import Code, LuotaError, invalid
+from luota.core.limits import Limits
+from luota.core.model import Mode, RunState
+from luota.core.spec import ingest as spec
+from luota.core.spec.values import format_instant, parse_uuid
+from luota.engine import Engine
+from luota.engine.ingest import CloseRun, PingResult, RecordPing, RunResult, StartRun
+from luota.engine.registry import Live
+from luota.store import reads
+from luota.web.http import Endpoint, Network, answer, client_address, header, read_body
+from luota.web.server import LOCAL
+
+_BAD_KEY = "Invalid ingest key"
+_BAD_KEY_OR_RUN = "Invalid ingest key or run not found"
+_COUNTED = (Code.UNAUTHENTICATED, Code.NOT_FOUND)
+
+
+class Ingest:
+    """The five routes.
+
+    Their checks stand in the contract's order: 413, address limit, body syntax and `monitorId`, 404, 401,
+    limits, other 400, 409.
+    """
+
+    def __init__(self, engine: Engine, limits: Limits, trusted_proxies: tuple[Network, ...]) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._trusted = trusted_proxies
+
+    def routes(self) -> list[Route]:
+        """Return the routes, the busiest first."""
+        return [
+            Route("/v1/monitors/{monitor_id}/ping", self._endpoint(self.ping), methods=["POST"]),
+            Route("/v1/runs/start", self._endpoint(self.start), methods=["POST"]),
+            Route("/v1/runs/{run_id}/success", self._endpoint(self.success), methods=["POST"]),
+            Route("/v1/runs/{run_id}/fail", self._endpoint(self.fail), methods=["POST"]),
+            Route(
+                "/v1/workspaces/{workspace_id}/monitors/{id_or_slug}/ping",
+                self._endpoint(self.workspace_ping),
+                methods=["POST"],
+            ),
+        ]
+
+    def _endpoint(self, handle: Any) -> Any:
+        return _Endpoint(self._bounded(handle))
+
+    def _bounded(self, handle: Any) -> Endpoint:
+        """Read the body, hold the address limit around the handler, and answer 202."""
+
+        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+            raw = await read_body(scope, receive)
+            limit = self._limits.ip_minute
+            address = "" if LOCAL in scope else client_address(scope, self._trusted)
+            if address:
+                limit.check(address, self._engine.clock.now())
+            try:
+                reply = await handle(scope, spec.decode_body(raw))
+            except LuotaError as error:
+                if address and error.code in _COUNTED:
+                    limit.count(address, self._engine.clock.now())
+                raise
+            await answer(send, 202, reply)
+
+        return endpoint
+
+    async def ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
+        """Record a heartbeat or fresh output, by the monitor's own token."""
+        live = self._monitor(scope["path_params"]["monitor_id"])
+        self._admit(scope, live)
+        return await self._ping(live, body)
+
+    async def workspace_ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
+        """Record a heartbeat or fresh output, by the workspace's token, which is accepted here only."""
+        registry = self._engine.registry
+        workspace = registry.workspaces.get(scope["path_params"]["workspace_id"].lower())
+        if workspace is None:
+            raise _no_monitor()
+        wanted = scope["path_params"]["id_or_slug"]
+        live = registry.find(workspace.id, parse_uuid(wanted) or wanted)
+        if live is None:
+            raise _no_monitor()
+        expected = tokens.workspace_token(registry.secret, workspace.id, workspace.salt)
+        if not tokens.matches(header(scope, b"x-luota-key") or b"", expected):
+            raise LuotaError(Code.UNAUTHENTICATED, _BAD_KEY)
+        limits = self._limits
+        limits.admit([(limits.workspace_minute, workspace.id)], self._engine.clock.now())
+        return await self._ping(live, body)
+
+    async def start(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
+        """Open a run, or return the one that this start opened before."""
+        live = self._monitor(spec.monitor_id(body))
+        self._admit(scope, live)
+        start = spec.parse_start(body)
+        if live.rules.mode is not Mode.RUN:
+            said = f"This is a {live.rules.mode.value} monitor. Send POST /v1/monitors/{live.id}/ping instead."
+            raise invalid("monitorId", said)
+        command = StartRun(live.id, start, self._engine.clock.now())
+        result: RunResult = await self._engine.submit(command)
+        run = result.run
+        return {
+            "monitor": {"id": live.id},
+            "run": {
+                "id": run.id,
+                "externalRunId": run.external_run_id,
+                "startedAt": format_instant(run.started_at),
+            },
+        }
+
+    async def success(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
+        """Close a run as successful."""
+        run = (await self._close(scope, body, RunState.SUCCESS)).run
+        assert run.finished_at is not None
+        return {
+            "run": {
+                "id": run.id,
+                "status": run.state,
+                "finishedAt": format_instant(run.finished_at),
+                "durationSeconds": max(0, run.finished_at - run.started_at) // 1000,
+            }
+        }
+
+    async def fail(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
+        """Close a run as failed."""
+        result = await self._close(scope, body, RunState.FAILED)
+        run = result.run
+        assert run.finished_at is not None
+        return {
+            "run": {"id": run.id, "status": run.state, "finishedAt": format_instant(run.finished_at)},
+            "monitor": {"status": result.status.value},
+        }
+
+    async def _close(self, scope: Scope, body: spec.Body, state: RunState) -> RunResult:
+        run_id = parse_uuid(scope["path_params"]["run_id"])
+        row = None if run_id is None else await reads.run_by_id(self._engine.reader, run_id)
+        live = None if row is None else self._engine.registry.monitors.get(row.monitor_id)
+        if row is None or live is None:
+            raise LuotaError(Code.UNAUTHENTICATED, _BAD_KEY_OR_RUN)
+        self._admit(scope, live, _BAD_KEY_OR_RUN)
+        close = spec.parse_success(body) if state is RunState.SUCCESS else spec.parse_fail(body)
+        command = CloseRun(row.id, state, close, self._engine.clock.now())
+        result: RunResult = await self._engine.submit(command)
+        return result
+
+    async def _ping(self, live: Live, body: spec.Body) -> dict[str, Any]:
+        ping = spec.parse_ping(body)
+        if live.rules.mode is Mode.RUN:
+            said = "This is a run monitor. Send POST /v1/runs/start, then POST /v1/runs/{runId}/success or /fail."
+            raise invalid("monitorId", said)
+        command = RecordPing(live.id, ping, self._engine.clock.now())
+        result: PingResult = await self._engine.submit(command)
+        return {
+            "ok": True,
+            "monitor": {"id": result.monitor_id, "status": result.status.value},
+            "heartbeat": {"id": result.heartbeat_id, "occurredAt": format_instant(result.occurred_at)},
+        }
+
+    def _monitor(self, monitor_id: str) -> Live:
+        """Return a monitor by the id that a client gave; a malformed one is an unknown one."""
+        monitors = self._engine.registry.monitors
+        live = monitors.get(monitor_id) or monitors.get(parse_uuid(monitor_id) or "")
+        if live is None:
+            raise _no_monitor()
+        return live
+
+    def _admit(self, scope: Scope, live: Live, refusal: str = _BAD_KEY) -> None:
+        """Check a monitor's token, then its limits: knowing an id must not drain its bucket."""
+        expected = tokens.monitor_token(self._engine.registry.secret, live.workspace_id, live.id, live.salt)
+        if not tokens.matches(header(scope, b"x-luota-key") or b"", expected):
+            raise LuotaError(Code.UNAUTHENTICATED, refusal)
+        limits = self._limits
+        limits.admit(
+            [
+                (limits.monitor_minute, live.id),
+                (limits.monitor_hour, live.id),
+                (limits.workspace_minute, live.workspace_id),
+            ],
+            self._engine.clock.now(),
+        )
+
+
+def _no_monitor() -> LuotaError:
+    return LuotaError(Code.NOT_FOUND, "Monitor not found")
+
+
+class _Endpoint:
+    """An ASGI app that Starlette does not take for a function of a Request."""
+
+    def __init__(self, call: Endpoint) -> None:
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._call(scope, receive, send)

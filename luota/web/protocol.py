@@ -1,0 +1,304 @@
+"""uvicorn's HTTP/1.1 protocol, guarded against clients that are slow, endless or malformed."""
+
+# ruff: noqa: D102 - the contracts of the overridden callbacks are asyncio's and uvicorn's
+
+import asyncio
+import json
+import logging
+from enum import Enum
+from http import HTTPStatus
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from luota.web.request_id import new_request_id
+
+_log = logging.getLogger(__name__)
+
+HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
+
+_PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
+_LINGER_S = 2.0  # how long a client has to read a refusal
+
+
+class _Phase(Enum):
+    """What the client owes: nothing or a new request, the rest of a head, the rest of a body."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+
+
+class Connections(ServerState):
+    """The open connections and running requests of all listeners.
+
+    `none_left` is set when the last connection closes. While `stopping`, a new one is closed at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none_left = asyncio.Event()
+        self.stopping = False
+
+
+class _Refused(Exception):  # noqa: N818 - it stops the parser and is never seen outside this module
+    """Raised in a parser's callback after a refusal, so that no more is parsed."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection, with a deadline for receiving a request and a cap on its head.
+
+    A request must be received whole within `receive_within` seconds of its first byte, and the first byte
+    come as soon after connecting; time in which we do not read does not count. A head may have HEAD_LIMIT
+    bytes. An overdue request that the app has seen ends for it as `http.disconnect`.
+
+    A refusal (400, 408, 431) is answered after the requests that were complete before it, in order, as
+    JSON with an `X-Request-Id`; then the connection closes. Nothing that follows it is parsed.
+    """
+
+    server_state: Connections
+
+    def __init__(self, config: Config, server_state: Connections, receive_within: float) -> None:
+        super().__init__(config, server_state, {})
+        self._receive_within = receive_within
+        self._phase = _Phase.IDLE
+        self._began = False  # a request began in the data at hand
+        self._fed = 0  # length of the piece at hand; 0 after a request ended in it
+        self._span = 0  # bytes since the head began, or since the body last grew
+        self._replay = b""  # a head to be parsed again
+        self._unanswered: list[RequestResponseCycle] = []
+        self._deadline: asyncio.TimerHandle | None = None
+        self._refusal: tuple[HTTPStatus, str] | None = None
+        self._hung_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.server_state.stopping:
+            transport.close()
+        else:
+            self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._disarm()
+        if self._hung_up is not None:
+            self._hung_up.cancel()
+        self._disconnect_app()
+        if not self.connections:
+            self.server_state.none_left.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        for start in range(0, len(data), _PIECE):
+            if self._refusal is not None or self._hung_up is not None:
+                return
+            self._feed(data[start : start + _PIECE])
+        if self._refusal is None and self._hung_up is None:
+            self._watch()
+
+    def _feed(self, piece: bytes) -> None:
+        self._fed = len(piece)
+        if self._phase is not _Phase.IDLE:
+            self._span += len(piece)
+        while piece:
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                piece = self._decline_upgrade() + piece[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(HTTPStatus.BAD_REQUEST, "Malformed HTTP request")
+                return
+            else:
+                break
+        # In a body this catches endless trailers and chunk extensions.
+        if self._phase is not _Phase.IDLE and self._span > HEAD_LIMIT:
+            self._refuse_head()
+
+    def _decline_upgrade(self) -> bytes:
+        # No protocol is offered, so the request counts as it stands (RFC 9110, 7.8). The parser would skip
+        # its body, which Java's HttpClient sends along with `Upgrade: h2c`: a new one gets the same head
+        # without that header.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        head, self._replay = self._replay, b""
+        return head
+
+    # Callbacks of the parser
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase = _Phase.HEAD
+        self._began = True
+        self._span = self._fed
+
+    def on_headers_complete(self) -> None:
+        # The span is exact but for a request that began in the middle of a piece.
+        if self._span > HEAD_LIMIT - _PIECE and self._head_size() > HEAD_LIMIT:
+            self._refuse_head()
+            raise _Refused
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refuse(HTTPStatus.BAD_REQUEST, "Malformed HTTP request")
+                raise _Refused
+            kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+            version = self.parser.get_http_version().encode("ascii")
+            lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+            self._replay = b"\r\n".join([*lines, *(b": ".join(pair) for pair in kept), b"\r\n"])
+            return
+        super().on_headers_complete()
+        self._unanswered.append(self.cycle)
+        self._phase = _Phase.BODY
+        self._span = 0
+        # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self._span = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._replay:
+            return
+        self._phase = _Phase.IDLE
+        self._fed = 0
+        super().on_message_complete()
+
+    def _head_size(self) -> int:
+        request_line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
+        return request_line + sum(len(name) + len(value) + 4 for name, value in self.headers) + 2
+
+    # The deadline
+
+    def _watch(self) -> None:
+        if self._phase is not _Phase.IDLE:
+            if self._began or self._deadline is None:
+                self._arm()
+            if self._phase is _Phase.BODY:
+                self.cycle.transport = _Unread(self)  # type: ignore[assignment]
+        elif self.cycle is not None:
+            self._disarm()
+            if not self._unanswered:  # the answer was ready before the request
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+        self._began = False
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(self._receive_within, self._overdue)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        if self._holding_up():
+            self._arm()
+        elif self._phase is _Phase.HEAD:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "Request timed out")
+        else:
+            self._hang_up()
+
+    def _holding_up(self) -> bool:
+        # Is it we who keep the client from sending, or its request from being read?
+        return self.flow.read_paused or bool(self.pipeline)
+
+    def on_response_complete(self) -> None:
+        held_up = self._holding_up()
+        super().on_response_complete()
+        if self._phase is not _Phase.IDLE:
+            self._unset_keepalive_if_required()
+        self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
+        if self._refusal is not None and not self._unanswered:
+            self._answer_refusal()
+        elif held_up and self._deadline is not None:
+            self._arm()
+
+    # Refusals
+
+    def _refuse_head(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request header too large")
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        if self._refusal is not None:
+            return
+        self._refusal = (status, message)
+        self._disarm()
+        if self._phase is _Phase.BODY:
+            if self.pipeline:  # not begun yet, and never will be
+                self._unanswered.remove(self.pipeline.popleft()[0])
+            elif self.cycle.response_started:
+                self._hang_up()
+                return
+            else:
+                self._disconnect_app()
+        if not self._unanswered:
+            self._answer_refusal()
+
+    def _answer_refusal(self) -> None:
+        if self._refusal is None or self._hung_up is not None or self.transport.is_closing():
+            return
+        status, message = self._refusal
+        request_id = new_request_id()
+        body = json.dumps({"error": message}).encode("ascii")
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode("ascii")),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id.encode("ascii")),
+        ]
+        lines = [
+            f"HTTP/1.1 {status.value} {status.phrase}".encode("ascii"),
+            *(b": ".join(h) for h in headers),
+        ]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self._hang_up()
+        client = ":".join(map(str, self.client)) if self.client else "local"
+        _log.info("%s %d %s client=%s", request_id, status, message, client)
+
+    def close_answered(self) -> None:
+        """Close after an answer, which the client will read although it may still be sending the request."""
+        if self._phase is _Phase.BODY and not self.pipeline:
+            self._hang_up(self._receive_within)
+        else:
+            self.transport.close()
+
+    def _hang_up(self, linger: float = _LINGER_S) -> None:
+        # To close with input unread makes the kernel reset the connection, and a client that is still
+        # sending loses the answer. So: end our side, drop what comes, and cut after `linger` seconds.
+        if self._hung_up is not None or self.transport.is_closing():
+            return
+        self._disarm()
+        self._hung_up = self.loop.call_later(linger, self.transport.abort)
+        self._unset_keepalive_if_required()
+        self._disconnect_app()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _disconnect_app(self) -> None:
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
+            cycle.message_event.set()
+        self._unanswered.clear()
+
+
+class _Unread:
+    """The transport as the answer to a request sees it that is still arriving."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close_answered()

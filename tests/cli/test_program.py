@@ -1,0 +1,232 @@
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+
+import pytest
+
+from luota.cli import monitors
+
+
+@pytest.fixture(params=["in this process", "over the socket"])
+def reached(request, luota):
+    """An initialised data directory, without and with a daemon that runs on it."""
+    luota.run("init")
+    if request.param == "in this process":
+        yield luota
+        return
+    with luota.daemon():
+        yield luota
+
+
+@pytest.fixture
+def initialised(luota):
+    luota.run("init")
+    return luota
+
+
+def heartbeat(luota, name="Nightly", *more):
+    args = ("monitor", "create", name, "--mode", "heartbeat", "--every", "60", "--grace", "30", *more)
+    return luota.json(*args)
+
+
+def test_init_answers_the_same_again_and_while_a_daemon_runs(luota):
+    first = luota.json("init")
+    assert first["dataDir"] == str(luota.data_dir)
+    assert set(first["workspace"]) == {"id", "name"}
+    assert luota.json("init") == first
+    with luota.daemon():
+        assert luota.json("init") == first
+    assert luota.data_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_program_ends_a_mistake_with_one_line_and_status_1(luota):
+    done = luota.program("monitor", "list")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: No data in ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(initialised):
+    heartbeat(initialised, "Päiväraportti ☃")
+    shown = initialised.program("monitor", "list", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "P\\xe4iv\\xe4raportti \\u2603" in shown.stdout
+
+
+def test_a_monitor_lives_from_create_to_archive(reached):
+    made = heartbeat(reached, "Nightly", "--tag", "team=ops", "--promise", "Reports at 8", "--environment", "prod")
+    monitor = made["monitor"]
+    assert made["token"].startswith("wfm1.")
+    assert (monitor["slug"], monitor["status"], monitor["graceSeconds"]) == ("nightly", "draft", 30)
+    assert (monitor["tags"], monitor["promise"], monitor["environment"]) == ({"team": "ops"}, "Reports at 8", "prod")
+    assert [m["id"] for m in reached.json("monitor", "list")["monitors"]] == [monitor["id"]]
+
+    assert reached.json("ping", "nightly", "--payload", '{"rows": 3}')["ok"] is True
+    by_id = reached.json("monitor", "show", monitor["id"])["monitor"]
+    assert by_id == reached.json("monitor", "show", "nightly")["monitor"]
+    assert by_id["status"] == "healthy"
+    assert {"lastSignalAt", "nextExpectedAt", "deadlineAt"} <= set(by_id)
+
+    edited = reached.json("monitor", "edit", "nightly", "--grace", "5m", "--owner", "Ann", "--tag", "")["monitor"]
+    assert (edited["graceSeconds"], edited["owner"], edited["tags"]) == (300, "Ann", {})
+    assert (edited["promise"], edited["schedule"]) == ("Reports at 8", {"every": 60})
+
+    assert reached.json("monitor", "pause", "nightly", "--for", "2h")["monitor"]["status"] == "paused"
+    assert reached.json("monitor", "resume", "nightly")["monitor"]["status"] != "paused"
+    assert reached.json("monitor", "archive", "nightly", "--yes")["monitor"]["status"] == "archived"
+    assert reached.json("monitor", "list") == {"monitors": []}
+    assert "not found" in reached.run("monitor", "show", "nightly", status=1).stderr
+
+
+def test_tokens_are_shown_and_rotated(reached):
+    made = heartbeat(reached)
+    assert reached.json("token", "show", "nightly") == {"token": made["token"]}
+    assert reached.run("token", "show", "nightly").stdout == made["token"] + "\n"
+    assert reached.json("token", "rotate", "nightly")["token"] != made["token"]
+    workspace = reached.json("workspace", "list")["workspaces"][0]
+    token = reached.json("token", "show", "--workspace")["token"]
+    assert token.startswith("wfws1.")
+    assert reached.json("token", "show", "--workspace", workspace["id"])["token"] == token
+    assert reached.json("token", "rotate", "--workspace")["token"] != token
+    assert reached.run("token", "show", status=2).stdout == ""
+
+
+def test_channels_are_added_listed_and_removed(reached):
+    refused = reached.run("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:1/", status=1)
+    assert "allow_networks" in refused.stderr
+    channel = reached.json("channel", "add", "webhook", "--name", "w", "--url", "http://192.0.2.1/x")["channel"]
+    assert [c["id"] for c in reached.json("channel", "list")["channels"]] == [channel["id"]]
+    assert heartbeat(reached, "a", "--channel", "w")["monitor"]["channels"] is not None
+    assert reached.json("monitor", "edit", "a", "--channel", "")["monitor"]["channels"] is None
+    reached.run("channel", "remove", "w")
+    assert reached.json("channel", "list") == {"channels": []}
+
+
+def test_the_test_of_a_channel_that_fails_exits_with_1_and_whole_json(luota, monkeypatch):
+    monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
+    luota.run("init")
+    luota.run("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:1/")
+    result = luota.run("channel", "test", "w", "--json", status=1)
+    assert json.loads(result.stdout)["delivery"]["state"] != "delivered"
+    assert "refused" in luota.run("channel", "list").stdout
+
+
+def test_users_are_created_with_a_password_from_standard_input(reached):
+    args = ("user", "create", "Ann@example.org", "--role", "viewer", "--password-stdin")
+    user = reached.json(*args, stdin=b"correct horse battery\n")["user"]
+    assert (user["email"], user["role"]) == ("ann@example.org", "viewer")
+    assert [u["id"] for u in reached.json("user", "list")["users"]] == [user["id"]]
+    assert "password" in reached.run(*args, stdin=b"short", status=1).stderr
+
+
+def test_without_a_terminal_a_password_is_not_asked_for(initialised):
+    assert "--password-stdin" in initialised.run("user", "create", "a@b.c", status=2).stderr
+
+
+def test_a_missed_signal_is_an_incident_to_list_show_acknowledge_and_resolve(luota):
+    luota.run("init")
+    luota.json("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1")
+    with luota.daemon():
+        luota.run("ping", "quick")
+        while not (found := luota.json("incident", "list", "--monitor", "quick", "--state", "open")["incidents"]):
+            pass
+        (incident,) = found
+        keys = "id monitorId kind state openedAt acknowledgedAt resolvedAt summary deliveries".split()
+        assert set(keys) <= set(incident)
+        assert incident["kind"] == "missed"
+        assert "missed" in luota.run("incident", "list").stdout
+        shown = luota.run("incident", "show", incident["id"]).stdout
+        assert "opened" in shown
+        assert "Nobody was told" in shown
+        acknowledged = luota.json("incident", "ack", incident["id"], "--reason", "on it")["incident"]
+        assert (acknowledged["state"], acknowledged["id"]) == ("acknowledged", incident["id"])
+        resolved = luota.json("incident", "resolve", incident["id"])["incident"]
+        assert resolved["state"] == "resolved"
+        assert "on it" in luota.run("incident", "show", incident["id"]).stdout
+
+
+def test_a_run_monitor_takes_no_ping_and_the_refusal_says_what_it_takes(initialised):
+    initialised.run("monitor", "create", "Job", "--mode", "run")
+    assert "/v1/runs/start" in initialised.run("ping", "job", status=1).stderr
+
+
+def test_what_the_server_refuses_of_a_ping_keeps_its_field(initialised):
+    heartbeat(initialised)
+    for args, field in (
+        (("--occurred-at", "yesterday"), "occurredAt"),
+        (("--payload", "[1]"), "payload"),
+        (("--payload", b'{"a":"\xff"}'.decode(errors="surrogateescape")), "body"),
+    ):
+        error = json.loads(initialised.run("ping", "nightly", "--json", *args, status=1).stderr)
+        assert (error["error"], error["field"]) == ("invalid", field)
+    initialised.run("ping", "nightly", "--payload", "{", status=2)
+
+
+def test_the_schedule_of_an_edit_keeps_what_was_not_given(initialised):
+    args = ("monitor", "create", "J", "--mode", "run", "--cron", "0 2 * * *", "--timezone", "Europe/Helsinki")
+    assert initialised.json(*args)["monitor"]["schedule"] == {"cron": "0 2 * * *", "timezone": "Europe/Helsinki"}
+    for options, schedule in (
+        (("--cron", "0 3 * * *"), {"cron": "0 3 * * *", "timezone": "Europe/Helsinki"}),
+        (("--timezone", "UTC"), {"cron": "0 3 * * *", "timezone": "UTC"}),
+        (("--calendar", "daily", "--timezone", "Asia/Tokyo"), {"calendar": "daily", "timezone": "Asia/Tokyo"}),
+        (("--every", "5m"), {"every": 300}),
+        (("--no-schedule",), None),
+    ):
+        assert initialised.json("monitor", "edit", "j", *options)["monitor"]["schedule"] == schedule
+    assert "--cron or --calendar" in initialised.run("monitor", "edit", "j", "--timezone", "UTC", status=1).stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("create", "x", "--mode", "run", "--every", "1", "--cron", "* * * * *"),
+        ("create", "x", "--mode", "run", "--every", "1", "--timezone", "UTC"),
+        ("create", "x", "--mode", "run", "--timezone", "UTC"),
+        ("create", "x", "--mode", "run", "--tag", "novalue"),
+        ("create", "x", "--mode", "run", "--tag", "a=1", "--tag", "a=2"),
+        ("create", "x"),
+        ("edit", "x"),
+        ("edit", "x", "--no-schedule", "--every", "1"),
+        ("pause", "x", "--for", "1h", "--until", "2030-01-01T00:00:00Z"),
+    ],
+)
+def test_options_that_contradict_are_a_usage_error(luota, args):
+    luota.run("monitor", *args, status=2)
+
+
+def test_archive_asks_on_a_terminal_and_changes_nothing_without_a_yes(initialised):
+    heartbeat(initialised)
+    command = [sys.executable, "-m", "luota", "monitor", "archive", "nightly", "--data-dir", initialised.data_dir]
+    for answer, status, left in ((b"n\n", 1, 1), (b"y\n", 0, 0)):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            said = b""
+            while b"[y/N]" not in said:
+                assert select.select([ours], [], [], 60)[0]
+                said += os.read(ours, 1000)
+            assert b"Nightly (nightly)" in said
+            os.write(ours, answer)
+            assert process.wait(60) == status
+        os.close(ours)
+        assert len(initialised.json("monitor", "list")["monitors"]) == left
+
+
+def test_the_text_for_people_holds_what_they_need_next(initialised):
+    shown = initialised.run("monitor", "create", "Job", "--mode", "run", "--cron", "0 2 * * *").stdout
+    assert "cron 0 2 * * * (UTC)" in shown
+    assert f"token          {initialised.json('token', 'show', 'job')['token']}\n" in shown
+    assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in shown
+    assert "last signal    -\n" in shown
+    assert "job" in initialised.run("monitor", "list").stdout
+    assert monitors._in_words({"moon": "full"}) == '{"moon": "full"}'
+
+
+def test_a_workspace_is_chosen_by_slug_or_id(initialised):
+    heartbeat(initialised, "a", "--workspace", "default")
+    workspace = initialised.json("workspace", "list")["workspaces"][0]
+    assert len(initialised.json("monitor", "list", "--workspace", workspace["id"])["monitors"]) == 1
+    assert "not found" in initialised.run("incident", "list", "--workspace", "other", status=1).stderr
