@@ -163,7 +163,7 @@ async def _feed_watchdog(engine: Engine, alarm: Alarm) -> None:
     interval = systemd.watchdog_interval(os.environ, os.getpid())
     while True:
         await asyncio.sleep(interval or 3600.0)
-        if interval and (engine.writer.failing_since is not None or alarm.sickness() is None):
+        if interval and (engine.writer.failure is not None or alarm.sickness() is None):
             systemd.notify("WATCHDOG=1", os.environ)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from luota.clock import Clock
 from luota.core.errors import Code, LuotaError
 from luota.core.events import Tick
+from luota.core.machine import wake_at
 from luota.core.model import Rules, Window, Windows
 from luota.core.schedule import parse_schedule
 from luota.engine.batch import Batch, new_id
@@ -102,6 +103,7 @@ class Engine:
         """Begin to hear signals, now that the sockets listen: close and return the blind window, if any."""
         now = self.clock.now()
         self.writer.listening = True
+        self.unverified_found = True  # by a process that died before it could tell
         window = None
         if self.alive_at is not None and self.alive_at < now:
             window = Window(self.alive_at, now, "Luota was not running")
@@ -132,12 +134,12 @@ class Engine:
             return False
         try:
             await self.submit(Judge(due))
-        except BaseException:
-            for monitor_id in due:  # not judged: due still
+        finally:
+            # What was not judged, since storage failed or the clock was set back, falls due again.
+            for monitor_id in due:
                 live = self.registry.monitors.get(monitor_id)
                 if live is not None:
-                    self.registry.put(live)
-            raise
+                    self.registry.deadlines.set(monitor_id, wake_at(live.state))
         return True
 
     async def stamp(self) -> None:
@@ -151,7 +153,7 @@ class Engine:
     def sickness(self) -> str | None:
         """Return why events cannot be made durable at present, or None."""
         writer = self.writer
-        if writer.failing_since is not None:
+        if writer.failure is not None:
             return f"nothing can be written: {writer.failure}"
         if writer.committed_at < 0 or self.clock.monotonic() - writer.committed_at > SILENT_AFTER:
             return "no write has been committed lately"

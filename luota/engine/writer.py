@@ -69,6 +69,11 @@ class Transaction:
         return cursor.rowcount
 
 
+_BLIND = (
+    "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, ?) "
+    "ON CONFLICT (started_at) DO UPDATE SET ended_at = excluded.ended_at, reason = excluded.reason"
+)
+
 Work = Callable[[Transaction], Awaitable[Any]]
 _Item = tuple["Command | Work", "asyncio.Future[Any]"]
 
@@ -80,8 +85,7 @@ class Writer:
 
     def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock) -> None:
         self.listening = False
-        self.failing_since: int | None = None
-        self.failure = ""
+        self.failure: str | None = None
         self.committed_at = -1
         self.committed: Callable[[Batch], None] = lambda _: None
         self._db = db
@@ -91,7 +95,8 @@ class Writer:
         self._waiting = asyncio.Event()
         self.closing = False
         self._unchecked = 0
-        self._unrecorded: list[Window] = []
+        self._blind_since: int | None = None
+        self._blind_reason = ""
         self._set_back = False
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
@@ -129,8 +134,11 @@ class Writer:
                 break
             items.append(self._queue.popleft())
         try:
-            await self._sense()
-            results = await self._write(items)
+            window = self._sense()
+            if self._set_back:
+                await self._alone(self._clamp)
+                self._set_back = False
+            results = await self._write(items, window)
         except sqlite3.Error as error:
             self._failed(error)
             _answer(items, [translated(error)] * len(items))
@@ -140,45 +148,30 @@ class Writer:
         else:
             _answer(items, results)
 
-    async def _sense(self) -> None:
-        """Close a stretch in which nothing could be written, and see whether the wall clock has jumped."""
+    def _sense(self) -> Window | None:
+        """Return the blind window that ends now, if Luota could not hear or write until now.
+
+        That is a stretch of failed commits, or a jump of the wall clock since the last look.
+        """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         jump = (now - self._wall) - (monotonic - self._monotonic)
         last, self._wall, self._monotonic = self._wall, now, monotonic
         if not self.listening:
-            return
+            return None
         if jump < -BACK:
             log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
             self._set_back = True
         if jump > JUMP:
             log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
-            self._unrecorded.append(Window(last, now, "the host was suspended or its clock was set forward"))
-        if self._set_back:
-            await self._alone(self._clamp)
-            self._set_back = False
-        while self._unrecorded:
-            await self.blind(self._unrecorded[0])
-            del self._unrecorded[0]
-        if self.failing_since is not None:
-            said = f"nothing could be written: {self.failure}"
-            await self.blind(Window(min(self.failing_since, now), now, said))
-            log.warning("storage works again")
-            self.failing_since = None
+            if self._blind_since is None:
+                self._blind_since, self._blind_reason = last, "the host was suspended or its clock was set forward"
+        if self._blind_since is None:
+            return None
+        return Window(min(self._blind_since, now), now, self._blind_reason)
 
     async def blind(self, window: Window) -> None:
-        """Record a blind window and make it known to every later verdict. Only from within `run`, or before it."""
-
-        async def record(tx: Transaction) -> None:
-            await tx.execute(
-                "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, ?) "
-                "ON CONFLICT (started_at) DO UPDATE SET ended_at = excluded.ended_at, reason = excluded.reason",
-                window.start,
-                window.end,
-                window.reason,
-            )
-
-        await self._alone(record)
-        self._registry.windows = self._registry.windows.add(window)
+        """Record a blind window and make it known to every later verdict; for use before `run`."""
+        await self._write([], window)
 
     async def _alone(self, work: Work) -> None:
         await self._write([(work, asyncio.get_running_loop().create_future())])
@@ -186,29 +179,37 @@ class Writer:
     async def _clamp(self, tx: Transaction) -> None:
         for live in list(self._registry.monitors.values()):
             state = live.state
-            if max(state.basis_at, state.since, state.set_at, *(r.started_at for r in state.runs)) > tx.now:
+            instants = (state.basis_at, state.since, state.set_at, state.signal_at, state.evidence_at)
+            if max(*(at or 0 for at in instants), *(run.started_at for run in state.runs)) > tx.now:
                 tx.batch.apply(live, ClockBack(), tx.now)
 
-    async def _write(self, items: list[_Item]) -> list[Any]:
-        """Plan and commit `items`; return their results, an exception for each that was refused."""
+    async def _write(self, items: list[_Item], window: Window | None = None) -> list[Any]:
+        """Plan and commit `items`; return their results, an exception for each that was refused.
+
+        `window` is a blind window that ends with this transaction: its verdicts know of it already.
+        """
+        known = self._registry.windows
         while True:
             batch = Batch(self._registry, self._clock.now())
             await self._db.execute("BEGIN IMMEDIATE")
             try:
-                if isinstance(items[0][0], Command):
+                if window is not None:
+                    self._registry.windows = known.add(window)
+                    await self._db.execute(_BLIND, (window.start, window.end, window.reason))
+                if not items:
+                    results: list[Any] = []
+                elif isinstance(items[0][0], Command):
                     await self._find_runs(batch, items)
                     results = _planned(batch, items)
                 else:
                     results = [await _worked(items[0][0], Transaction(batch, self._db))]
-                if isinstance(results[-1], _Broken):
-                    broken = results[-1]
-                    await self._db.execute("ROLLBACK")
-                    items[broken.index : broken.index + 1] = []
-                    if not items:
-                        return []
+                if results and isinstance(results[-1], _Broken):
+                    del items[results[-1].index]
+                    await self._roll_back()
+                    self._registry.windows = known
                     continue
-                if all(isinstance(result, Exception) for result in results):
-                    await self._db.execute("ROLLBACK")
+                if results and window is None and all(isinstance(result, Exception) for result in results):
+                    await self._roll_back()
                     return results
                 batch.finish()
                 self._unchecked += await batch.rows.write(self._db)
@@ -216,12 +217,20 @@ class Writer:
                     await self._db.execute("UPDATE instance SET alive_at = ?", (batch.now,))
                 await self._db.execute("COMMIT")
             except BaseException:
+                self._registry.windows = known
                 await self._roll_back()
                 raise
-            self.committed_at = self._clock.monotonic()
-            batch.publish()
-            self.committed(batch)
+            self._committed(batch)
             return results
+
+    def _committed(self, batch: Batch) -> None:
+        """After COMMIT: storage works, and what was decided holds."""
+        self.committed_at = self._clock.monotonic()
+        if self.failure is not None:
+            log.warning("storage works again")
+        self.failure = self._blind_since = None
+        batch.publish()
+        self.committed(batch)
 
     async def _find_runs(self, batch: Batch, items: list[_Item]) -> None:
         """Read the runs that the commands refer to, in one query each way."""
@@ -242,14 +251,15 @@ class Writer:
                 log.warning("rollback failed: %s", error)
 
     def _failed(self, error: sqlite3.Error) -> None:
-        if self.failing_since is None:
-            self.failing_since = self._clock.now()
+        if self.failure is None:
             log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
         self.failure = str(error)
+        if self._blind_since is None:
+            self._blind_since, self._blind_reason = self._clock.now(), f"nothing could be written: {error}"
 
     async def _checkpoint(self) -> None:
         """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""
-        if self._unchecked < CHECKPOINT_ROWS // 10 or self.failing_since is not None:
+        if self._unchecked < CHECKPOINT_ROWS // 10 or self.failure is not None:
             return
         self._unchecked = 0
         try:

@@ -1,0 +1,220 @@
+"""The writer: one order, one commit for all that waits, and blind windows when it cannot hear or write."""
+
+import asyncio
+
+import pytest
+
+from luota.core.errors import Code, LuotaError
+from luota.core.model import Status, Window
+from luota.core.spec.ingest import Ping
+from luota.engine import Engine, monitors
+from luota.engine.audit import Actor
+from luota.engine.ingest import RecordPing
+from luota.store.reads import fetch
+from tests.clock import FakeClock
+
+ACTOR = Actor("test", "test")
+HOUR = 3_600_000
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+async def engine(tmp_path, clock):
+    engine = await Engine.open(tmp_path, clock, "a test")
+    await engine.watch(no_death)
+    yield engine
+    await engine.close()
+
+
+async def hourly(engine, name="hourly", **more):
+    workspace = next(iter(engine.registry.workspaces.values()))
+    doc = {"name": name, "mode": "heartbeat", "schedule": {"every": 3600}, "graceSeconds": 300, **more}
+    return await engine.submit(monitors.create(workspace, doc, ACTOR))
+
+
+async def ping(engine, live):
+    return await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+
+
+def state(engine, live):
+    return engine.registry.monitors[live.id].state
+
+
+async def commits_fail(engine):
+    """Make every transaction that needs a new page fail, as on a full disk."""
+    await engine._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (pages,) = next(iter(await engine._db.execute_fetchall("PRAGMA page_count")))
+    await engine._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def commits_work(engine):
+    await engine._db.execute("PRAGMA max_page_count = 1073741823")
+
+
+async def filling_pings(engine, live):
+    """Ping with payloads that need new pages; return the first refusal."""
+    for _ in range(50):
+        try:
+            ping_ = Ping(payload='{"x":"' + "y" * 20_000 + '"}')
+            await engine.submit(RecordPing(live.id, ping_, engine.clock.now()))
+        except LuotaError as error:
+            return error
+    raise AssertionError("the file never filled up")
+
+
+async def test_all_that_waits_shares_one_transaction(engine):
+    live = await hourly(engine)
+    commits = []
+    committed = engine.writer.committed
+    engine.writer.committed = lambda batch: (commits.append(batch), committed(batch))
+    await asyncio.gather(*(ping(engine, live) for _ in range(100)))
+    assert len(commits) == 1
+    assert (await fetch(engine.reader, "SELECT count(*) FROM heartbeats"))[0] == (100,)
+
+
+async def test_a_cancelled_caller_does_not_cancel_its_write(engine):
+    live = await hourly(engine)
+    caller = asyncio.ensure_future(ping(engine, live))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await engine.stamp()
+    assert (await fetch(engine.reader, "SELECT count(*) FROM heartbeats"))[0] == (1,)
+    assert state(engine, live).status is Status.HEALTHY
+
+
+async def test_a_failed_commit_changes_no_live_state_and_says_unavailable(engine):
+    live = await hourly(engine)
+    await commits_fail(engine)
+    refused = await filling_pings(engine, live)
+    assert refused.code is Code.UNAVAILABLE
+    assert refused.retry_after is not None
+    signals = (await fetch(engine.reader, "SELECT count(*), max(received_at) FROM heartbeats"))[0]
+    rows = await fetch(engine.reader, "SELECT signal_at FROM monitor_states")
+    assert rows[0][0] == state(engine, live).signal_at
+    assert engine.sickness() is not None
+    await commits_work(engine)
+    await ping(engine, live)
+    assert engine.sickness() is None
+    assert (await fetch(engine.reader, "SELECT count(*) FROM heartbeats"))[0] == (signals[0] + 1,)
+
+
+async def test_a_stretch_in_which_nothing_could_be_written_is_a_blind_window(engine, clock):
+    live = await hourly(engine)
+    await ping(engine, live)
+    await commits_fail(engine)
+    await filling_pings(engine, live)
+    failed_at = clock.now()
+    clock.advance(2 * HOUR)
+    await commits_work(engine)
+    await engine.stamp()
+    (window,) = engine.registry.windows.all
+    assert (window.start, window.end) == (failed_at, clock.now())
+    assert "could not" not in window.reason
+    assert "could be written" in window.reason
+    while await engine.judge(clock.now()):
+        pass
+    assert state(engine, live).status is Status.UNVERIFIED
+
+
+async def test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged(engine, clock):
+    live = await hourly(engine)
+    await ping(engine, live)
+    before = clock.now()
+    clock.step(2 * HOUR)
+    await ping(engine, live)
+    assert engine.registry.windows.all[-1].start == before
+    assert engine.registry.windows.all[-1].end == clock.now()
+    assert (await fetch(engine.reader, "SELECT count(*) FROM incidents"))[0] == (0,)
+
+
+async def test_a_jump_of_five_seconds_is_the_clock_being_set_and_no_window(engine, clock):
+    clock.step(5_000)
+    await engine.stamp()
+    assert engine.registry.windows.all == ()
+
+
+async def test_a_backward_jump_clamps_what_is_remembered_of_the_future(engine, clock):
+    live = await hourly(engine)
+    clock.step(10 * HOUR)
+    await ping(engine, live)
+    clock.step(-10 * HOUR)
+    await engine.stamp()
+    now = clock.now()
+    after = state(engine, live)
+    assert after.signal_at == now
+    assert after.deadline_at == now + HOUR + 300_000
+
+
+async def test_a_jump_that_could_not_be_recorded_is_part_of_one_window_once_storage_works(engine, clock):
+    live = await hourly(engine)
+    await ping(engine, live)
+    before = clock.now()
+    clock.step(2 * HOUR)
+    await commits_fail(engine)
+    await filling_pings(engine, live)
+    assert engine.registry.windows.all == ()
+    clock.advance(HOUR)
+    await commits_work(engine)
+    await engine.stamp()
+    (window,) = engine.registry.windows.all
+    assert (window.start, window.end) == (before, clock.now())
+    assert (await fetch(engine.reader, "SELECT count(*) FROM blind_windows"))[0] == (1,)
+
+
+async def test_a_defect_in_one_command_takes_no_other_with_it(engine, caplog):
+    live = await hourly(engine)
+
+    class Defect(RecordPing):
+        def plan(self, batch):
+            raise ZeroDivisionError
+
+    bad = engine.writer.submit(Defect(live.id, Ping(), engine.clock.now()))
+    good = ping(engine, live)
+    assert (await good).status is Status.HEALTHY
+    with pytest.raises(ZeroDivisionError):
+        await bad
+    assert (await fetch(engine.reader, "SELECT count(*) FROM heartbeats"))[0] == (1,)
+
+
+async def test_the_window_of_a_restart_begins_at_the_last_commit(tmp_path, clock):
+    engine = await Engine.open(tmp_path, clock, "a test")
+    assert await engine.watch(no_death) is None
+    clock.advance(1_000)
+    await engine.stamp()
+    last = clock.now()
+    await engine.close()
+    clock.advance(90_000)
+    engine = await Engine.open(tmp_path, clock, "a test")
+    assert await engine.watch(no_death) == Window(last, last + 90_000, "Luota was not running")
+    await engine.close()
+
+
+async def test_a_command_that_runs_by_itself_does_not_pass_for_a_daemon_that_listened(tmp_path, clock):
+    engine = await Engine.open(tmp_path, clock, "a test")
+    await engine.watch(no_death)
+    live = await hourly(engine)
+    await ping(engine, live)
+    last = clock.now()
+    await engine.close()
+    clock.advance(2 * HOUR)
+    engine = await Engine.open(tmp_path, clock, "a command")
+    engine.work(no_death)
+    await engine.submit(monitors.pause(live.id, {}, ACTOR))
+    await engine.submit(monitors.resume(live.id, ACTOR))
+    assert (await fetch(engine.reader, "SELECT count(*) FROM incidents"))[0] == (0,)
+    await engine.close()
+    clock.advance(1_000)
+    engine = await Engine.open(tmp_path, clock, "a test")
+    window = await engine.watch(no_death)
+    assert window is not None
+    assert window.start == last
+    await engine.close()

@@ -1,0 +1,257 @@
+-- A database as the first schema left it, frozen: never edit it; every later program must open it.
+-- Instants are integer UTC milliseconds (columns …_at), durations milliseconds (…_ms), ids UUIDs as text.
+
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    signing_secret BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    alive_at INTEGER            -- the last instant at which a daemon is known to have listened
+) STRICT;
+
+CREATE TABLE blind_windows (
+    started_at INTEGER PRIMARY KEY,
+    ended_at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    told_at INTEGER             -- when the gap notice was queued
+) STRICT;
+
+CREATE TABLE workspaces (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    slug TEXT NOT NULL UNIQUE,
+    token_salt TEXT NOT NULL,
+    retention_days INTEGER NOT NULL DEFAULT 90,
+    retention_count INTEGER NOT NULL DEFAULT 10000,   -- signals kept per monitor
+    incident_retention_days INTEGER NOT NULL DEFAULT 730,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    email TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    password_hash TEXT,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE members (
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+    user_id TEXT NOT NULL REFERENCES users (id),
+    role TEXT NOT NULL CHECK (role IN ('owner', 'operator', 'viewer')),
+    PRIMARY KEY (workspace_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    token_hash BLOB PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id),
+    created_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE monitors (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('heartbeat', 'run', 'freshness')),
+    schedule TEXT,
+    grace_ms INTEGER NOT NULL,
+    max_runtime_ms INTEGER NOT NULL,
+    freshness_ms INTEGER NOT NULL,
+    tolerance INTEGER NOT NULL,
+    promise TEXT,
+    owner TEXT,
+    runbook TEXT,
+    environment TEXT,
+    tags TEXT NOT NULL DEFAULT '{}',
+    token_salt TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    archived_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX monitors_by_slug ON monitors (workspace_id, slug) WHERE archived_at IS NULL;
+
+-- One narrow row per monitor, rewritten by every signal: kept apart from the wide definition.
+CREATE TABLE monitor_states (
+    monitor_id TEXT PRIMARY KEY REFERENCES monitors (id),
+    status TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    basis_at INTEGER NOT NULL,
+    set_at INTEGER NOT NULL,
+    signal_at INTEGER,
+    expected_at INTEGER,
+    deadline_at INTEGER,
+    late INTEGER NOT NULL,
+    failing INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    counted_at INTEGER,
+    evidence_at INTEGER,
+    unverified INTEGER NOT NULL,
+    unverified_by INTEGER,
+    incident TEXT,
+    incident_id TEXT,
+    paused INTEGER NOT NULL,
+    pause_until INTEGER,
+    pause_until_healthy INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX monitor_states_unverified ON monitor_states (unverified_by) WHERE unverified_by IS NOT NULL;
+
+-- Clustered by monitor: a page shows one monitor's newest signals, retention deletes its oldest.
+CREATE TABLE heartbeats (
+    monitor_id TEXT NOT NULL REFERENCES monitors (id),
+    received_at INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    effective_at INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    skewed INTEGER NOT NULL,
+    host TEXT,
+    deploy_sha TEXT,
+    payload TEXT,
+    PRIMARY KEY (monitor_id, received_at, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    monitor_id TEXT NOT NULL REFERENCES monitors (id),
+    external_run_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'success', 'failed', 'stuck', 'unknown')),
+    started_at INTEGER NOT NULL,          -- as the client says, else as received
+    start_received_at INTEGER NOT NULL,
+    effective_at INTEGER NOT NULL,
+    limit_at INTEGER NOT NULL,
+    occurrence INTEGER,
+    counted INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    skewed INTEGER NOT NULL,
+    finished_at INTEGER,
+    finish_received_at INTEGER,
+    summary TEXT,
+    exit_code INTEGER,
+    output TEXT,
+    start_payload TEXT,
+    close_payload TEXT,
+    deploy_sha TEXT,
+    host TEXT,
+    environment TEXT,
+    tags TEXT,
+    UNIQUE (monitor_id, external_run_id)
+) STRICT;
+CREATE INDEX runs_newest ON runs (monitor_id, start_received_at);
+CREATE INDEX runs_open ON runs (monitor_id) WHERE state = 'running';
+
+CREATE TABLE incidents (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+    monitor_id TEXT NOT NULL REFERENCES monitors (id),
+    kind TEXT NOT NULL CHECK (kind IN ('missed', 'stuck', 'failed', 'stale')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
+    opened_at INTEGER NOT NULL,
+    expected_at INTEGER,
+    summary TEXT NOT NULL,
+    run_id TEXT,
+    evidence_count INTEGER NOT NULL DEFAULT 1,   -- misses and failures, the first included
+    evidence_at INTEGER NOT NULL,
+    acknowledged_at INTEGER,
+    resolved_at INTEGER,
+    resolution TEXT,
+    monitor_name TEXT NOT NULL,                  -- as they were at opening
+    promise TEXT,
+    owner TEXT,
+    runbook TEXT
+) STRICT;
+CREATE UNIQUE INDEX incidents_one_open ON incidents (monitor_id) WHERE state <> 'resolved';
+CREATE INDEX incidents_newest ON incidents (workspace_id, opened_at);
+CREATE INDEX incidents_of_monitor ON incidents (monitor_id, opened_at);
+
+CREATE TABLE incident_events (
+    incident_id TEXT NOT NULL REFERENCES incidents (id),
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('opened', 'updated', 'acknowledged', 'note', 'resolved')),
+    kind TEXT,
+    text TEXT NOT NULL,
+    actor TEXT,
+    PRIMARY KEY (incident_id, recorded_at, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE channels (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+    name TEXT NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('email', 'slack', 'webhook')),
+    settings TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    removed_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX channels_by_name ON channels (workspace_id, name) WHERE removed_at IS NULL;
+
+CREATE TABLE monitor_channels (
+    monitor_id TEXT NOT NULL REFERENCES monitors (id),
+    channel_id TEXT NOT NULL REFERENCES channels (id),
+    PRIMARY KEY (monitor_id, channel_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,          -- the order of queueing, which is the order of sending per incident
+    id TEXT NOT NULL UNIQUE,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+    channel_id TEXT NOT NULL REFERENCES channels (id),
+    incident_id TEXT REFERENCES incidents (id),
+    monitor_id TEXT REFERENCES monitors (id),
+    type TEXT NOT NULL,
+    notice TEXT NOT NULL,             -- the facts at the time of queueing, as JSON
+    state TEXT NOT NULL CHECK (state IN ('queued', 'delivered', 'failed_retrying', 'failed_terminal', 'cancelled')),
+    queued_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at INTEGER,
+    finished_at INTEGER,
+    last_error TEXT,
+    provider_id TEXT
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX deliveries_of_incident ON deliveries (incident_id, channel_id, seq);
+
+CREATE TABLE attempts (
+    delivery_id TEXT NOT NULL REFERENCES deliveries (id),
+    number INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    ok INTEGER NOT NULL,
+    status INTEGER,
+    error TEXT,
+    provider_id TEXT,
+    PRIMARY KEY (delivery_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit_entries (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,              -- who
+    source TEXT NOT NULL,             -- from where
+    action TEXT NOT NULL,             -- what, such as monitor.create
+    target TEXT,
+    detail TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX audit_entries_newest ON audit_entries (workspace_id, at);
+PRAGMA application_id = 1282756436;
+PRAGMA user_version = 1;
+INSERT INTO instance VALUES (1, x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 1, 2000);
+INSERT INTO blind_windows VALUES (1000, 1500, 'Luota was not running', NULL);
+INSERT INTO workspaces VALUES ('w1', 'Default', 'default', 'salt', 90, 10000, 730, 1);
+INSERT INTO users VALUES ('u1', 'ann@example.org', 'Ann', 'hash', 1);
+INSERT INTO members VALUES ('w1', 'u1', 'owner');
+INSERT INTO monitors VALUES ('m1', 'w1', 'nightly', 'Nightly', 'run', '{"cron":"0 2 * * *","timezone":"Europe/Helsinki"}', 300000, 900000, 0, 1, 'Backups exist by 03:00', 'Ann', NULL, 'prod', '{"team":"ops"}', 'salt', 1, NULL);
+INSERT INTO monitor_states VALUES ('m1', 'incident', 1900, 'run r0 failed', 1800, 1800, 1800, 90000000, 90300000, 0, 0, 1, NULL, 1900, 0, NULL, 'failed', 'i1', 0, NULL, 0);
+INSERT INTO runs VALUES ('r0', 'm1', 'e0', 'failed', 1, 1, 1, 900001, NULL, 1, 0, 0, 2, 2, 'boom', 3, 'out', NULL, NULL, 'abc', 'h', 'prod', '{}');
+INSERT INTO runs VALUES ('r1', 'm1', 'e1', 'running', 1800, 1800, 1800, 901800, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO incidents VALUES ('i1', 'w1', 'm1', 'failed', 'open', 1900, NULL, 'run r0 failed', 'r0', 1, 1900, NULL, NULL, NULL, 'Nightly', 'Backups exist by 03:00', 'Ann', NULL);
+INSERT INTO incident_events VALUES ('i1', 'e1', 1900, 1900, 'opened', 'failed', 'run r0 failed', NULL);
+INSERT INTO channels VALUES ('c1', 'w1', 'hook', 'webhook', '{"url":"http://192.168.0.2/"}', 1, NULL);
+INSERT INTO monitor_channels VALUES ('m1', 'c1');
+INSERT INTO deliveries VALUES (1, 'd1', 'w1', 'c1', 'i1', 'm1', 'incident.opened', '{"at":1900,"kind":"failed","state":"open","reason":"run r0 failed"}', 'failed_retrying', 1900, 1, 99999, NULL, 'HTTP 503 from the receiver', NULL);
+INSERT INTO attempts VALUES ('d1', 1, 1900, 1910, 0, 503, 'HTTP 503 from the receiver', NULL);
+INSERT INTO audit_entries VALUES ('a1', 'w1', 1, 'operator', 'unix socket', 'monitor.create', 'm1', '{}');

@@ -1,0 +1,142 @@
+"""Opening the file: its owner, its pragmas, its schema."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from luota.clock import SystemClock
+from luota.core.errors import Code, LuotaError
+from luota.engine import Engine
+from luota.store import db as files
+
+HERE = Path(__file__).parent
+
+
+async def opened(path: Path) -> Engine:
+    return await Engine.open(path, SystemClock(), "a test")
+
+
+async def pragma(engine: Engine, name: str) -> object:
+    rows = await engine._db.execute_fetchall(f"PRAGMA {name}")
+    return next(iter(rows))[0]
+
+
+async def test_a_new_file_is_durable_in_wal_mode_and_private(tmp_path):
+    engine = await opened(tmp_path / "new")
+    try:
+        assert await pragma(engine, "journal_mode") == "wal"
+        assert await pragma(engine, "synchronous") == 2
+        assert await pragma(engine, "foreign_keys") == 1
+        assert await pragma(engine, "wal_autocheckpoint") == 0
+        assert await pragma(engine, "application_id") == files.APPLICATION_ID
+        assert await pragma(engine, "user_version") == len(files.migrations())
+        assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "new" / files.FILE).stat().st_mode & 0o077 == 0
+    finally:
+        await engine.close()
+
+
+async def test_the_reading_connection_cannot_write(tmp_path):
+    engine = await opened(tmp_path)
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            await engine.reader.execute("DELETE FROM workspaces")
+    finally:
+        await engine.close()
+
+
+async def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path):
+    engine = await opened(tmp_path)
+    try:
+        with pytest.raises(LuotaError) as refused:
+            await opened(tmp_path)
+        assert refused.value.code is Code.CONFLICT
+        assert f"a test (process {os.getpid()})" in refused.value.message
+    finally:
+        await engine.close()
+
+
+def test_a_killed_owner_leaves_no_lock_behind(tmp_path):
+    program = (
+        "import asyncio, sys, pathlib\n"
+        "from luota.engine import Engine\nfrom luota.clock import SystemClock\n"
+        "async def main():\n"
+        "    await Engine.open(pathlib.Path(sys.argv[1]), SystemClock(), 'victim')\n"
+        "    print('open', flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    victim = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == b"open\n"
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    victim.stdout.close()
+
+    async def again() -> None:
+        await (await opened(tmp_path)).close()
+
+    asyncio.run(again())
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (f"PRAGMA application_id = {files.APPLICATION_ID}; PRAGMA user_version = 99; CREATE TABLE t (x)", "schema 99"),
+        ("PRAGMA application_id = 77; CREATE TABLE t (x)", "another program"),
+        ("PRAGMA user_version = 3; CREATE TABLE t (x)", "another program"),
+    ],
+)
+async def test_a_file_that_is_newer_or_not_ours_is_refused_and_left_as_it_was(tmp_path, script, said):
+    path = tmp_path / files.FILE
+    other = sqlite3.connect(path)
+    other.executescript(script)
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(LuotaError, match=said):
+        await opened(tmp_path)
+    assert path.read_bytes() == before
+
+
+async def test_what_is_no_database_at_all_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / files.FILE).write_bytes(b"not a database " * 100)
+    with pytest.raises(LuotaError, match="cannot be read as a database"):
+        await opened(tmp_path)
+    assert (tmp_path / files.FILE).read_bytes() == b"not a database " * 100
+
+
+async def test_a_refused_directory_can_be_opened_once_its_file_is_right(tmp_path):
+    (tmp_path / files.FILE).write_bytes(b"not a database " * 100)
+    with pytest.raises(LuotaError):
+        await opened(tmp_path)
+    (tmp_path / files.FILE).unlink()
+    await (await opened(tmp_path)).close()
+
+
+async def test_a_directory_that_cannot_be_made_is_refused_in_words(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LuotaError, match="cannot be used"):
+        await opened(tmp_path / "file" / "below")
+
+
+async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tmp_path):
+    frozen = sqlite3.connect(tmp_path / files.FILE)
+    frozen.executescript((HERE / "schema_1.sql").read_text())
+    frozen.close()
+    engine = await opened(tmp_path)
+    try:
+        (live,) = engine.registry.monitors.values()
+        assert (live.slug, live.state.status.value, live.incident_id) == ("nightly", "incident", "i1")
+        assert [run.id for run in live.state.runs] == ["r1"]
+        assert engine.registry.secret == bytes(range(32))
+        assert engine.registry.windows.all[0].start == 1000
+        assert await pragma(engine, "user_version") == len(files.migrations())
+        assert list(await engine.reader.execute_fetchall("PRAGMA foreign_key_check")) == []
+    finally:
+        await engine.close()
