@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 30.0
 """A cap, so that a step of the clock or a suspend delays no verdict by more than this."""
-STAMP_S = 2.0
+STAMP_S = 4.0
+"""The last-alive stamp is never older than 5 s (product.md, "Blind windows")."""
 STORAGE_PAUSE_S = 1.0
 
 
@@ -73,7 +74,7 @@ class Alarm:
 
 
 async def stamp(engine: Engine) -> None:
-    """Commit every two seconds: the last-alive stamp stays fresh, and broken storage is noticed and left."""
+    """Commit every few seconds: the last-alive stamp stays fresh, and broken storage is noticed and left."""
     while True:
         with contextlib.suppress(LuotaError):  # the writer has said so, and says when it works again
             await engine.stamp()

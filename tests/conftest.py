@@ -2,7 +2,7 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="also run what takes minutes, and more rounds of the rest")
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -10,9 +10,3 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; runs only with --long"))
-
-
-@pytest.fixture
-def long(request) -> bool:
-    """Whether --long was given."""
-    return request.config.getoption("--long")

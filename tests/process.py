@@ -138,7 +138,9 @@ class Daemon:
         begin = len(self.log)
         self._process = self._spawn()
         try:
-            return await asyncio.to_thread(self._process.wait, _READY_WITHIN_S), self.log[begin:]
+            return await asyncio.to_thread(self._process.wait, 10), self.log[begin:]
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not refuse:\n{self.log[begin:]}") from None
         finally:
             await self._end()
 

@@ -125,12 +125,7 @@ class Sender:
         clock = self._engine.clock
         async with places:
             started_at = clock.now()
-            if channel is None:
-                result = AttemptResult(ok=False, terminal=True, error="the channel was removed")
-            else:
-                name, url = channel
-                body = messages.render(outgoing, monitor, name)
-                result = await webhook.send(self._client, url, body, {}, now=started_at)
+            result = await self._send(outgoing, channel, monitor, started_at)
         finished_at = clock.now()
         number = outgoing.attempts + 1
         again = None
@@ -150,3 +145,18 @@ class Sender:
         proof = self._proofs.get(outgoing.id)
         if proof is not None:
             proof.set()
+
+    async def _send(
+        self, outgoing: Outgoing, channel: tuple[str, str] | None, monitor: Definition | None, now: int
+    ) -> AttemptResult:
+        """Put the message together and send it."""
+        if channel is None:
+            return AttemptResult(ok=False, terminal=True, error="the channel was removed")
+        name, url = channel
+        try:
+            body = messages.render(outgoing, monitor, name)
+        except Exception:
+            # A defect of ours in one notice must not stop all the others, start after start.
+            log.exception("delivery %s", outgoing.id)
+            return AttemptResult(ok=False, error="the notice could not be put together")
+        return await webhook.send(self._client, url, body, {}, now=now)

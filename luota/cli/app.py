@@ -2,7 +2,7 @@
 
 import typer
 
-from luota.cli import access, channels, incidents, monitors, process
+from luota.cli import access, channels, incidents, monitors, process, replay
 from luota.cli.command import command, group
 
 app = group("Luota watches scheduled work and never lies by silence.")
@@ -12,6 +12,7 @@ command(app, "serve")(process.serve)
 command(app, "check-config")(process.check_config)
 command(app, "version")(process.version)
 command(app, "ping")(monitors.ping)
+command(app, "replay")(replay.replay)
 
 
 def _add(name: str, about: str, parent: typer.Typer = app) -> typer.Typer:

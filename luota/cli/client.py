@@ -15,6 +15,7 @@ from typing import Any
 from luota.clock import SystemClock
 from luota.config import Config
 from luota.core.errors import Code, LuotaError
+from luota.unix import unix_address
 
 ANSWER_WITHIN_S = 60.0
 """How long the daemon may take; the test of a channel waits for a receiver."""
@@ -24,7 +25,6 @@ _RETRY_EVERY_S = 0.1
 
 _SOCKET = "luota.sock"
 _FILES = ("luota.db", "luota.lock")  # the lock comes first in the life of a directory
-_UNIX_PATH_LIMIT = 107  # sun_path holds 108 bytes, one of them the final NUL
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h, as the next
 _CAP_DAC_READ_SEARCH = 2
 
@@ -88,14 +88,8 @@ def _connect(data_dir: Path) -> socket.socket | None:
     path = data_dir / _SOCKET
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if len(os.fsencode(path)) <= _UNIX_PATH_LIMIT:
-            sock.connect(str(path))
-        else:
-            directory = os.open(data_dir, os.O_PATH | os.O_DIRECTORY)
-            try:
-                sock.connect(f"/proc/self/fd/{directory}/{_SOCKET}")
-            finally:
-                os.close(directory)
+        with unix_address(path) as address:
+            sock.connect(address)
     except PermissionError:
         sock.close()
         raise _not_allowed(data_dir) from None
@@ -183,7 +177,7 @@ async def _in_process(
         try:
             app = await reverse.enter_async_context(in_process(config))
         except LuotaError as error:
-            if error.code is Code.CONFLICT:
+            if error.field == "data_dir" and error.code is Code.CONFLICT:
                 raise _InUseError(error) from None
             raise
 

@@ -19,10 +19,12 @@ def list_all(
     *,
     monitor: Annotated[str | None, typer.Option(metavar="M", help="Only of this monitor.")] = None,
     state: Annotated[str | None, typer.Option(metavar="open|acknowledged|resolved")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list, the newest first.")] = 1000,
     workspace: Workspace = None,
 ) -> None:
     """List incidents, the newest first."""
-    reply = cli.call("GET", api("incidents", monitor=monitor, state=state, workspace=workspace))
+    query = {"monitor": monitor, "state": state, "limit": str(limit), "workspace": workspace}
+    reply = cli.call("GET", api("incidents", **query))
     rows = []
     for incident in reply["incidents"]:
         states = Counter(delivery["state"] for delivery in incident["deliveries"])
@@ -31,7 +33,10 @@ def list_all(
         when = (incident["openedAt"], incident["resolvedAt"])
         rows.append((incident["id"], name, incident["kind"], incident["state"], *when, told, incident["summary"]))
     headers = ("ID", "MONITOR", "KIND", "STATE", "OPENED", "RESOLVED", "NOTICES", "SUMMARY")
-    cli.answer(reply, table(headers, rows, empty="No incidents."))
+    text = table(headers, rows, empty="No incidents.")
+    if reply["more"]:
+        text += f"\nThere are more. To see them: --limit {limit * 10}"
+    cli.answer(reply, text)
 
 
 def show(cli: Cli, *, incident: Incident) -> None:
@@ -41,7 +46,7 @@ def show(cli: Cli, *, incident: Incident) -> None:
 
 
 def acknowledge(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
-    """Say that somebody works on it; reminders end."""
+    """Say that somebody works on it."""
     _act(cli, incident, "acknowledge", reason)
 
 

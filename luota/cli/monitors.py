@@ -205,7 +205,7 @@ def resume(cli: Cli, *, monitor: Monitor) -> None:
 def archive(
     cli: Cli, *, monitor: Monitor, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
-    """Put a monitor away for good; its history stays until retention ends it."""
+    """Put a monitor away for good. Its history stays until retention ends it."""
     if not yes and not cli.as_json and sys.stdin.isatty():
         found = cli.call("GET", api("monitors", monitor))["monitor"]
         print(_described(found))

@@ -11,7 +11,7 @@ from luota.config import describe
 
 
 def init(cli: Cli) -> None:
-    """Create the data directory; one that is there already is only shown."""
+    """Create the data directory. One that is there already is only shown."""
     workspace = cli.call("GET", api("workspaces"), create=True)["workspaces"][0]
     data_dir = str(cli.config.data_dir.absolute())
     reply = {"dataDir": data_dir, "workspace": {"id": workspace["id"], "name": workspace["name"]}}

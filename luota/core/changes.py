@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from luota.core import reasons
 from luota.core.events import Edit, PauseBegins
 from luota.core.expectation import expected_since, fallen_due
-from luota.core.model import Action, Kind, OpenRun
+from luota.core.model import Action, Kind, Mode, OpenRun
 from luota.core.verdicts import Case
 
 
 def pause(case: Case, event: PauseBegins) -> None:
-    """Stop judging; an open incident stays."""
+    """Stop judging; an open incident stays. A pause that has ended already is none."""
+    if event.pause.until is not None and event.pause.until <= case.now:
+        return
     case.move(
         case.now,
         lambda: reasons.paused(event.pause.until, until_healthy=event.pause.until_healthy),
@@ -66,8 +68,14 @@ def edit(case: Case, event: Edit) -> None:
     old, rules, now = case.rules, event.rules, case.now
     case.rules = rules
     changes: dict[str, Any] = {}
-    same = (old.schedule, old.grace, old.freshness) == (rules.schedule, rules.grace, rules.freshness)
-    if not same and case.state.pause is None and case.state.incident is not Kind.STALE:
+    same = (old.mode, old.schedule, old.grace, old.freshness) == (
+        rules.mode,
+        rules.schedule,
+        rules.grace,
+        rules.freshness,
+    )
+    stale = rules.mode is Mode.FRESHNESS and case.state.incident is Kind.STALE
+    if not same and not stale and case.state.pause is None:
         past = fallen_due(rules, case.state.basis_at, now + 1)
         changes = expected_since(rules, now if past else case.state.basis_at, now)
     if old.max_runtime != rules.max_runtime:
@@ -76,19 +84,25 @@ def edit(case: Case, event: Edit) -> None:
 
 
 def clock_back(case: Case) -> None:
-    """Clamp what is remembered of the future to now, so that a wrong clock delays no verdict."""
+    """Clamp what is remembered of the future to now, so that a wrong clock delays no verdict.
+
+    Nothing is waited for longer than after a signal or a start right now.
+    """
     state, now = case.state, case.now
+    latest = now + case.rules.max_runtime
     changes: dict[str, Any] = {
-        "runs": tuple(_limited(case, replace(r, started_at=now)) if r.started_at > now else r for r in state.runs),
+        "runs": tuple(
+            replace(r, started_at=min(r.started_at, now), limit_at=min(r.limit_at, latest)) for r in state.runs
+        ),
         "signal_at": None if state.signal_at is None else min(state.signal_at, now),
         "evidence_at": None if state.evidence_at is None else min(state.evidence_at, now),
         "since": min(state.since, now),
+        "basis_at": min(state.basis_at, now),
         "set_at": min(state.set_at, now),
     }
-    if state.basis_at > now:
-        changes["basis_at"] = now
-        if state.deadline_at is not None:
-            changes.update(expected_since(case.rules, now, now))
+    anew = expected_since(case.rules, now, now)
+    if state.deadline_at is not None and (anew["deadline_at"] or state.deadline_at) < state.deadline_at:
+        changes.update(anew)
     case.move(now, lambda: "the clock was set back", **changes)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from luota.core.model import Mode, Rules, State
-from luota.core.schedule import Every
+from luota.core.schedule import Calendar, Cron, Every
 
 
 def first_expected(rules: Rules, basis: int) -> int | None:
@@ -20,6 +20,8 @@ def first_expected(rules: Rules, basis: int) -> int | None:
 
 def fallen_due(rules: Rules, signal: int, now: int) -> bool:
     """Tell whether, by a signal at `signal` alone, the monitor would have fallen due before `now`."""
+    if signal >= now:  # most are; what a signal makes expected lies after it
+        return False
     expected = first_expected(rules, signal)
     return expected is not None and expected + rules.grace < now
 
@@ -33,19 +35,19 @@ def expected_since(rules: Rules, basis: int, now: int) -> dict[str, Any]:
     return _from(rules, first_expected(rules, basis), basis, now)
 
 
-def expected_from(rules: Rules, start: int, signal: int | None) -> dict[str, Any]:
+def expected_from(rules: Rules, start: int, basis: int | None) -> dict[str, Any]:
     """Return the changes that make a state expect the next occurrence after `start`, or a full interval.
 
-    An occurrence that a `signal` shortly before has met is left out.
+    An occurrence that a signal at `basis`, shortly before, has met is left out.
     """
     schedule = rules.schedule
     if schedule is None or isinstance(schedule, Every):
         return _from(rules, first_expected(rules, start), start, start)
     expected = schedule.after(start)
-    met = None if signal is None else schedule.met_by(signal)
+    met = None if basis is None else schedule.met_by(basis)
     if expected is not None and met is not None and met >= expected:
         expected = schedule.after(met)
-    return _from(rules, expected, start, start)
+    return _from(rules, expected, _stand_in(schedule, expected, start), start)
 
 
 def next_after(rules: Rules, expected: int, deadline: int) -> dict[str, Any]:
@@ -58,13 +60,14 @@ def next_after(rules: Rules, expected: int, deadline: int) -> dict[str, Any]:
 
 def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict[str, Any]:
     """Return the changes after `expected` was hidden by a blind window that ended at `end`."""
-    schedule = rules.schedule
+    schedule, basis = rules.schedule, end
     if schedule is None or isinstance(schedule, Every):
         following = first_expected(rules, end)
     else:
         following = schedule.after(max(end, expected))
+        basis = _stand_in(schedule, following, end)
     changes = _until(following, None if following is None else max(following + rules.grace, deadline))
-    return {**changes, "basis_at": end, "set_at": end}
+    return {**changes, "basis_at": basis, "set_at": end}
 
 
 def met_by(rules: Rules, state: State, signal: int) -> int | None:
@@ -111,9 +114,16 @@ def _from(rules: Rules, expected: int | None, basis: int, now: int) -> dict[str,
             else:
                 expected = schedule.after(now - rules.grace)
                 deadline = None if expected is None else expected + rules.grace
-    changes = _until(expected, deadline)
-    changes.update(basis_at=basis, set_at=now, late=expected is not None and expected <= now)
-    return changes
+    late = expected is not None and expected <= now
+    return {"expected_at": expected, "deadline_at": deadline, "basis_at": basis, "set_at": now, "late": late}
+
+
+def _stand_in(schedule: Cron | Calendar, expected: int | None, start: int) -> int:
+    """Return the basis for expecting `expected` from `start` on, where no signal came.
+
+    Unlike a signal, `start` meets no occurrence early: inside the slack of `expected` the basis is what lies before.
+    """
+    return start if expected is None else min(start, expected - schedule.slack(expected) - 1)
 
 
 def _until(expected: int | None, deadline: int | None) -> dict[str, Any]:

@@ -111,11 +111,13 @@ class Limits:
 
     @staticmethod
     def admit(checks: Sequence[tuple[RateLimit, Hashable]], now: int) -> None:
-        """Count one request in every limit under its key, or raise RATE_LIMITED for the first that refuses.
+        """Count one request in every limit under its key, or raise RATE_LIMITED and count it in none.
 
-        A refused request is counted in none of them.
+        Of several limits that refuse, the one to wait for longest is named: its wait is enough for all.
         """
-        for limit, key in checks:
+        waits = [limit.retry_after(key, now) or 0 for limit, key in checks]
+        if any(waits):
+            limit, key = checks[waits.index(max(waits))]
             limit.check(key, now)
         for limit, key in checks:
             limit.count(key, now)

@@ -9,7 +9,8 @@ one late tick equals a tick at each deadline, and a ping that races a deadline n
 was received first is judged first. A signal exactly at a deadline is in time.
 
 After a miss the expectation moves on to the next occurrence, so that a dead job is counted once per
-occurrence; after a signal it moves to the first occurrence which that signal does not meet.
+occurrence; after a signal it moves to the first occurrence which that signal does not meet. Late is shown
+only where nothing worse is: it shows again when a success ends what hid it.
 
 | due       | hidden by a long blind window   | else, count < tolerance | else                    |
 |-----------|---------------------------------|-------------------------|-------------------------|

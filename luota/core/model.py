@@ -107,11 +107,12 @@ class Pause(Struct, frozen=True):
 class State(Struct, frozen=True, gc=False):
     """The live state of one monitor: all that `evaluate` remembers between two events.
 
-    `basis_at` is the instant from which the present expectation was derived (the newest signal, or the
-    creation, edit, resume or end of a blind window that stands in for one) and `set_at` when that was
-    done: no verdict on it may lie before. `evidence_at` is the newest proof of something bad,
-    `missed` and `failed` alike. `unverified_by` is the start of the blind window behind the last
-    unverified verdict, None when a person resolved by hand.
+    `basis_at` is the instant from which the present expectation was derived: the newest ping or start, or the
+    creation, edit, resume or end of a blind window that stands in for one; while paused, what the resume will
+    look back at. `set_at` is when that was done: no verdict on it may lie before. `evidence_at` is the newest
+    proof of something bad since all was well, `missed` and `failed` alike. `counted_at` is the occurrence that
+    was counted last against the tolerance since then. `unverified_by` is the start of the blind window behind
+    the last unverified verdict, None when a person resolved by hand.
     """
 
     status: Status
@@ -220,6 +221,10 @@ class Windows:
         """
         older = self.all[:-1] if self.all and self.all[-1].start == window.start else self.all
         return Windows((*older, window)[-keep:])
+
+    def until(self, now: int) -> "Windows":
+        """Return what of these windows lies before `now`: what a clock that was set back has seen of them."""
+        return Windows(tuple(Window(w.start, min(w.end, now), w.reason) for w in self.all if w.start < now))
 
 
 NO_WINDOWS = Windows()

@@ -35,16 +35,12 @@ def ping(case: Case, event: Ping) -> None:
         return
     _end_pause(case)
     resolved = case.state.incident
-    case.move(
+    case.change(
         case.now,
         lambda: reasons.pinged(case.rules, at),
+        {"incident": None, "failures": 0, "failing": False, "counted_at": None, **_heard(case, at)},
         None if resolved is None else Action.RESOLVED,
         resolved,
-        incident=None,
-        failures=0,
-        failing=False,
-        counted_at=None,
-        **_heard(case, at),
     )
 
 
@@ -78,17 +74,20 @@ def success(case: Case, event: Success) -> None:
     if case.state.evidence_at is not None and at <= case.state.evidence_at:
         return
     _end_pause(case)
-    incident = case.state.incident
+    incident, expected = case.state.incident, case.state.expected_at
     resolves = incident in (Kind.STUCK, Kind.FAILED)
+    left = None if resolves else incident
     case.move(
         case.now,
         lambda: reasons.succeeded(event.run),
         Action.RESOLVED if resolves else None,
         incident if resolves else None,
-        incident=None if resolves else incident,
+        incident=left,
         failures=0,
         failing=False,
         counted_at=None,
+        evidence_at=None if left is None else case.state.evidence_at,  # none of it counts against the next incident
+        late=expected is not None and expected <= case.now,  # it began while something worse was shown
         unverified=False,
         unverified_by=None,
     )
@@ -127,6 +126,8 @@ def _heard(case: Case, at: int) -> dict[str, Any]:
     changes: dict[str, Any] = {"signal_at": at, "unverified": False, "unverified_by": None, "late": False}
     if case.state.pause is None:
         changes.update(expected_since(case.rules, at, case.now))
+    else:
+        changes["basis_at"] = at
     return changes
 
 

@@ -71,6 +71,8 @@ def newest(one: int | None, other: int | None) -> int | None:
 class Case:
     """The state so far of one monitor in one evaluation, and what has been said about it."""
 
+    __slots__ = ("ended", "mark", "now", "rules", "run", "state", "transitions", "windows")
+
     def __init__(self, rules: Rules, state: State, now: int, windows: Windows) -> None:
         self.rules = rules
         self.state = state
@@ -89,6 +91,18 @@ class Case:
         kind: Kind | None = None,
         due_at: int | None = None,
         **changes: Any,
+    ) -> None:
+        """Change the state by keywords: see `change`."""
+        self.change(at, reason, changes, action, kind, due_at)
+
+    def change(
+        self,
+        at: int,
+        reason: Callable[[], str],
+        changes: dict[str, Any],
+        action: Action | None = None,
+        kind: Kind | None = None,
+        due_at: int | None = None,
     ) -> None:
         """Change the state, and record a transition if its status or its incident changed.
 
@@ -122,7 +136,7 @@ class Case:
             elif run is not None:
                 self.limit(run)
             elif at != self.state.deadline_at:
-                self.move(max(at, self.state.set_at), lambda: reasons.late(self.rules, self.state), late=True)
+                self.change(max(at, self.state.set_at), lambda: reasons.late(self.rules, self.state), {"late": True})
             else:
                 self.deadline(at)
 
@@ -146,7 +160,8 @@ class Case:
         else:
             rest = next_after(rules, expected, at)
             rest["counted_at"] = newest(state.counted_at, expected)
-            self.bad(at, kind, reasons.missed(rules, state), expected, counts=True, **rest)
+            counts = expected != state.counted_at  # it falls due again when the clock is set back
+            self.bad(at, kind, reasons.missed(rules, state), expected, counts=counts, **rest)
 
     def limit(self, run: OpenRun) -> None:
         """Judge a run that is open beyond its limit; the limit fires once."""
@@ -231,7 +246,7 @@ class Case:
             lambda: reason,
             pause=None,
             runs=tuple(r for r in self.state.runs if r not in over),
-            **expected_from(self.rules, at, self.state.signal_at),
+            **expected_from(self.rules, at, self.state.basis_at),
         )
 
 

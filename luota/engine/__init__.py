@@ -24,7 +24,7 @@ from luota.store import reads
 from luota.tasks import Died, spawn
 
 SILENT_AFTER = 15_000
-"""How long without a commit the daemon still counts as healthy; it commits every two seconds."""
+"""How long without a commit the daemon still counts as healthy; it commits every four seconds."""
 
 
 class Judge(Command):

@@ -40,10 +40,8 @@ class RecordAttempt(Command):
                 result.provider_id,
             ),
         )
-        if result.ok:
-            state = "delivered"
-        else:
-            state = "failed_terminal" if self.again_at is None else "failed_retrying"
+        failed = "failed_terminal" if self.again_at is None else "failed_retrying"
+        state = "delivered" if result.ok else failed
         finished_at = self.finished_at if self.again_at is None else None
         batch.rows.add(
             "attempted",

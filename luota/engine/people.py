@@ -24,8 +24,9 @@ def parse_user(doc: dict[str, Any]) -> tuple[str, str, str, str]:
     email = parse_text(doc.get("email"), "email", minimum=3, maximum=254).lower()
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise invalid("email", "email must be an address such as ann@example.org.")
-    name = parse_text(doc.get("name") or email.partition("@")[0], "name", minimum=1, maximum=120)
-    role = doc.get("role") or "owner"
+    name, role = doc.get("name"), doc.get("role")
+    name = email.partition("@")[0][:120] if name is None else parse_text(name, "name", minimum=1, maximum=120)
+    role = "owner" if role is None else role
     if role not in ROLES:
         raise invalid("role", f"role must be one of {', '.join(ROLES)}.")
     password = parse_text(doc.get("password"), "password", maximum=256)

@@ -60,7 +60,7 @@ async def prune(engine: Engine) -> int:
     their events and deliveries after `incident_retention_days`, counted from their end; open ones never.
     """
     now = engine.clock.now()
-    count = 0
+    count: int = await engine.submit(_prune_windows)
     sql = "SELECT id, retention_days, retention_count, incident_retention_days FROM workspaces"
     for workspace_id, days, most, incident_days in await fetch(engine.reader, sql):
         signals_from = now - days * DAY
@@ -79,6 +79,14 @@ async def prune(engine: Engine) -> int:
         )
         count += await _repeat(engine, sql, workspace_id, incidents_from)
     return count
+
+
+async def _prune_windows(tx: Transaction) -> int:
+    return await tx.execute(
+        "DELETE FROM blind_windows WHERE started_at < (SELECT started_at FROM blind_windows "
+        "ORDER BY started_at DESC LIMIT 1 OFFSET ?)",
+        KEPT_WINDOWS - 1,
+    )
 
 
 async def _repeat(engine: Engine, sql: str, owner: str, before: int) -> int:

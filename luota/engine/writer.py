@@ -79,9 +79,11 @@ _Item = tuple["Command | Work", "asyncio.Future[Any]"]
 
 
 class Writer:
-    """Owns the writing connection. `listening` says that this process hears signals: its commits then
-    move the last-alive stamp, from which the next start tells how long nobody listened.
-    """  # noqa: D205
+    """Owns the writing connection.
+
+    `listening` says that this process hears signals: its commits then move the last-alive stamp, from
+    which the next start tells how long nobody listened. `failure` says why commits fail at present.
+    """
 
     def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock) -> None:
         self.listening = False
@@ -170,8 +172,15 @@ class Writer:
         return Window(min(self._blind_since, now), now, self._blind_reason)
 
     async def blind(self, window: Window) -> None:
-        """Record a blind window and make it known to every later verdict; for use before `run`."""
-        await self._write([], window)
+        """Record a blind window and make it known to every later verdict; for use before `run`.
+
+        While nothing can be written it goes on, until the first commit that works.
+        """
+        try:
+            await self._write([], window)
+        except sqlite3.Error as error:
+            self._blind_since, self._blind_reason = window.start, window.reason
+            self._failed(error)
 
     async def _alone(self, work: Work) -> None:
         await self._write([(work, asyncio.get_running_loop().create_future())])

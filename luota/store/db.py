@@ -44,6 +44,7 @@ class OwnerLock:
                 Code.CONFLICT,
                 f"The data directory {self._path.parent} is in use by {owner}. "
                 "Stop it first, or use another --data-dir.",
+                field="data_dir",
             ) from None
         os.ftruncate(fd, 0)
         os.write(fd, f"{purpose} (process {os.getpid()})\n".encode())
@@ -103,12 +104,14 @@ async def _check(path: Path) -> None:
     db = await aiosqlite.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
     try:
         application, version = await _value(db, "application_id"), await _value(db, "user_version")
+        # Without an id and a version it is one that we had begun, if there is nothing in it yet.
+        begun = application == 0 and version == 0 and not await db.execute_fetchall("SELECT 1 FROM sqlite_master")
     except sqlite3.DatabaseError as error:
         raise LuotaError(Code.CONFLICT, f"{path} cannot be read as a database: {error}.") from None
     finally:
         await db.close()
     known = len(migrations())
-    if application != APPLICATION_ID and not (application == 0 and version == 0):
+    if application != APPLICATION_ID and not begun:
         raise LuotaError(Code.CONFLICT, f"{path} is a database of another program. Use another --data-dir.")
     if version > known:
         raise LuotaError(

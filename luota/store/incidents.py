@@ -15,7 +15,6 @@ _DELIVERY = (
     "SELECT d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
     "d.queued_at, d.finished_at, d.provider_id FROM deliveries d JOIN channels c ON c.id = d.channel_id"
 )
-MOST = 1000
 
 
 def _iso(at: int | None) -> str | None:
@@ -23,16 +22,17 @@ def _iso(at: int | None) -> str | None:
 
 
 async def incidents(
-    db: aiosqlite.Connection, workspace_id: str, monitor_id: str | None, state: str | None
+    db: aiosqlite.Connection, workspace_id: str, monitor_id: str | None, state: str | None, most: int
 ) -> list[dict[str, Any]]:
-    """Return the newest incidents of a workspace with their deliveries, the newest first."""
-    where, values = ["workspace_id = ?"], [workspace_id]
+    """Return up to `most` incidents of a workspace with their deliveries, the newest first."""
+    where: list[str] = ["workspace_id = ?"]
+    values: list[Any] = [workspace_id]
     for column, value in (("monitor_id", monitor_id), ("state", state)):
         if value is not None:
             where.append(f"{column} = ?")
             values.append(value)
-    sql = f"{_INCIDENT} WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id LIMIT {MOST}"
-    found = [_incident(row) for row in await fetch(db, sql, values)]
+    sql = f"{_INCIDENT} WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id LIMIT ?"
+    found = [_incident(row) for row in await fetch(db, sql, [*values, most])]
     told: dict[str, list[dict[str, Any]]] = {incident["id"]: [] for incident in found}
     ids = list(told)
     for start in range(0, len(ids), 500):

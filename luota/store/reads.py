@@ -31,7 +31,10 @@ class RunRow(Struct, frozen=True):
         return OpenRun(self.id, self.effective_at, self.limit_at, self.occurrence, bool(self.counted))
 
 
-_RUN = "SELECT id, monitor_id, external_run_id, state, started_at, effective_at, limit_at, occurrence, counted, finished_at FROM runs"  # noqa: E501
+_RUN = (
+    "SELECT id, monitor_id, external_run_id, state, started_at, effective_at, limit_at, occurrence, counted, "
+    "finished_at FROM runs"
+)
 
 _MONITORS = """
 SELECT m.id, m.workspace_id, m.slug, m.token_salt,
@@ -54,9 +57,10 @@ async def fetch(db: aiosqlite.Connection, sql: str, values: Iterable[Any] = ()) 
 
 
 async def monitor_rows(db: aiosqlite.Connection) -> list[tuple[Any, ...]]:
-    """Return the rows of all monitors that are not archived: four columns of identity, six of rules,
-    the open incident's id, and the state's columns as `state_of` takes them.
-    """  # noqa: D205
+    """Return the rows of all monitors that are not archived.
+
+    Four columns of identity, six of rules, the open incident's id, and the state as `state_of` takes it.
+    """
     return await fetch(db, _MONITORS)
 
 

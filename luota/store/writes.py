@@ -5,6 +5,8 @@ step of `executemany` gives the interpreter lock away and must win it back from 
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import aiosqlite
@@ -79,16 +81,18 @@ _UPDATES = {
     "last_error = ?, provider_id = ? WHERE id = ? AND state <> 'cancelled'",
 }
 
+_INCIDENTS = "incidents"
+_IN_SEQUENCE = ("opened", "raised", "counted", "resolved")
+"""Changes of incidents keep the order in which they were added: of two incidents of one monitor in one
+transaction, the first must be resolved before the second can open."""
+
 _ORDER = (
     "heartbeats",
     "runs",
     "run_ended",
     "run_armed",
     "run_closed",
-    "opened",
-    "raised",
-    "counted",
-    "resolved",
+    _INCIDENTS,
     "incident_events",
     "deliveries",
     "attempts",
@@ -104,26 +108,35 @@ class Rows:
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Row]] = {}
+        self._incidents: list[tuple[str, Row]] = []
 
     def add(self, name: str, row: Row) -> None:
         """Add a row for an insert or an update, `name` one of those in this module's tables."""
-        self._rows.setdefault(name, []).append(row)
+        if name in _IN_SEQUENCE:
+            self._incidents.append((name, row))
+        else:
+            self._rows.setdefault(name, []).append(row)
 
     async def write(self, db: aiosqlite.Connection) -> int:
         """Execute the statements inside the open transaction; return how many rows there were."""
         count = 0
         for name in _ORDER:
-            rows = self._rows.get(name)
-            if not rows:
-                continue
-            count += len(rows)
-            if name in _UPDATES:
-                await db.executemany(_UPDATES[name], rows)
-            else:
-                for chunk in _chunks(rows):
-                    sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
-                    await db.execute(sql, [value for row in chunk for value in row])
+            if name == _INCIDENTS:
+                for change, rows in groupby(self._incidents, key=itemgetter(0)):
+                    count += await _execute(db, change, [row for _, row in rows])
+            elif name in self._rows:
+                count += await _execute(db, name, self._rows[name])
         return count
+
+
+async def _execute(db: aiosqlite.Connection, name: str, rows: list[Row]) -> int:
+    if name in _UPDATES:
+        await db.executemany(_UPDATES[name], rows)
+    else:
+        for chunk in _chunks(rows):
+            sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
+            await db.execute(sql, [value for row in chunk for value in row])
+    return len(rows)
 
 
 _INSERTS = {table: ["", *(_insert(table, n) for n in range(1, MOST_ROWS + 1))] for table in _COLUMNS}

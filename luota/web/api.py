@@ -191,8 +191,12 @@ class Api:
         if state is not None and state not in _STATES:
             raise invalid("state", f"state must be one of {', '.join(_STATES)}.")
         monitor_id = None if wanted is None else await self._monitor_id(workspace, wanted)
-        found = await incident_rows.incidents(self._engine.reader, workspace.id, monitor_id, state)
-        return {"incidents": found}
+        limit = request.query_params.get("limit", "1000")
+        if not (limit.isascii() and limit.isdigit() and 0 < int(limit) < 1_000_000):
+            raise invalid("limit", "limit must be a whole number from 1 to 999999.")
+        most = int(limit)
+        found = await incident_rows.incidents(self._engine.reader, workspace.id, monitor_id, state, most + 1)
+        return {"incidents": found[:most], "more": len(found) > most}
 
     async def incident(self, request: Request, _: dict[str, Any]) -> dict[str, Any]:
         """Show an incident with its timeline and every delivery attempt."""
@@ -309,4 +313,5 @@ def _iso(at: int | None) -> str | None:
 
 
 def _reason(doc: dict[str, Any]) -> str:
-    return parse_text(doc.get("reason") or "", "reason", maximum=500)
+    value = doc.get("reason")
+    return "" if value is None else parse_text(value, "reason", maximum=500)

@@ -1,9 +1,12 @@
 """The one ASGI app: its routes, and what a request to none of them gets."""
 
+import logging
+import sqlite3
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -12,9 +15,12 @@ from starlette.types import ASGIApp
 from luota.alarm import Alarm
 from luota.core.errors import LuotaError
 from luota.engine import Engine
+from luota.store.db import translated
 from luota.web.api import Api
 from luota.web.http import STATUS, error_body, with_request_id
 from luota.web.ingest import Ingest
+
+log = logging.getLogger(__name__)
 
 
 def build(engine: Engine, ingest: Ingest, api: Api, alarm: Alarm | None, *, access_log: bool) -> ASGIApp:
@@ -26,11 +32,11 @@ def build(engine: Engine, ingest: Ingest, api: Api, alarm: Alarm | None, *, acce
             return JSONResponse({"ok": True})
         return JSONResponse({"ok": False, "error": sick}, status_code=503)
 
-    app = Starlette(
-        routes=[*ingest.routes(), Route("/healthz", healthz), *api.routes()],
-        exception_handlers={HTTPException: _http_error, LuotaError: _refused},
-    )
+    app = Starlette(routes=[*ingest.routes(), Route("/healthz", healthz), *api.routes()])
     app.router.redirect_slashes = False
+    # Without Starlette's outermost layer, which would answer a defect of ours in plain text before we could.
+    handlers: dict[Any, Any] = {HTTPException: _http_error, LuotaError: _refused, sqlite3.Error: _unreadable}
+    app.middleware_stack = ExceptionMiddleware(app.router, handlers)
     return with_request_id(app, access_log=access_log, elapsed=engine.clock.monotonic)
 
 
@@ -47,3 +53,10 @@ async def _refused(_: Request, error: Exception) -> Response:
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     return JSONResponse(error_body(error), status_code=STATUS[error.code], headers=headers)
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    """What a request needed could not be read from the file."""
+    assert isinstance(error, sqlite3.Error)
+    log.error("%s: the file cannot be read: %s", request.scope["luota.request_id"], error)
+    return await _refused(request, translated(error))

@@ -103,10 +103,12 @@ async def refuse(send: Send, error: LuotaError) -> None:
 def client_address(scope: Scope, trusted: tuple[Network, ...]) -> str:
     """Return the address that a request came from; a forwarded one is believed only from a trusted proxy."""
     client = scope.get("client")
-    address = "" if client is None else str(client[0])
+    # A socket on `::` names IPv4 clients by their mapped form.
+    address = "" if client is None else str(client[0]).removeprefix("::ffff:")
     if not trusted or not _within(address, trusted):
         return address
-    forwarded = header(scope, b"x-forwarded-for") or b""
+    # A proxy may add a header of its own to the one that the client sent: all of them are one list.
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
     for hop in reversed(forwarded.decode("latin-1").split(",")):
         hop = hop.strip()  # noqa: PLW2901
         if not hop:
@@ -163,7 +165,7 @@ def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int
                 "%s %s %s %d %d ms %s",
                 source,
                 scope["method"],
-                scope["path"],
+                scope["raw_path"].decode("latin-1"),  # not decoded: a path may hold an encoded line break
                 status,
                 elapsed() - began,
                 request_id,

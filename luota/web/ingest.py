@@ -139,7 +139,9 @@ class Ingest:
 
     async def _close(self, scope: Scope, body: spec.Body, state: RunState) -> RunResult:
         run_id = parse_uuid(scope["path_params"]["run_id"])
-        row = None if run_id is None else await reads.run_by_id(self._engine.reader, run_id)
+        if run_id is None:
+            raise LuotaError(Code.NOT_FOUND, "Run not found")
+        row = await reads.run_by_id(self._engine.reader, run_id)
         live = None if row is None else self._engine.registry.monitors.get(row.monitor_id)
         if row is None or live is None:
             raise LuotaError(Code.UNAUTHENTICATED, _BAD_KEY_OR_RUN)

@@ -18,6 +18,7 @@ from uvicorn import Config
 
 from luota.clock import Clock, SystemClock
 from luota.core.errors import Code, LuotaError, invalid
+from luota.unix import unix_address
 from luota.web.protocol import Connections, GuardedProtocol
 
 RECEIVE_WITHIN_S = 10.0  # from the first byte of a request to its last
@@ -25,7 +26,6 @@ KEEP_ALIVE_S = 75  # how long a connection may idle after an answer
 LOCAL = "luota.local"  # the scope key that is True for a request that came over the Unix socket
 
 _BACKLOG = 2048
-_UNIX_PATH_LIMIT = 107  # sun_path holds 108 bytes, one of them the final NUL
 _END_S = 0.5  # how long a request that was cut, and then one that was cancelled, has to end
 
 
@@ -185,19 +185,13 @@ def _explained(error: OSError, host: str, port: int) -> LuotaError:
 
 
 def _bind_unix(path: Path) -> socket.socket:
-    length = len(bytes(path))
-    if length > _UNIX_PATH_LIMIT:
-        raise invalid(
-            "data_dir",
-            f"The Unix socket path {path} is {length} bytes long and Linux allows {_UNIX_PATH_LIMIT}: "
-            "choose a data directory with a shorter path.",
-        )
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Under this mask the file is born with mode 0600: at no instant can another user connect.
     before = umask(0o177)
     try:
         _remove_stale(path)
-        sock.bind(str(path))
+        with unix_address(path) as address:
+            sock.bind(address)
     except OSError as error:
         sock.close()
         raise invalid("data_dir", f"Cannot make the Unix socket {path}: {error.strerror}.") from None
@@ -215,7 +209,8 @@ def _remove_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(str(path))
+            with unix_address(path) as address:
+                probe.connect(address)
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return

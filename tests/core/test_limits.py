@@ -154,7 +154,7 @@ def test_many_keys_in_one_window_leave_memory_bounded(monkeypatch):
         assert len(limit._current) + len(limit._previous) <= 200
 
 
-def test_admit_names_the_first_policy_that_refuses_and_then_counts_in_none():
+def test_admit_names_the_policy_that_refuses_and_then_counts_in_none():
     limits = Limits(monitor_per_minute=100, monitor_per_hour=2, workspace_per_minute=1000)
     checks = [(limits.monitor_minute, "m"), (limits.monitor_hour, "m"), (limits.workspace_minute, "w")]
     limits.admit(checks, NOW)

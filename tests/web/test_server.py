@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from luota.core.errors import Code, LuotaError
+from luota.unix import unix_address
 from luota.web.server import WebServer
 from tests.web.serving import LONG, App, app, connect, event_loop_policy, serve
 
@@ -74,11 +75,18 @@ async def test_a_file_in_the_place_of_the_unix_socket_is_not_removed(serve, tmp_
     assert (tmp_path / "luota.sock").read_text() == "precious"
 
 
-async def test_a_unix_socket_path_of_107_bytes_works_and_of_108_is_explained(serve, tmp_path):
-    longest = tmp_path / ("s" * (107 - len(bytes(tmp_path)) - 1))
-    await serve(socket_path=longest)
-    with pytest.raises(LuotaError, match=r"is 108 bytes long and Linux allows 107: choose a data directory"):
-        await serve(socket_path=Path(f"{longest}s"))
+async def test_a_unix_socket_works_in_a_directory_of_any_depth(serve, tmp_path):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    for path in (tmp_path / ("s" * (107 - len(bytes(tmp_path)) - 1)), deep / "luota.sock"):
+        await serve(socket_path=path)
+        assert path.is_socket()
+        assert path.stat().st_mode & 0o777 == 0o600
+        with unix_address(path) as address:
+            reader, writer = await asyncio.open_unix_connection(address)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_a_taken_port_is_explained_and_leaves_no_unix_socket(serve, tmp_path):

@@ -143,6 +143,26 @@ def test_a_formatted_instant_is_parsed_to_itself(ms):
     assert parse_instant(text, "f") == ms
 
 
+@given(
+    st.sampled_from(
+        ("2026-04-29T01:33:11.398Z", "2026-04-29T01:33:11Z", "2026-W18-3T01:33:11Z", "2016-12-31T23:59:60.000Z")
+    ),
+    st.lists(st.tuples(st.integers(0, 22), st.sampled_from("0123456789:.,-+TZW t٣")), max_size=3),
+)
+def test_an_instant_that_ends_in_z_is_read_like_one_that_ends_in_its_offset(text, changes):
+    def read(value):
+        try:
+            return parse_instant(value, "at")
+        except LuotaError:
+            return None
+
+    letters = list(text[:-1])
+    for place, letter in changes:
+        letters[place % len(letters)] = letter
+    changed = "".join(letters)
+    assert read(changed + "Z") == read(changed + "+00:00")
+
+
 def test_an_instant_is_shown_with_milliseconds_also_before_1970():
     assert format_instant(SAMPLE) == "2026-04-29T01:33:11.398Z"
     assert format_instant(0) == "1970-01-01T00:00:00.000Z"

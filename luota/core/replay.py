@@ -1,0 +1,234 @@
+"""A history judged by the very core that judges live signals: no network, no clock, no file.
+
+What the daemon gets from its alarm, its store and its callers comes here from the lines of a trace, in
+order of time. Before a line at T, whatever falls due strictly before T is judged, the earliest deadline
+first, so that the steps of all monitors come in order of time; a signal exactly at a deadline is in time.
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from luota.core import events
+from luota.core.deadlines import Deadlines
+from luota.core.errors import invalid
+from luota.core.machine import draft, evaluate, wake_at
+from luota.core.model import NO_WINDOWS, Action, Mode, OpenRun, Pause, Rules, RunState, State, Transition, Window
+from luota.core.spec import trace
+from luota.core.spec.monitors import parse_rules
+from luota.core.spec.values import format_instant, parse_instant, parse_text
+
+MAX_NAME = 200
+"""The longest name of a monitor or a run, as for `externalRunId` (product.md, "Ingest API")."""
+
+Step = tuple[str, Transition]
+"""One transition and the monitor that made it."""
+
+_TICK = events.Tick()
+_TOLD = (Action.OPENED, Action.UPDATED, Action.RESOLVED, Action.UNVERIFIED)
+
+
+class _Watched(Struct):
+    """One monitor, and what became of every run that it ever named; None: its start was not heard."""
+
+    id: str
+    rules: Rules
+    state: State
+    runs: dict[str, OpenRun | RunState | None]
+
+
+class Replay:
+    """A history under way: `take` its lines in order, of which `End` is the last, if there is one."""
+
+    def __init__(self) -> None:
+        self._monitors: dict[str, _Watched] = {}
+        self._deadlines = Deadlines()
+        self._windows = NO_WINDOWS
+        self._now: int | None = None
+        self._down_at: int | None = None
+        self._ended = False
+        self._held: list[Step] = []
+
+    def take(self, line: trace.Line) -> list[Step]:
+        """Return the steps that come before `line` and by it, in order of time.
+
+        Left out is what changes neither a status nor an incident: one more miss or failure of an open
+        incident. INVALID with the field to blame for a line that contradicts those before it; then
+        nothing has happened.
+        """
+        at = parse_instant(line.at, "at")
+        if self._now is not None and at < self._now:
+            said = f"at must not lie before {format_instant(self._now)}, the instant of the line before it."
+            raise invalid("at", f"{said} Sort the lines.")
+        if self._ended:
+            raise invalid("event", "the history has ended: nothing may follow the line with event end.")
+        # Each of these checks the line before it lets time pass.
+        if isinstance(line, trace.Ping):
+            steps = self._ping(line, at)
+        elif isinstance(line, trace.Start):
+            steps = self._start(line, at)
+        elif isinstance(line, trace.Success | trace.Fail):
+            steps = self._close(line, at)
+        elif isinstance(line, trace.Monitor):
+            steps = self._define(line, at)
+        elif isinstance(line, trace.Down | trace.Up | trace.End):
+            steps = self._watch(line, at)
+        else:
+            steps = self._change(line, at)
+        self._now = at
+        return steps
+
+    def _ping(self, line: trace.Ping, at: int) -> list[Step]:
+        watched = self._find(line.monitor)
+        if watched.rules.mode is Mode.RUN:
+            raise invalid("monitor", f"{line.monitor} is a run monitor: it takes start, success and fail.")
+        occurred_at = _client(line.occurred_at, "occurredAt")
+        steps = self._passed(at)
+        if self._down_at is None:
+            self._apply(watched, events.Ping(occurred_at), at, steps)
+        return steps
+
+    def _start(self, line: trace.Start, at: int) -> list[Step]:
+        watched = self._find(line.monitor, runs=True)
+        started_at = _client(line.started_at, "startedAt")
+        run = parse_text(line.run, "run", minimum=1, maximum=MAX_NAME)
+        steps = self._passed(at)
+        if watched.runs.get(run) is None:  # a repeated start is no signal
+            if self._down_at is None:
+                self._apply(watched, events.Start(run, started_at), at, steps)
+            else:
+                watched.runs[run] = None
+        return steps
+
+    def _close(self, line: trace.Success | trace.Fail, at: int) -> list[Step]:
+        watched = self._find(line.monitor, runs=True)
+        if line.run not in watched.runs:
+            raise invalid("run", f"run {line.run} of {line.monitor} is unknown: it has no start before this line.")
+        known = watched.runs[line.run]
+        sense = RunState.SUCCESS if isinstance(line, trace.Success) else RunState.FAILED
+        if isinstance(known, RunState) and known is not sense:
+            raise invalid("event", f"run {line.run} has already ended: {known}. It cannot end as {sense} too.")
+        finished_at = _client(line.finished_at, "finishedAt")
+        steps = self._passed(at)
+        known = watched.runs[line.run]  # as the time that has passed has left it
+        if self._down_at is not None or not isinstance(known, OpenRun):
+            return steps
+        # While its limit is armed, the machine knows the run better.
+        run = next((r for r in watched.state.runs if r.id == line.run), known)
+        watched.runs[line.run] = sense
+        if isinstance(line, trace.Success):
+            self._apply(watched, events.Success(run, finished_at), at, steps)
+        else:
+            self._apply(watched, events.Fail(run, finished_at, line.summary or ""), at, steps)
+        return steps
+
+    def _define(self, line: trace.Monitor, at: int) -> list[Step]:
+        doc = trace.definition_of(line)
+        rules = parse_rules(doc)
+        if line.monitor not in self._monitors:
+            name = parse_text(line.monitor, "monitor", minimum=1, maximum=MAX_NAME)
+            parse_rules(doc, now=at)
+            steps = self._passed(at)
+            self._monitors[name] = _Watched(name, rules, draft(rules, at), {})
+            return steps
+        watched = self._find(line.monitor)
+        if rules.mode is not watched.rules.mode:
+            raise invalid("mode", "mode of a monitor cannot change. Give the new monitor another id.")
+        if rules.schedule != watched.rules.schedule:  # one that has run out may stay
+            parse_rules(doc, now=at)
+        steps = self._decided(watched, events.Edit(rules), at)
+        watched.rules = rules
+        return steps
+
+    def _change(self, line: trace.Pause | trace.Resume | trace.Archive, at: int) -> list[Step]:
+        watched = self._find(line.monitor)
+        event: events.Event
+        if isinstance(line, trace.Pause):
+            until = _client(line.until, "until")
+            if until is not None and until <= at:
+                raise invalid("until", "until must lie after the beginning of the pause.")
+            event = events.PauseBegins(Pause(until, bool(line.until_healthy)))
+        else:
+            event = events.Resume() if isinstance(line, trace.Resume) else events.Archive()
+        return self._decided(watched, event, at)
+
+    def _watch(self, line: trace.Down | trace.Up | trace.End, at: int) -> list[Step]:
+        """Luota itself stops, begins again, or the history is over."""
+        down_at = self._down_at
+        if isinstance(line, trace.Down):
+            if down_at is not None:
+                raise invalid("event", "Luota is down already: an up must come before another down.")
+            steps = self._passed(at)
+            self._down_at = at
+            return steps
+        if isinstance(line, trace.End):
+            self._ended = True
+            return self._passed(at + 1) if down_at is None else _in_order(self._held)
+        if down_at is None:
+            raise invalid("event", "Luota is not down: a down must come before an up.")
+        self._blind(down_at, at)
+        self._down_at = None
+        # What people changed meanwhile was judged at once, the rest is only now.
+        held, self._held = self._held, []
+        return _in_order(held + self._passed(at))
+
+    def _find(self, name: str, *, runs: bool = False) -> _Watched:
+        """Return the monitor that a line names; with `runs` it must be one that has them."""
+        watched = self._monitors.get(name)
+        if watched is None:
+            raise invalid("monitor", f"monitor {name} is unknown: a line with event monitor must come first.")
+        if watched.state.archived:
+            raise invalid("monitor", f"monitor {name} is archived: nothing more can happen to it.")
+        if runs and watched.rules.mode is not Mode.RUN:
+            raise invalid("monitor", f"{name} is a {watched.rules.mode} monitor: it takes ping.")
+        return watched
+
+    def _passed(self, until: int) -> list[Step]:
+        """Judge all monitors up to `until`, exclusive, unless Luota is down."""
+        steps: list[Step] = []
+        if self._down_at is not None:
+            return steps
+        deadlines = self._deadlines
+        while (due := deadlines.next()) is not None and due < until:
+            for name in deadlines.pop_due(due, len(deadlines)):
+                self._apply(self._monitors[name], _TICK, due, steps)
+        return steps
+
+    def _decided(self, watched: _Watched, event: events.Event, at: int) -> list[Step]:
+        """Let time pass until a person's change, and make it.
+
+        While Luota is down the command that makes it runs alone: it judges its own monitor, knows for how
+        long Luota has been down, and leaves the others to the next start.
+        """
+        if self._down_at is None:
+            steps = self._passed(at)
+            self._apply(watched, event, at, steps)
+            return steps
+        self._blind(self._down_at, at)
+        self._apply(watched, event, at, self._held)
+        return []
+
+    def _blind(self, start: int, end: int) -> None:
+        if start < end:
+            self._windows = self._windows.add(Window(start, end, "Luota was not running"))
+
+    def _apply(self, watched: _Watched, event: events.Event, at: int, steps: list[Step]) -> None:
+        """Evaluate one event, keep what follows from it and add its steps."""
+        before = watched.state
+        outcome = evaluate(watched.rules, before, event, at, self._windows)
+        watched.state = outcome.state
+        self._deadlines.set(watched.id, wake_at(outcome.state))
+        if outcome.transitions:
+            steps += [(watched.id, t) for t in outcome.transitions if t.before is not t.after or t.action in _TOLD]
+        if outcome.run is not None:
+            watched.runs[outcome.run.id] = outcome.run
+        for ended in outcome.ended:
+            run = next(r for r in before.runs if r.id == ended.id)
+            watched.runs[ended.id] = replace(run, counted=run.counted or ended.state is RunState.STUCK)
+
+
+def _in_order(steps: list[Step]) -> list[Step]:
+    return sorted(steps, key=lambda step: step[1].at)
+
+
+def _client(text: str | None, field: str) -> int | None:
+    return None if text is None else parse_instant(text, field)

@@ -1,0 +1,255 @@
+"""The sender: every notice is attempted, recorded, repeated and ordered; one dead channel delays no other."""
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.sender import Sender
+from luota.alerts.transport import Resolver, open_client
+from luota.clock import SystemClock
+from luota.core.model import RunState
+from luota.core.spec.ingest import Close, Start
+from luota.engine import Engine, channels, monitors
+from luota.engine.audit import Actor
+from luota.engine.ingest import CloseRun, StartRun
+from luota.store.reads import fetch
+from tests.receiver import Receiver, hang, reply
+
+ACTOR = Actor("test", "test")
+LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+class Rig:
+    """An engine with a run monitor, and a sender that can be started and killed."""
+
+    def __init__(self, engine, policy=LOOPBACK):
+        self.engine = engine
+        self.policy = policy
+        self.number = 0
+        self.task = None
+
+    async def start(self):
+        self.client = open_client(self.policy, Resolver())
+        self.sender = Sender(self.engine, self.client)
+        self.task = asyncio.ensure_future(self.sender.run())
+
+    async def stop(self):
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+            await self.client.aclose()
+            self.task = None
+
+    async def channel(self, name, url):
+        workspace = next(iter(self.engine.registry.workspaces.values()))
+        return await self.engine.submit(
+            channels.add(workspace, {"type": "webhook", "name": name, "url": url}, ACTOR)
+        )
+
+    async def monitor(self, **more):
+        workspace = next(iter(self.engine.registry.workspaces.values()))
+        doc = {"name": "Invoices", "mode": "run", "promise": "Sent by 07:00", "owner": "Ann", **more}
+        return await self.engine.submit(monitors.create(workspace, doc, ACTOR))
+
+    async def close(self, live, state):
+        self.number += 1
+        now = self.engine.clock.now
+        run = (await self.engine.submit(StartRun(live.id, Start(f"run-{self.number}"), now()))).run
+        await asyncio.sleep(0.003)  # a success must be later than the evidence
+        await self.engine.submit(CloseRun(run.id, state, Close(summary="3 of 14 failed"), now()))
+
+    async def fail(self, live):
+        await self.close(live, RunState.FAILED)
+
+    async def succeed(self, live):
+        await self.close(live, RunState.SUCCESS)
+
+    async def rows(self):
+        sql = "SELECT type, state, attempts, next_attempt_at, last_error, id FROM deliveries ORDER BY seq"
+        return await fetch(self.engine.reader, sql)
+
+    async def until(self, condition, within=10.0):
+        async with asyncio.timeout(within):
+            while not condition(rows := await self.rows()):
+                await asyncio.sleep(0.01)
+        return rows
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    engine = await Engine.open(tmp_path, SystemClock(), "a test")
+    await engine.watch(no_death)
+    rig = Rig(engine)
+    yield rig
+    await rig.stop()
+    await engine.close()
+
+
+async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_their_evidence(rig):
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.succeed(live)
+        await receiver.wait(2)
+        opened, resolved = (request.json for request in receiver.requests)
+        assert (opened["type"], resolved["type"]) == ("incident.opened", "incident.resolved")
+        assert opened["incident"]["kind"] == "failed"
+        assert opened["incident"]["state"] == "open"
+        assert "3 of 14 failed" in opened["incident"]["summary"]
+        assert resolved["incident"]["id"] == opened["incident"]["id"]
+        assert resolved["incident"]["resolvedAt"] is not None
+        assert opened["monitor"]["promise"] == "Sent by 07:00"
+        assert opened["delivery"]["id"] != resolved["delivery"]["id"]
+        rows = await rig.until(lambda rows: all(row[1] == "delivered" for row in rows))
+        assert [row[2] for row in rows] == [1, 1]
+
+
+async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        rows = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        assert rows[0][3] > rig.engine.clock.now()
+        assert rows[0][4] == "HTTP 503 from the receiver"
+        await rig.stop()
+
+        async def due_now(tx):
+            await tx.execute("UPDATE deliveries SET next_attempt_at = ?", tx.now)
+
+        await rig.engine.submit(due_now)
+        await rig.start()
+        rows = await rig.until(lambda rows: rows[0][1] == "delivered")
+        first, second = receiver.requests
+        assert first.body == second.body
+        sql = "SELECT number, ok, status, error FROM attempts ORDER BY number"
+        attempts = await fetch(rig.engine.reader, sql)
+        assert attempts == [(1, 0, 503, "HTTP 503 from the receiver"), (2, 1, 200, None)]
+
+
+async def test_a_recovery_waits_for_the_opening_that_is_still_to_be_delivered(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        await rig.succeed(live)
+        other = await rig.monitor()
+        await rig.fail(other)  # of another incident: not held up
+        rows = await rig.until(lambda rows: len(rows) == 3 and rows[2][1] == "delivered")
+        assert [row[1] for row in rows] == ["failed_retrying", "queued", "delivered"]
+
+
+async def test_a_receiver_that_is_gone_for_good_ends_the_delivery_at_once(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(410)]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        rows = await rig.until(lambda rows: rows[0][1] != "queued")
+        assert rows[0][1:4] == ("failed_terminal", 1, None)
+
+
+async def test_a_retry_after_is_honoured(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(429, {"retry-after": "3600"})]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        rows = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        assert rows[0][3] >= rig.engine.clock.now() + 3_590_000
+
+
+async def test_a_hanging_channel_does_not_delay_another(rig):
+    async with Receiver() as dead, Receiver() as alive:
+        dead.default = hang
+        await rig.channel("dead", dead.url)
+        await rig.channel("alive", alive.url)
+        lives = [await rig.monitor() for _ in range(30)]  # more than the dead lane has places
+        await rig.start()
+        for live in lives:
+            await rig.fail(live)
+        await alive.wait(30)
+        sql = "SELECT count(*) FROM deliveries d JOIN channels c ON c.id = d.channel_id WHERE c.name = 'dead' "
+        assert (await fetch(rig.engine.reader, sql + "AND d.state = 'queued'"))[0] == (30,)
+
+
+async def test_what_was_queued_while_no_sender_ran_is_sent_at_start(rig):
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        lives = [await rig.monitor() for _ in range(100)]
+        for live in lives:
+            await rig.fail(live)
+        await rig.start()
+        await receiver.wait(100)
+        ids = {request.json["delivery"]["id"] for request in receiver.requests}
+        assert len(ids) == 100
+
+
+async def test_an_address_that_is_not_allowed_is_never_dialled_and_the_reason_is_kept(rig):
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        rig.policy = AddressPolicy()
+        await rig.start()
+        await rig.fail(live)
+        rows = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        assert "allow_networks" in rows[0][4]
+        assert receiver.connections == 0
+
+
+async def test_a_test_notice_is_attempted_once_and_its_outcome_waited_for(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        channel_id = await rig.channel("hook", receiver.url)
+        await rig.start()
+        workspace_id = next(iter(rig.engine.registry.workspaces))
+        delivery_id = await rig.engine.submit(channels.test(workspace_id, channel_id, "hook", ACTOR))
+        await rig.sender.prove(delivery_id, channel_id)
+        (row,) = await rig.rows()
+        assert row[:3] == ("channel.test", "failed_terminal", 1)
+        assert receiver.requests[0].json["incident"] is None
+
+
+async def test_a_monitor_that_names_its_channels_is_told_of_there_alone(rig):
+    async with Receiver() as one, Receiver() as two:
+        await rig.channel("one", one.url)
+        await rig.channel("two", two.url)
+        live = await rig.monitor(channels=["two"])
+        await rig.start()
+        await rig.fail(live)
+        await two.wait(1)
+        rows = await rig.until(lambda rows: rows[0][1] == "delivered")
+        assert len(rows) == 1
+        assert one.requests == []
+
+
+async def test_a_notice_that_cannot_be_rendered_is_a_failed_attempt_and_holds_up_no_other(rig):
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        await rig.fail(await rig.monitor())
+
+        async def broken(tx):
+            await tx.execute("UPDATE deliveries SET notice = '{}'")
+
+        await rig.engine.submit(broken)
+        await rig.fail(await rig.monitor())
+        await rig.start()
+        rows = await rig.until(lambda rows: rows[0][1] != "queued" and rows[1][1] != "queued")
+        assert [row[1] for row in rows] == ["failed_retrying", "delivered"]
+        assert rows[0][4] == "the notice could not be put together"

@@ -1,0 +1,147 @@
+"""Replay against a bare loop that decodes the same lines and asks cronsim for the same occurrences.
+
+    python tests/bench/replay.py [--events 1000000] [--json]
+
+The trace: 200 heartbeat monitors with crons as people write them, in several zones, and a ping shortly
+after each occurrence; one in a hundred stays out, comes late or comes twice. Both programs run as
+processes of their own, in turns; their times include their start. The bar (issue 2): a ratio of at most 3.
+"""
+
+import argparse
+import heapq
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cronsim import CronSim
+
+from luota.core.schedule import parse_schedule
+from luota.core.spec.values import format_instant, parse_instant
+
+BAR = 3.0
+ROUNDS = 3
+MONITORS = 200
+BEGIN = parse_instant("2026-01-01T00:00:00Z", "begin")
+ZONES = ("UTC", "Europe/Helsinki", "America/New_York", "Asia/Kolkata", "Australia/Sydney")
+
+
+def crons(chance: random.Random):
+    """Yield the expressions of the monitors: 4 of 10 run daily, 5 hourly or oftener, 1 at work."""
+    for number in range(MONITORS):
+        minute = chance.randrange(60)
+        match number % 10:
+            case 0 | 1 | 2 | 3:
+                yield f"{minute} {chance.randrange(24)} * * *"
+            case 4 | 5:
+                yield f"{minute} * * * *"
+            case 6 | 7:
+                yield "*/15 * * * *"
+            case 8:
+                yield "*/5 * * * *"
+            case _:
+                yield f"{minute} 8-17 * * MON-FRI"
+
+
+def pings(monitor: str, cron: str, zone: str, seed: int):
+    """Yield the instants at which one monitor is pinged, for ever."""
+    chance = random.Random(seed)
+    schedule = parse_schedule({"cron": cron, "timezone": zone})
+    at = schedule.after(BEGIN)
+    yield BEGIN + seed, monitor
+    while True:
+        following = schedule.after(at)
+        delay = chance.randrange(1_000, 20_000)
+        fate = chance.randrange(300)
+        if fate == 0:
+            delay += 120_000  # late: the grace is a minute
+        if fate != 1:
+            yield at + delay, monitor
+        if fate == 2:
+            yield at + delay + 2_000, monitor
+        at = following
+
+
+def write_trace(path: Path, events: int) -> None:
+    chance = random.Random(2026)
+    sources = []
+    with path.open("w") as out:
+        for number, cron in enumerate(crons(chance)):
+            name, zone = f"job-{number:03}", ZONES[number % len(ZONES)]
+            definition = {
+                "at": format_instant(BEGIN),
+                "event": "monitor",
+                "monitor": name,
+                "mode": "heartbeat",
+                "schedule": {"cron": cron, "timezone": zone},
+                "graceSeconds": 60,
+            }
+            out.write(json.dumps(definition) + "\n")
+            sources.append(pings(name, cron, zone, number))
+        for number, (at, name) in enumerate(heapq.merge(*sources), MONITORS):
+            if number == events:
+                break
+            out.write(f'{{"at":"{format_instant(at)}","event":"ping","monitor":"{name}"}}\n')
+
+
+def bare(path: Path) -> None:
+    """Decode every line, and take one step of the monitor's own cronsim for every ping."""
+    decode = msgspec.json.Decoder().decode
+    walks = {}
+    with path.open("rb") as lines:
+        for line in lines:
+            event = decode(line)
+            if event["event"] == "ping":
+                next(walks[event["monitor"]])
+            else:
+                schedule = event["schedule"]
+                zone = UTC if schedule["timezone"] == "UTC" else ZoneInfo(schedule["timezone"])
+                walks[event["monitor"]] = CronSim(schedule["cron"], datetime(2026, 1, 1, tzinfo=UTC).astimezone(zone))
+
+
+def seconds(command: list[str]) -> float:
+    began = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    return time.monotonic() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.bare:
+        bare(given.bare)
+        return 0
+    times: dict[str, list[float]] = {"bare": [], "replay": []}
+    with tempfile.TemporaryDirectory() as directory:
+        trace = Path(directory) / "trace.jsonl"
+        write_trace(trace, given.events)
+        for _ in range(ROUNDS):
+            times["bare"].append(seconds([sys.executable, __file__, "--bare", str(trace)]))
+            times["replay"].append(seconds([sys.executable, "-m", "luota", "replay", str(trace), "--json"]))
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    ratio = medians["replay"] / medians["bare"]
+    if given.json:
+        print(json.dumps({"events": given.events, "seconds": times, "ratio": round(ratio, 3), "bar": BAR}))
+    else:
+        for name, taken in times.items():
+            rounds = " ".join(f"{one:.2f}" for one in taken)
+            print(
+                f"{name:6}  {medians[name]:8.2f} s  {given.events / medians[name]:9,.0f} events/s  (rounds: {rounds})"
+            )
+        print(f"ratio   {ratio:8.2f}    (bar: at most {BAR:g})")
+    return 0 if ratio <= BAR else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

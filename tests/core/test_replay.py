@@ -1,0 +1,433 @@
+import json
+import random
+
+import pytest
+
+from luota.core import events
+from luota.core.errors import LuotaError
+from luota.core.machine import draft, evaluate, wake_at
+from luota.core.model import NO_WINDOWS, Action, Pause, RunState, Window
+from luota.core.replay import Replay
+from luota.core.spec.monitors import parse_rules
+from luota.core.spec.trace import parse_line
+from luota.core.spec.values import format_instant, parse_instant
+
+
+def line(at, event, monitor=None, **more):
+    doc = {"at": f"2026-03-02T{at}Z", "event": event, **more}
+    return doc if monitor is None else {**doc, "monitor": monitor}
+
+
+def heartbeat(at, monitor="hb", every=3600, grace=60, **more):
+    return line(at, "monitor", monitor, mode="heartbeat", schedule={"every": every}, graceSeconds=grace, **more)
+
+
+def run(at, monitor="job", limit=600, **more):
+    return line(at, "monitor", monitor, mode="run", maxRuntimeSeconds=limit, **more)
+
+
+def told(step):
+    monitor, transition = step
+    shown = f"{format_instant(transition.at)[11:19]} {monitor} {transition.before}>{transition.after}"
+    if transition.action not in (None, Action.COUNTED):
+        shown += f" {transition.kind} {transition.action}"
+    return shown
+
+
+def replay(*lines):
+    history = Replay()
+    return [told(step) for doc in lines for step in history.take(parse_line(json.dumps(doc).encode()))]
+
+
+def refusal(*lines):
+    *before, last = lines
+    history = Replay()
+    for doc in before:
+        history.take(parse_line(json.dumps(doc).encode()))
+    with pytest.raises(LuotaError) as refused:
+        history.take(parse_line(json.dumps(last).encode()))
+    return refused.value
+
+
+def test_each_verdict_comes_at_its_own_deadline_and_all_in_order():
+    assert replay(
+        heartbeat("00:00:00", "a", every=7200),
+        heartbeat("00:00:00", "b", every=3600, grace=3600),
+        line("00:00:10", "ping", "a"),
+        line("00:00:20", "ping", "b"),
+        line("09:00:00", "ping", "a"),
+    ) == [
+        "00:00:10 a draft>healthy",
+        "00:00:20 b draft>healthy",
+        "01:00:20 b healthy>late",
+        "02:00:10 a healthy>late",
+        "02:00:20 b late>incident missed opened",
+        "02:01:10 a late>incident missed opened",
+        "09:00:00 a incident>healthy missed resolved",
+    ]
+
+
+def test_a_signal_exactly_at_the_deadline_is_in_time():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        line("01:01:00", "ping", "hb"),
+    )
+    assert steps[1:] == ["01:00:00 hb healthy>late", "01:01:00 hb late>healthy"]
+
+
+@pytest.mark.parametrize(
+    ("last", "steps"),
+    [(line("01:01:00", "end"), 2), (line("01:01:00", "resume", "hb"), 1), (line("01:00:59.999", "end"), 1)],
+    ids=["an end at the deadline", "another line at the deadline", "an end before it"],
+)
+def test_only_an_end_judges_its_own_instant_too(last, steps):
+    trace = (heartbeat("00:00:00"), line("00:00:00", "ping", "hb"), last)
+    assert replay(*trace)[1:] == ["01:00:00 hb healthy>late", "01:01:00 hb late>incident missed opened"][:steps]
+
+
+def test_a_draft_makes_no_steps():
+    assert replay(heartbeat("00:00:00"), line("20:00:00", "end")) == []
+
+
+def test_one_more_miss_of_an_open_incident_is_no_step_and_one_below_the_tolerance_is():
+    assert replay(
+        heartbeat("00:00:00", failuresBeforeIncident=2),
+        line("00:00:00", "ping", "hb"),
+        line("09:00:00", "end"),
+    ) == [
+        "00:00:00 hb draft>healthy",
+        "01:00:00 hb healthy>late",
+        "01:01:00 hb late>failing",
+        "02:01:00 hb failing>incident missed opened",
+    ]
+
+
+def test_a_short_blind_window_moves_deadlines_and_a_signal_still_heals():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        line("01:00:30", "down"),
+        line("01:01:30", "up"),
+        line("03:00:00", "end"),
+    )
+    assert steps[1:] == ["01:00:00 hb healthy>late", "01:02:30 hb late>incident missed opened"]
+
+
+def test_a_long_blind_window_makes_unverified_and_a_second_one_in_a_row_opens():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        line("00:59:00", "down"),
+        line("01:30:00", "up"),
+        line("02:29:00", "down"),
+        line("03:00:00", "up"),
+    )
+    assert steps[1:] == [
+        "01:00:00 hb healthy>late",
+        "01:01:00 hb late>unverified missed unverified",
+        "02:31:00 hb unverified>incident missed opened",
+    ]
+
+
+def test_nothing_is_heard_or_judged_while_luota_is_down():
+    before = (heartbeat("00:00:00"), line("00:00:00", "ping", "hb"), line("00:30:00", "down"))
+    heard = (line("00:45:00", "ping", "hb"), line("05:00:00", "end"))
+    assert replay(*before, *heard) == ["00:00:00 hb draft>healthy"]
+
+
+def test_a_start_that_was_not_heard_may_be_sent_again_and_its_close_is_ignored():
+    steps = replay(
+        run("00:00:00"),
+        line("00:01:00", "start", "job", run="1"),
+        line("00:02:00", "down"),
+        line("00:03:00", "success", "job", run="1"),
+        line("00:04:00", "start", "job", run="2"),
+        line("00:05:00", "start", "job", run="3"),
+        line("00:06:00", "up"),
+        line("00:07:00", "fail", "job", run="2"),
+        line("00:08:00", "start", "job", run="3"),
+        line("00:09:00", "fail", "job", run="3"),
+    )
+    assert steps == ["00:01:00 job draft>healthy", "00:09:00 job healthy>incident failed opened"]
+
+
+def test_a_change_while_luota_is_down_takes_effect_at_once_and_steps_stay_in_order():
+    steps = replay(
+        heartbeat("00:00:00", "a"),
+        heartbeat("00:00:00", "b"),
+        line("00:00:01", "ping", "a"),
+        line("00:00:00", "ping", "b") | {"at": "2026-03-02T00:00:02Z"},
+        line("00:30:00", "down"),
+        line("01:10:00", "pause", "a"),
+        line("02:00:00", "up"),
+    )
+    assert steps[2:] == [
+        "01:00:01 a healthy>late",
+        "01:00:02 b healthy>late",
+        "01:01:01 a late>unverified missed unverified",
+        "01:01:02 b late>unverified missed unverified",
+        "01:10:00 a unverified>paused",
+    ]
+
+
+def test_a_window_of_no_length_is_none():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        line("01:01:00", "down"),
+        line("01:01:00", "up"),
+        line("01:01:00", "end"),
+    )
+    assert steps[-1] == "01:01:00 hb late>incident missed opened"
+
+
+def test_a_pause_ends_by_hand_at_its_time_or_at_the_next_healthy_signal():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        line("00:10:00", "pause", "hb"),
+        line("05:00:00", "resume", "hb"),
+        line("05:10:00", "pause", "hb", until="2026-03-02T06:00:00Z"),
+        line("06:10:00", "pause", "hb", untilHealthy=True),
+        line("07:00:00", "ping", "hb"),
+    )
+    assert [step.split(" ")[0] + " " + step.split(" ")[2] for step in steps[1:]] == [
+        "00:10:00 healthy>paused",
+        "05:00:00 paused>healthy",
+        "05:10:00 healthy>paused",
+        "06:00:00 paused>healthy",
+        "06:10:00 healthy>paused",
+        "07:00:00 paused>healthy",
+    ]
+
+
+def test_a_second_definition_is_an_edit():
+    steps = replay(
+        heartbeat("00:00:00"),
+        line("00:00:00", "ping", "hb"),
+        heartbeat("00:30:00", every=7200),
+        line("03:00:00", "end"),
+    )
+    assert steps[1:] == ["02:00:00 hb healthy>late", "02:01:00 hb late>incident missed opened"]
+
+
+def test_repeated_starts_and_closes_are_no_signals():
+    steps = replay(
+        run("00:00:00", limit=600),
+        line("00:00:00", "start", "job", run="1"),
+        line("00:09:00", "start", "job", run="1"),
+        line("00:11:00", "fail", "job", run="1"),
+        line("00:12:00", "start", "job", run="2"),
+        line("00:13:00", "success", "job", run="2"),
+        line("00:14:00", "fail", "job", run="1"),
+        line("00:15:00", "start", "job", run="1"),
+    )
+    assert steps[1:] == [
+        "00:10:00 job healthy>incident stuck opened",
+        "00:11:00 job incident>incident failed updated",
+        "00:13:00 job incident>healthy failed resolved",
+    ]
+
+
+def test_a_run_that_was_stuck_and_then_fails_counts_once():
+    steps = replay(
+        run("00:00:00", limit=600, failuresBeforeIncident=2),
+        line("00:00:00", "start", "job", run="1"),
+        line("00:20:00", "fail", "job", run="1"),
+        line("01:00:00", "start", "job", run="2"),
+        line("01:01:00", "fail", "job", run="2"),
+    )
+    assert steps[1:] == ["00:10:00 job healthy>failing", "01:01:00 job failing>incident failed opened"]
+
+
+def test_client_times_and_the_summary_reach_the_core():
+    history = Replay()
+    steps = []
+    for doc in (
+        line("00:00:00", "monitor", "out", mode="freshness", expectedFreshnessSeconds=3600),
+        run("00:00:00", limit=600),
+        line("01:00:00", "ping", "out", occurredAt="2026-03-02T00:30:00+00:00"),
+        line("01:00:00", "start", "job", run="1", startedAt="2026-03-02T00:56:00Z"),
+        line("01:05:00", "fail", "job", run="1", finishedAt="2026-03-02T01:04:00Z", summary="disk full"),
+        line("02:00:00", "end"),
+    ):
+        steps += history.take(parse_line(json.dumps(doc).encode()))
+    assert [told(step) for step in steps][2:] == [
+        "01:05:00 job healthy>incident failed opened",
+        "01:30:00 out healthy>incident stale opened",
+    ]
+    assert steps[2][1].reason == "run 1 failed: disk full"
+
+
+OTHER = heartbeat("00:00:00", "other")
+JOB = run("00:00:00")
+CLOSED = (JOB, line("00:01:00", "start", "job", run="1"), line("00:02:00", "success", "job", run="1"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "field", "words"),
+    [
+        ((OTHER, line("00:00:01", "ping", "hb")), "monitor", "hb is unknown"),
+        ((OTHER, line("00:00:01", "archive", "other"), line("00:00:02", "ping", "other")), "monitor", "archived"),
+        ((OTHER, line("00:00:01", "start", "other", run="1")), "monitor", "takes ping"),
+        ((JOB, line("00:00:01", "ping", "job")), "monitor", "takes start"),
+        ((JOB, line("00:00:01", "success", "job", run="1")), "run", "unknown"),
+        ((*CLOSED, line("00:03:00", "fail", "job", run="1")), "event", "already ended: success"),
+        ((JOB, line("00:00:01", "start", "job", run="")), "run", "empty"),
+        ((JOB, heartbeat("00:00:01", "job")), "mode", "cannot change"),
+        ((run("00:00:01"), line("00:00:00.999", "end")), "at", "before 2026-03-02T00:00:01.000Z"),
+        ((JOB, line("00:00:01", "end"), line("00:00:02", "end")), "event", "has ended"),
+        ((JOB, line("00:00:01", "up")), "event", "not down"),
+        ((JOB, line("00:00:01", "down"), line("00:00:02", "down")), "event", "down already"),
+        ((OTHER, line("00:00:01", "pause", "other", until="2026-03-02T00:00:01Z")), "until", "after"),
+        ((OTHER, line("00:00:01", "ping", "other", occurredAt="yesterday")), "occurredAt", "ISO 8601"),
+        ((heartbeat("00:00:00", every=0),), "schedule.every", "1 second"),
+        ((heartbeat("00:00:00", monitor=""),), "monitor", "empty"),
+    ],
+)
+def test_a_line_that_contradicts_those_before_it_is_refused_with_its_field(lines, field, words):
+    refused = refusal(*lines)
+    assert refused.field == field
+    assert words in refused.message
+
+
+def test_a_refused_line_changes_nothing():
+    history = Replay()
+    lines = [heartbeat("00:00:00"), line("00:00:00", "ping", "hb"), line("05:00:00", "ping", "nobody")]
+    for doc in lines[:2]:
+        history.take(parse_line(json.dumps(doc).encode()))
+    with pytest.raises(LuotaError):
+        history.take(parse_line(json.dumps(lines[2]).encode()))
+    assert [told(step) for step in history.take(parse_line(json.dumps(line("01:00:00", "end")).encode()))] == [
+        "01:00:00 hb healthy>late"
+    ]
+
+
+DEFINITIONS = (
+    {"mode": "heartbeat", "schedule": {"cron": "*/20 * * * *", "timezone": "Europe/Helsinki"}, "graceSeconds": 120},
+    {"mode": "heartbeat", "schedule": {"every": 900}, "graceSeconds": 60, "failuresBeforeIncident": 2},
+    {"mode": "freshness", "expectedFreshnessSeconds": 1800, "graceSeconds": 300},
+    {"mode": "run", "schedule": None, "maxRuntimeSeconds": 900, "failuresBeforeIncident": 2},
+    {
+        "mode": "run",
+        "schedule": {"calendar": "*:0/30", "timezone": "UTC"},
+        "graceSeconds": 300,
+        "maxRuntimeSeconds": 1200,
+        "failuresBeforeIncident": 3,
+    },
+)
+
+
+def invented(chance):
+    """Return the lines of a history, and beside each what it means to the machine."""
+    now = parse_instant("2026-03-28T22:00:00Z", "at")
+    began = now
+    lines, runs, closed, down = [], {}, set(), None
+    for name, definition in enumerate(DEFINITIONS):
+        lines.append((now, {"event": "monitor", "monitor": str(name), **definition}))
+    while now < began + 12 * 3_600_000:
+        now += chance.choice((0, 1, 60_000, 299_000, 900_000)) + chance.randrange(200_000)
+        if down is not None:
+            if chance.random() < 0.7:
+                down = None
+                lines.append((now, {"event": "up"}))
+                continue
+        elif chance.random() < 0.1:
+            down = now
+            lines.append((now, {"event": "down"}))
+            continue
+        name = chance.randrange(len(DEFINITIONS))
+        doc = {"monitor": str(name)}
+        kind = chance.random()
+        if kind < 0.15 and down is None:
+            doc["event"] = chance.choice(("pause", "resume", "resume"))
+            if doc["event"] == "pause":
+                doc["until"] = chance.choice((None, format_instant(now + 1_000_000)))
+                doc["untilHealthy"] = chance.random() < 0.5
+        elif kind < 0.25 and down is None:
+            doc |= {"event": "monitor", **DEFINITIONS[name], "graceSeconds": chance.choice((60, 200, 900))}
+        elif DEFINITIONS[name]["mode"] != "run":
+            doc |= {"event": "ping", "occurredAt": chance.choice((None, format_instant(now - 240_000)))}
+        elif runs.get(name) and chance.random() < 0.5:
+            run = chance.choice(runs[name])
+            if down is None:
+                runs[name].remove(run)
+            doc |= {"event": chance.choice(("success", "fail")), "run": run}
+        else:
+            run = f"{name}/{len(lines)}"
+            if down is None:
+                runs.setdefault(name, []).append(run)
+            doc |= {"event": "start", "run": run}
+        lines.append((now, doc))
+    if down is not None:
+        lines.append((now, {"event": "up"}))
+    return [*lines, (now + 7_200_000, {"event": "end"})]
+
+
+def directly(lines, name):
+    """Return the transitions of one monitor, fed to the machine without any replay."""
+    windows, down, state, runs, made = NO_WINDOWS, None, None, {}, []
+
+    def feed(event, at):
+        nonlocal state
+        outcome = evaluate(rules, state, event, at, windows)
+        made.extend(outcome.transitions)
+        for ended in outcome.ended:
+            if ended.state is RunState.STUCK:
+                runs[ended.id] = evaluated(runs[ended.id])
+        state = outcome.state
+        runs.update({run.id: run for run in state.runs})
+        if outcome.run is not None:
+            runs[outcome.run.id] = outcome.run
+
+    def evaluated(run):
+        return type(run)(run.id, run.started_at, run.limit_at, run.occurrence, counted=True)
+
+    for at, doc in lines:
+        while down is None and state is not None and (due := wake_at(state)) is not None and due < at:
+            feed(events.Tick(), due)
+        event = doc["event"]
+        if event == "down":
+            down = at
+        elif event == "up":
+            windows, down = windows.add(Window(down, at, "Luota was not running")), None
+            while (due := wake_at(state)) is not None and due < at:
+                feed(events.Tick(), due)
+        elif event == "end":
+            feed(events.Tick(), at)
+        elif doc["monitor"] != name or down is not None:
+            continue
+        elif event == "monitor":
+            new = parse_rules(doc)
+            if state is None:
+                state = draft(new, at)
+            else:
+                feed(events.Edit(new), at)
+            rules = new
+        elif event == "ping":
+            feed(events.Ping(doc["occurredAt"] and parse_instant(doc["occurredAt"], "at")), at)
+        elif event == "start":
+            feed(events.Start(doc["run"]), at)
+        elif event == "pause":
+            until = doc["until"] and parse_instant(doc["until"], "until")
+            feed(events.PauseBegins(Pause(until, doc["untilHealthy"])), at)
+        elif event == "resume":
+            feed(events.Resume(), at)
+        else:
+            feed({"success": events.Success, "fail": events.Fail}[event](runs[doc["run"]]), at)
+    return [t for t in made if t.before is not t.after or t.action not in (None, Action.COUNTED)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_replay_gives_the_same_transitions_as_the_machine_fed_directly(seed):
+    lines = invented(random.Random(seed))
+    history = Replay()
+    steps = []
+    for at, doc in lines:
+        steps += history.take(parse_line(json.dumps({"at": format_instant(at), **doc}).encode()))
+    for name in map(str, range(len(DEFINITIONS))):
+        assert [transition for monitor, transition in steps if monitor == name] == directly(lines, name)
+    instants = [transition.at for _, transition in steps]
+    assert instants == sorted(instants)
+    assert len(steps) > 50

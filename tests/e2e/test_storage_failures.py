@@ -1,0 +1,176 @@
+"""A full disk and I/O errors under the real process: 503, the daemon lives on and recovers by itself."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process import NO_LIMITS, Daemon, Job
+
+SETTINGS = {**NO_LIMITS, "server.access_log": "false"}
+
+
+async def ping_until(luota: Daemon, job: Job, status: int, ledger: set[str], within: float = 20) -> None:
+    """Ping until an answer has `status`; note what was acknowledged. Anything but 202 and 503 fails."""
+    async with asyncio.timeout(within):
+        while True:
+            reply = await luota.ping(job, {"payload": {"fill": "x" * 8000}})
+            assert reply.status_code in (202, 503), reply.text
+            if reply.status_code == 202:
+                ledger.add(reply.json()["heartbeat"]["id"])
+            else:
+                assert reply.json() == {"error": "Storage unavailable"}
+                assert int(reply.headers["retry-after"]) >= 1
+            if reply.status_code == status:
+                return
+            await asyncio.sleep(0 if reply.status_code == 202 else 0.1)
+
+
+async def healthy(luota: Daemon) -> None:
+    async with asyncio.timeout(20):
+        while (await luota.health()).status_code != 200:
+            await asyncio.sleep(0.1)
+
+
+async def sick(luota: Daemon) -> str:
+    """Return the reason that /healthz gives, which must be a 503."""
+    reply = await luota.health()
+    assert reply.status_code == 503
+    return reply.json()["error"]
+
+
+async def judge(luota: Daemon, breakage: contextlib.AbstractContextManager[None]) -> None:
+    """Break the storage of a daemon, mend it, and check that nothing was lost and nobody had to help."""
+    ledger: set[str] = set()
+    job = await luota.monitor("pings", schedule={"every": "1d"})
+    await ping_until(luota, job, 202, ledger)
+    pid = luota.pid
+    with breakage:
+        await ping_until(luota, job, 503, ledger)
+        assert "nothing can be written" in await sick(luota)
+        await asyncio.sleep(3)  # longer than the stamp's interval: it must not give up
+        await ping_until(luota, job, 503, ledger)
+        assert (await luota.show(job))["status"] == "healthy", "what is known is still shown"
+    await healthy(luota)
+    await ping_until(luota, job, 202, ledger)
+    assert luota.pid == pid
+    assert luota.running
+    reasons = [reason for (reason,) in luota.rows("SELECT reason FROM blind_windows")]
+    assert any("nothing could be written" in reason for reason in reasons), "it does not own up to the window"
+
+    await luota.kill()  # and on disk, not only in memory
+    await luota.start()
+    assert luota.rows("PRAGMA integrity_check") == [("ok",)]
+    assert ledger == {row[0] for row in luota.rows("SELECT id FROM heartbeats")}
+
+
+@contextlib.contextmanager
+def no_file_grows(luota: Daemon) -> Iterator[None]:
+    """Let every write beyond the present size of the log fail (EFBIG, which SQLite calls a disk I/O error)."""
+    size = (luota.data_dir / "luota.db-wal").stat().st_size
+    before = resource.prlimit(luota.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(luota.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(luota.pid, resource.RLIMIT_FSIZE, before)
+
+
+async def test_writes_that_fail_are_503_until_they_work_again_without_a_restart(tmp_path: Path) -> None:
+    async with Daemon(tmp_path / "data", SETTINGS) as luota:
+        await judge(luota, no_file_grows(luota))
+
+
+@contextlib.contextmanager
+def syncs_fail(luota: Daemon, said: Path) -> Iterator[None]:
+    """Let every fdatasync fail with EIO, as a dying disk does, by strace."""
+    if shutil.which("strace") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("strace is missing: apt-get install strace")
+    calls = "fsync,fdatasync"
+    command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"]
+    with said.open("wb") as output, subprocess.Popen([*command, "-p", str(luota.pid)], stderr=output) as tracer:
+        try:
+            while "attached" not in said.read_text():
+                if tracer.poll() is not None:
+                    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"cannot trace: {said.read_text()}")
+            yield
+        finally:
+            tracer.terminate()  # it lets go of the daemon, whose calls then work
+
+
+async def test_an_fsync_that_fails_is_503_until_it_works_again_without_a_restart(tmp_path: Path) -> None:
+    async with Daemon(tmp_path / "data", SETTINGS) as luota:
+        await judge(luota, syncs_fail(luota, tmp_path / "strace.log"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Fill a disk to its last byte with somebody else's file."""
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+async def test_a_full_disk_is_503_until_somebody_makes_room_without_a_restart(small_disk: Path) -> None:
+    async with Daemon(small_disk / "data", SETTINGS) as luota:
+        await judge(luota, full(small_disk))
+
+
+async def test_a_daemon_that_starts_on_a_full_disk_answers_503_until_there_is_room(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    ledger: set[str] = set()
+    async with Daemon(small_disk / "data", SETTINGS) as luota:
+        luota.log_path = tmp_path / "serve.log"
+        job = await luota.monitor("pings", schedule={"every": "1d"})
+        await ping_until(luota, job, 202, ledger)
+        await luota.kill()
+        with full(small_disk):
+            await luota.start(healthy=False)
+            await ping_until(luota, job, 503, ledger)
+            assert "nothing can be written" in await sick(luota)
+        await healthy(luota)
+        await ping_until(luota, job, 202, ledger)
+        assert ledger == {row[0] for row in luota.rows("SELECT id FROM heartbeats")}
+        assert luota.rows("SELECT reason FROM blind_windows") == [("Luota was not running",)]
+
+
+async def test_a_file_that_cannot_be_opened_for_want_of_room_is_refused_in_words(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    async with Daemon(small_disk / "data", SETTINGS) as luota:
+        luota.log_path = tmp_path / "serve.log"
+        await luota.terminate()
+        with full(small_disk):
+            status, said = await luota.refused()
+        assert status == 1
+        assert str(luota.data_dir) in said
+        assert "Traceback" not in said
+        await luota.start()

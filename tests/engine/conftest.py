@@ -1,0 +1,1 @@
+from tests.served import serve, served  # noqa: F401

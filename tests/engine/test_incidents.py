@@ -1,0 +1,130 @@
+"""What people do to incidents: acknowledge and resolve, once each, and on record."""
+
+import json
+
+from tests.served import NOW
+
+HOUR = 3_600_000
+
+
+async def failed(served, **fields):
+    """Return a monitor whose run failed, and its incident's id."""
+    monitor = await served.monitor("run", **fields)
+    await monitor.fail(await monitor.started())
+    return monitor, (await monitor.shown())["incidentId"]
+
+
+async def do(served, incident, what, body=None, status=200):
+    return await served.api("POST", f"/api/incidents/{incident}/{what}", body, status)
+
+
+def events(served):
+    return served.rows("SELECT type, text, actor FROM incident_events ORDER BY recorded_at, rowid")
+
+
+async def test_acknowledging_says_that_somebody_works_on_it(served):
+    monitor, incident = await failed(served)
+    served.clock.advance(1000)
+    shown = (await do(served, incident, "acknowledge", {"reason": "looking"}))["incident"]
+    assert (shown["state"], shown["acknowledgedAt"]) == ("acknowledged", "2026-04-29T01:33:12.398Z")
+    assert [(e["type"], e["text"], e["actor"]) for e in shown["events"][1:]] == [
+        ("acknowledged", "looking", "operator")
+    ]
+    assert (await monitor.shown())["status"] == "incident"
+
+
+async def test_acknowledging_twice_changes_nothing(served):
+    _, incident = await failed(served)
+    first = await do(served, incident, "acknowledge")
+    served.clock.advance(1000)
+    assert await do(served, incident, "acknowledge", {"reason": "me too"}) == first
+    assert served.row("SELECT count(*) FROM audit_entries WHERE action = 'incident.acknowledge'") == (1,)
+
+
+async def test_an_acknowledged_incident_still_heals_and_still_rises(served):
+    monitor = await served.monitor("run", schedule={"every": 3600})
+    await monitor.success(await monitor.started("one"))
+    served.clock.advance(HOUR + 1)
+    await served.judge()
+    incident = (await monitor.shown())["incidentId"]
+    await do(served, incident, "acknowledge")
+    run = served.rows("SELECT id FROM runs")[0][0]
+    assert (await monitor.fail(run)).status_code == 409
+    served.clock.advance(1)
+    await monitor.fail(await monitor.started("two", {"startedAt": "2026-04-29T01:00:00Z"}))
+    assert served.row("SELECT kind, state FROM incidents WHERE id = ?", incident)[0] == "failed"
+    served.clock.advance(1000)
+    await monitor.success(await monitor.started("three"))
+    assert served.rows("SELECT state FROM incidents WHERE state <> 'resolved'") == []
+
+
+async def test_resolving_by_hand_makes_the_monitor_unverified_until_its_next_signal(served):
+    monitor, incident = await failed(served)
+    served.clock.advance(1000)
+    shown = (await do(served, incident, "resolve", {"reason": "restored from backup"}))["incident"]
+    assert (shown["state"], shown["resolvedAt"]) == ("resolved", "2026-04-29T01:33:12.398Z")
+    notes = [(e["type"], e["text"], e["actor"]) for e in shown["events"] if e["type"] == "note"]
+    assert notes == [("note", "restored from backup", "operator")]
+    after = await monitor.shown()
+    assert (after["status"], after["incidentId"]) == ("unverified", None)
+    served.clock.advance(1000)
+    await monitor.started("next")
+    assert (await monitor.shown())["status"] == "healthy"
+
+
+async def test_a_resolved_incident_can_be_neither_acknowledged_nor_resolved(served):
+    _, incident = await failed(served)
+    await do(served, incident, "resolve")
+    for what in ("acknowledge", "resolve"):
+        assert "resolved already" in (await do(served, incident, what, {"reason": "again"}, 409))["error"]
+    assert "again" not in json.dumps(served.rows("SELECT text FROM incident_events"))
+
+
+async def test_a_reason_is_a_text_of_at_most_500_characters(served):
+    _, incident = await failed(served)
+    for wrong in (7, 0, False, [], {}, "x" * 501, "a\0b"):
+        for what in ("acknowledge", "resolve"):
+            assert (await do(served, incident, what, {"reason": wrong}, 400))["field"] == "reason"
+    assert served.rows("SELECT state FROM incidents") == [("open",)]
+    for right in (None, "", "x" * 500):
+        await do(served, incident, "acknowledge", {"reason": right})
+
+
+async def test_an_unknown_incident_is_404(served):
+    for incident in ("nope", "00000000-0000-4000-8000-000000000000", "%00"):
+        for what in ("acknowledge", "resolve"):
+            assert "luota incident list" in (await do(served, incident, what, None, 404))["error"]
+
+
+async def test_a_new_failure_after_a_resolution_by_hand_opens_another_incident(served):
+    monitor, incident = await failed(served)
+    await do(served, incident, "resolve")
+    served.clock.advance(1000)
+    await monitor.fail(await monitor.started("next"))
+    states = served.rows("SELECT state FROM incidents ORDER BY opened_at")
+    assert states == [("resolved",), ("open",)]
+
+
+async def test_an_incident_keeps_the_words_that_stood_at_its_opening(served):
+    monitor, incident = await failed(served, promise="Out by nine", owner="Ann", runbook="https://wiki.example/a")
+    changes = {"promise": "Out by ten", "owner": "Bob", "runbook": None, "name": "another"}
+    await served.api("PATCH", f"/api/monitors/{monitor.id}", changes)
+    shown = (await served.api("GET", f"/api/incidents/{incident}"))["incident"]
+    kept = {key: shown[key] for key in ("monitorName", "promise", "owner", "runbook")}
+    assert kept == {
+        **{"monitorName": "a run job", "promise": "Out by nine", "owner": "Ann"},
+        "runbook": "https://wiki.example/a",
+    }
+
+
+async def test_each_change_is_one_entry_with_its_reason(served):
+    _, incident = await failed(served)
+    await do(served, incident, "acknowledge", {"reason": "looking"})
+    await do(served, incident, "resolve", {"reason": "done"})
+    await do(served, incident, "resolve", None, 409)
+    sql = "SELECT action, target, detail, actor, source, at FROM audit_entries WHERE action LIKE 'incident.%'"
+    by = ("operator", "unix socket", NOW)
+    assert served.rows(f"{sql} ORDER BY rowid") == [
+        ("incident.acknowledge", incident, '{"reason":"looking"}', *by),
+        ("incident.resolve", incident, '{"reason":"done"}', *by),
+    ]

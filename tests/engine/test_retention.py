@@ -1,0 +1,134 @@
+"""Retention: signals by days and count, incidents kept longer, open ones kept for good, in small transactions."""
+
+import pytest
+
+from luota.core.model import RunState
+from luota.core.spec.ingest import Close, Ping, Start
+from luota.engine import Engine, channels, monitors, retention
+from luota.engine.audit import Actor
+from luota.engine.ingest import CloseRun, RecordPing, StartRun
+from luota.engine.retention import DAY, prune
+from luota.store.reads import fetch
+from tests.clock import FakeClock
+
+ACTOR = Actor("test", "test")
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+async def engine(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(retention, "PAUSE_S", 0)
+    engine = await Engine.open(tmp_path, clock, "a test")
+    await engine.watch(no_death)
+    yield engine
+    await engine.close()
+
+
+async def kept(engine, days=90, most=10_000, incident_days=730):
+    async def work(tx):
+        sql = "UPDATE workspaces SET retention_days = ?, retention_count = ?, incident_retention_days = ?"
+        await tx.execute(sql, days, most, incident_days)
+
+    await engine.submit(work)
+
+
+async def created(engine, **doc):
+    workspace = next(iter(engine.registry.workspaces.values()))
+    return await engine.submit(monitors.create(workspace, {"name": "job", **doc}, ACTOR))
+
+
+async def heartbeat(engine):
+    return await created(engine, mode="heartbeat", schedule={"every": "365d"})
+
+
+async def count(engine, table):
+    return (await fetch(engine.reader, f"SELECT count(*) FROM {table}"))[0][0]
+
+
+async def run_to_its_end(engine, live, name, state=RunState.SUCCESS):
+    clock = engine.clock
+    run = (await engine.submit(StartRun(live.id, Start(name), clock.now()))).run
+    clock.advance(1000)
+    return await engine.submit(CloseRun(run.id, state, Close(summary="it broke"), clock.now()))
+
+
+async def test_heartbeats_older_than_the_days_go_and_newer_ones_stay(engine, clock):
+    live = await heartbeat(engine)
+    await kept(engine, days=10)
+    for _ in range(20):
+        await engine.submit(RecordPing(live.id, Ping(), clock.now()))
+        clock.advance(DAY)
+    assert await prune(engine) == 10
+    assert await count(engine, "heartbeats") == 10
+    assert await prune(engine) == 0
+
+
+async def test_a_monitor_keeps_its_newest_signals_up_to_the_count(engine, clock):
+    live, other = await heartbeat(engine), await heartbeat(engine)
+    await kept(engine, most=5)
+    await engine.submit(RecordPing(other.id, Ping(), clock.now()))
+    for _ in range(12):
+        clock.advance(1000)
+        await engine.submit(RecordPing(live.id, Ping(), clock.now()))
+    assert await prune(engine) == 7
+    rows = await fetch(engine.reader, "SELECT received_at FROM heartbeats WHERE monitor_id = ?", (live.id,))
+    assert [at for (at,) in rows] == [clock.now() - 1000 * back for back in (4, 3, 2, 1, 0)]
+    assert await count(engine, "heartbeats") == 6
+
+
+async def test_closed_runs_go_and_running_ones_stay(engine, clock):
+    live = await created(engine, mode="run", maxRuntimeSeconds="365d")
+    await kept(engine, days=10)
+    await run_to_its_end(engine, live, "closed")
+    await engine.submit(StartRun(live.id, Start("running"), clock.now()))
+    clock.advance(11 * DAY)
+    assert await prune(engine) == 1
+    assert (await fetch(engine.reader, "SELECT external_run_id FROM runs"))[0] == ("running",)
+
+
+async def test_resolved_incidents_go_with_all_that_belongs_to_them_and_open_ones_never(engine, clock):
+    workspace = next(iter(engine.registry.workspaces.values()))
+    doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
+    await engine.submit(channels.add(workspace, doc, ACTOR))
+    healed, broken = await created(engine, mode="run"), await created(engine, mode="run")
+    await run_to_its_end(engine, healed, "a", RunState.FAILED)
+    clock.advance(1000)
+    await run_to_its_end(engine, healed, "b")
+    await run_to_its_end(engine, broken, "c", RunState.FAILED)
+    await kept(engine, days=10, incident_days=100)
+    clock.advance(101 * DAY)
+    await prune(engine)
+    assert await count(engine, "incidents") == 2  # its notices are still to be sent
+
+    async def give_up(tx):
+        await tx.execute("UPDATE deliveries SET state = 'failed_terminal', next_attempt_at = NULL")
+
+    await engine.submit(give_up)
+    await prune(engine)
+    assert (await fetch(engine.reader, "SELECT monitor_id, state FROM incidents")) == [(broken.id, "open")]
+    for table in ("incident_events", "deliveries"):
+        assert await count(engine, table) == 1
+    assert list(await fetch(engine.reader, "PRAGMA foreign_key_check")) == []
+
+
+async def test_no_transaction_deletes_more_than_a_few_rows(engine, clock):
+    live = await heartbeat(engine)
+    await kept(engine, days=1)
+    for _ in range(1000):
+        engine.writer.submit(RecordPing(live.id, Ping(), clock.now()))
+    await engine.stamp()
+    clock.advance(2 * DAY)
+    left = []
+    committed = engine.writer.committed
+    engine.writer.committed = lambda batch: (left.append(batch), committed(batch))
+    assert await prune(engine) == 1000
+    assert len(left) >= 1000 / retention.MOST_ROWS

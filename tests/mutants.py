@@ -1,0 +1,385 @@
+"""Takes each protection away, one at a time, and sees to it that a test fails: `python tests/mutants.py [WORD…]`.
+
+A guard that nobody misses is not tested. Each mutant is an exact text of a file, what takes its place, and
+the tests that must fail then; with words given, only mutants whose names hold one of them run. Exit status 0
+when every mutant was killed, 1 when one survived, or its text is not found any more, or its tests cannot be
+run or fail without it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+AT_ONCE = 2
+WITHIN_S = 60
+
+OUTBOX = "tests/engine/test_outbox.py::"
+WRITER = "tests/engine/test_writer.py::"
+HEARTBEAT = "tests/core/test_heartbeat.py::"
+RUN = "tests/core/test_run.py::"
+BLIND = "tests/core/test_blind_windows.py::"
+ERRORS = "tests/web/test_ingest_errors.py::"
+LIMITS = "tests/web/test_ingest_limits.py::"
+SENDER = "tests/alerts/test_sender.py::"
+DB = "tests/store/test_db.py::"
+KILL = "tests/e2e/test_kill.py::"
+
+
+class Mutant(NamedTuple):
+    """`old` stands exactly once in `file`; with `new` in its place, one of the `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def mutant(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    """Return one line of the table."""
+    return Mutant(name, file, old, new, tests)
+
+
+MUTANTS = [
+    # -- durability --------------------------------------------------------------------------------
+    mutant(
+        "synchronous weakened",
+        "luota/store/db.py",
+        '"synchronous = FULL"',
+        '"synchronous = NORMAL"',
+        "tests/e2e/test_fsync.py",
+    ),
+    mutant(
+        "reply before COMMIT",
+        "luota/engine/writer.py",
+        '                await self._db.execute("COMMIT")\n',
+        '                _answer(items, results)\n                await self._db.execute("COMMIT")\n',
+        OUTBOX + "test_nobody_is_answered_before_the_commit_that_makes_it_true",
+    ),
+    mutant(
+        "outbox in a later transaction",
+        "luota/store/writes.py",
+        "            elif name in self._rows:\n",
+        "            elif name in self._rows:\n"
+        '                if name == "deliveries":\n'
+        '                    await db.execute("COMMIT")\n'
+        '                    await db.execute("BEGIN IMMEDIATE")\n',
+        OUTBOX
+        + "test_at_whatever_instant_it_is_killed_an_incident_its_state_and_its_notices_are_there_together_or_not_at_all",
+    ),
+    mutant(
+        "failed COMMIT applied to the live state",
+        "luota/engine/writer.py",
+        '                await self._db.execute("COMMIT")\n',
+        '                batch.publish()\n                await self._db.execute("COMMIT")\n',
+        OUTBOX
+        + "test_a_failed_commit_leaves_neither_incident_nor_notice_nor_live_state_and_the_next_attempt_has_them_all",
+    ),
+    mutant(
+        "no ROLLBACK after a failed COMMIT",
+        "luota/engine/writer.py",
+        '                await self._db.execute("ROLLBACK")\n',
+        "                pass\n",
+        OUTBOX
+        + "test_a_failed_commit_leaves_neither_incident_nor_notice_nor_live_state_and_the_next_attempt_has_them_all",
+    ),
+    mutant(
+        "incidents of one transaction out of order",
+        "luota/store/writes.py",
+        "groupby(self._incidents, key=itemgetter(0))",
+        "groupby(sorted(self._incidents, key=itemgetter(0)), key=itemgetter(0))",
+        OUTBOX + "test_several_incidents_of_one_monitor_in_one_transaction_are_kept_in_their_order",
+    ),
+    mutant(
+        "two owners of the file",
+        "luota/store/db.py",
+        "            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        "tests/e2e/test_shutdown.py::"
+        "test_a_second_daemon_on_the_same_directory_refuses_and_names_the_process_that_owns_it",
+    ),
+    mutant(
+        "newer schema opened",
+        "luota/store/db.py",
+        "    if version > known:\n",
+        "    if False:\n",
+        DB + "test_a_file_that_is_newer_or_not_ours_is_refused_and_left_as_it_was",
+    ),
+    mutant(
+        "database of another program opened",
+        "luota/store/db.py",
+        "application != APPLICATION_ID and not begun",
+        "False",
+        "tests/e2e/test_shutdown.py::test_the_database_of_another_program_is_refused_and_stays_as_it_is[0-unnamed]",
+    ),
+    # -- the outbox --------------------------------------------------------------------------------
+    mutant(
+        "delivery recorded before the attempt",
+        "luota/alerts/sender.py",
+        "            started_at = clock.now()\n",
+        "            started_at = clock.now()\n"
+        "            done = AttemptResult(ok=True)\n"
+        "            record = RecordAttempt(outgoing.id, outgoing.attempts + 1, started_at, started_at, done, None)\n"
+        "            await self._engine.submit(record)\n",
+        KILL + "test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_same_id",
+    ),
+    mutant(
+        "no order per incident",
+        "luota/store/deliveries.py",
+        "AND e.seq < d.seq",
+        "AND e.seq < 0",
+        SENDER + "test_a_recovery_waits_for_the_opening_that_is_still_to_be_delivered",
+    ),
+    mutant(
+        "a new id for every attempt",
+        "luota/alerts/messages.py",
+        '"delivery": {"id": outgoing.id,',
+        '"delivery": {"id": f"{outgoing.id}-{outgoing.attempts}",',
+        SENDER + "test_a_failed_attempt_is_kept_and_repeated_with_the_same_id",
+    ),
+    mutant(
+        "no address guard",
+        "luota/alerts/guard.py",
+        "            for network, what in _DENIED:\n",
+        "            for network, what in ():\n",
+        "tests/alerts/test_guard.py::test_the_refusal_reads_as_the_docs_show_it",
+    ),
+    mutant(
+        "address guard asked before the lookup only",
+        "luota/alerts/transport.py",
+        "        refusal = policy.refusal(text)\n",
+        "        refusal = None\n",
+        "tests/alerts/test_transport.py::test_a_name_that_rebinds_to_a_denied_address_after_the_check_gets_no_connection",
+    ),
+    # -- blind windows and the clock ---------------------------------------------------------------
+    mutant(
+        "no blind window",
+        "luota/engine/__init__.py",
+        "            await self.writer.blind(window)\n",
+        "",
+        "tests/e2e/test_blind_windows.py::"
+        "test_a_monitor_that_a_second_window_in_a_row_hides_gets_an_incident_and_one_that_signalled_between_does_not[shifted]",
+    ),
+    mutant(
+        "short window excuses",
+        "luota/core/model.py",
+        "return self.end - self.start > EXCUSED_WINDOW",
+        "return True",
+        BLIND + "test_a_window_of_60_s_excuses_nothing_but_moves_a_deadline_inside_it_to_its_end_and_60_s",
+    ),
+    mutant(
+        "no room for retries after a short window",
+        "luota/core/model.py",
+        "deadline = window.end + RETRY_ROOM",
+        "pass",
+        BLIND + "test_a_ping_repeated_within_the_moved_deadline_is_no_miss",
+    ),
+    mutant(
+        "windows in a row excuse for ever",
+        "luota/core/verdicts.py",
+        "elif state.unverified_by is not None and state.unverified_by != window.start:",
+        "elif False:",
+        BLIND + "test_a_second_separate_window_in_a_row_opens_an_incident_that_says_so",
+    ),
+    mutant(
+        "time in which nothing could be written is no window",
+        "luota/engine/writer.py",
+        "        if self._blind_since is None:\n            self._blind_since, self._blind_reason = self._clock.now(),",
+        "        if False:\n            self._blind_since, self._blind_reason = self._clock.now(),",
+        WRITER + "test_a_stretch_in_which_nothing_could_be_written_is_a_blind_window",
+    ),
+    mutant(
+        "a jump of the clock is no window",
+        "luota/engine/writer.py",
+        "        if jump > JUMP:\n",
+        "        if False:\n",
+        WRITER + "test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged",
+    ),
+    mutant(
+        "a clock set back delays verdicts",
+        "luota/engine/writer.py",
+        "        if jump < -BACK:\n",
+        "        if False:\n",
+        WRITER + "test_a_backward_jump_clamps_what_is_remembered_of_the_future",
+    ),
+    # -- verdicts ----------------------------------------------------------------------------------
+    mutant(
+        "no early slack",
+        "luota/core/schedule.py",
+        "SLACK: Final = 60_000",
+        "SLACK: Final = 0",
+        HEARTBEAT + "test_a_host_clock_one_second_fast_causes_no_miss",
+    ),
+    mutant(
+        "a signal at the deadline is too late",
+        "luota/core/machine.py",
+        "        case.settle(now - 1)\n",
+        "        case.settle(now)\n",
+        HEARTBEAT + "test_a_ping_at_the_very_deadline_is_in_time",
+    ),
+    mutant(
+        "no tolerance",
+        "luota/core/verdicts.py",
+        "elif failures >= self.rules.tolerance:",
+        "elif True:",
+        HEARTBEAT + "test_below_the_tolerance_a_miss_is_failing_and_says_how_many_of_how_many",
+    ),
+    mutant(
+        "a client's future is believed",
+        "luota/core/signals.py",
+        "return min(client_at, now), True",
+        "return client_at, True",
+        HEARTBEAT + "test_no_timestamp_in_the_future_delays_a_verdict",
+    ),
+    mutant(
+        "the kind of an incident falls",
+        "luota/core/verdicts.py",
+        "if RANK[kind] > RANK[state.incident]:",
+        "if True:",
+        RUN + "test_failed_falls_to_neither_stuck_nor_missed_and_both_are_counted",
+    ),
+    mutant(
+        "a success older than the failure resolves it",
+        "luota/core/signals.py",
+        "at <= case.state.evidence_at:",
+        "at < 0:",
+        RUN + "test_only_a_success_later_than_the_last_evidence_resolves",
+    ),
+    mutant(
+        "replayed start counted as a signal",
+        "luota/engine/ingest.py",
+        "        if existing is not None:\n",
+        "        if existing is not None:\n"
+        "            batch.apply(live, Start(new_id(), start.started_at), received_at)\n",
+        "tests/web/test_ingest.py::test_a_resent_start_is_no_signal",
+    ),
+    # -- who may send what -------------------------------------------------------------------------
+    mutant(
+        "tokens not compared",
+        "luota/core/tokens.py",
+        "return hmac.compare_digest(token, expected.encode())",
+        "return True",
+        ERRORS + "test_each_route_refuses_each_wrong_token_with_its_own_words",
+    ),
+    mutant(
+        "rotation not live",
+        "luota/engine/monitors.py",
+        '        tx.batch.stage(live)\n        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
+        '        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
+        ERRORS + "test_rotation_refuses_the_old_token_for_the_very_next_request",
+    ),
+    mutant(
+        "no cap on declared bodies",
+        "luota/web/http.py",
+        "int(value) > MAX_BODY",
+        "False",
+        LIMITS + "test_413_is_told_before_the_rest_of_the_body_has_come",
+    ),
+    mutant(
+        "no cap on streamed bodies",
+        "luota/web/http.py",
+        "        if len(body) > MAX_BODY:\n",
+        "        if False:\n",
+        LIMITS + "test_the_cap_holds_for_chunked_bodies",
+    ),
+    mutant(
+        "the operator's API over TCP",
+        "luota/web/api.py",
+        "if LOCAL not in request.scope:",
+        "if False:",
+        "tests/web/test_app.py::test_the_api_is_refused_over_tcp",
+    ),
+]
+
+
+def tree(parent: Path, number: int) -> Path:
+    """Return a copy of all that the tests need."""
+    copy = parent / f"tree-{number}"
+    copy.mkdir()
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("luota", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, copy / path.name)
+    return copy
+
+
+def fails(copy: Path, tests: tuple[str, ...]) -> tuple[str, str]:
+    """Run tests in a copy: ("passed" | "failed" | "broken", the end of what pytest said)."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--timeout={WITHIN_S}"]
+    # Byte code is checked by time and size, which two mutants of one second may share.
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            [*command, f"--basetemp={copy}-tmp", *tests],
+            cwd=copy,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=3 * WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "failed", "it hung"
+    verdict = {0: "passed", 1: "failed"}.get(done.returncode, "broken")
+    return verdict, done.stdout[-3000:]
+
+
+def judge(one: Mutant, trees: "Queue[Path]") -> tuple[bool, str]:
+    """Return whether a mutant was killed, and a line about it."""
+    text = (ROOT / one.file).read_text()
+    if text.count(one.old) != 1:
+        return False, f"GONE      {one.name}: its text stands {text.count(one.old)} times in {one.file}"
+    copy = trees.get()
+    began = time.monotonic()
+    try:
+        (copy / one.file).write_text(text.replace(one.old, one.new))
+        verdict, said = fails(copy, one.tests)
+    finally:
+        (copy / one.file).write_text(text)
+        trees.put(copy)
+    took = f"{time.monotonic() - began:.1f} s"
+    match verdict:
+        case "failed":
+            return True, f"killed    {one.name} ({took})"
+        case "passed":
+            return False, f"SURVIVED  {one.name}: {', '.join(one.tests)}"
+        case _:
+            return False, f"BROKEN    {one.name}\n{said}"
+
+
+def main(words: list[str]) -> int:
+    """Run the mutants; return the exit status."""
+    chosen = [one for one in MUTANTS if not words or any(word in one.name for word in words)]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as parent:
+        trees: Queue[Path] = Queue()
+        copies = [tree(Path(parent), number) for number in range(AT_ONCE)]
+        verdict, said = fails(copies[0], tuple(dict.fromkeys(test for one in chosen for test in one.tests)))
+        if verdict != "passed":
+            print(f"without any mutant the tests {verdict}:\n{said}")
+            return 1
+        for copy in copies:
+            trees.put(copy)
+        killed = 0
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for well, line in pool.map(lambda one: judge(one, trees), chosen):
+                killed += well
+                print(line, flush=True)
+    print(f"{killed} of {len(chosen)} mutants killed in {time.monotonic() - began:.0f} s")
+    return 0 if killed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,68 @@
+"""The built wheel in an environment that holds nothing else: all that the daemon needs is inside."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.markdown import ROOT
+
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("LUOTA_", "PYTHON", "NOTIFY_", "WATCHDOG_"))}
+
+
+def _run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, env=CLEAN, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _port(process: subprocess.Popen, log: Path) -> int:
+    give_up_at = time.monotonic() + 60
+    while (said := re.search(r"listening on \S+:(\d+)", log.read_text())) is None:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < give_up_at, log.read_text()
+        time.sleep(0.05)
+    return int(said[1])
+
+
+def _status(url: str, data: bytes | None = None, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with urllib.request.urlopen(urllib.request.Request(url, data, named), timeout=30) as reply:
+        return reply.status
+
+
+@pytest.mark.timeout(600)
+def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal(tmp_path):
+    _run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("luota-*.whl")
+    _run(sys.executable, "-m", "venv", "empty", cwd=tmp_path)
+    programs = tmp_path / "empty" / "bin"
+    _run(programs / "pip", "install", "--disable-pip-version-check", wheel, cwd=tmp_path)
+    # Not by way of the checkout, which the test itself can see.
+    where = _run(programs / "python", "-c", "import luota; print(luota.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(tmp_path)
+
+    data, log = tmp_path / "data", tmp_path / "serve.log"
+    options = ["--data-dir", data, "--port", "0"]
+    with (
+        log.open("w") as output,
+        subprocess.Popen([programs / "luota", "serve", *options], cwd=tmp_path, env=CLEAN, stderr=output) as process,
+    ):
+        try:
+            base = f"http://127.0.0.1:{_port(process, log)}"
+            create = ["monitor", "create", "backup", "--mode", "heartbeat", "--every", "1h", "--json"]
+            made = json.loads(_run(programs / "luota", *create, "--data-dir", data, cwd=tmp_path))
+            assert _status(f"{base}/healthz") == 200
+            ping = f"{base}/v1/monitors/{made['monitor']['id']}/ping"
+            assert _status(ping, b"", x_luota_key=made["token"]) == 202
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0, log.read_text()
+        finally:
+            process.kill()
