@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_S = 30.0
 """A cap, so that a step of the clock or a suspend delays no verdict by more than this."""
 STAMP_S = 4.0
-"""The last-alive stamp is never older than 5 s (product.md, "Blind windows")."""
+"""The last-alive stamp is never older than 5 s (docs/verdicts.md, "Blind windows")."""
 STORAGE_PAUSE_S = 1.0
 
 
@@ -33,8 +33,12 @@ class Alarm:
                 if await engine.judge(engine.clock.now()):
                     continue
                 if engine.unverified_found:
-                    await engine.submit(tell_gaps)
                     engine.unverified_found = False
+                    try:
+                        await engine.submit(tell_gaps)
+                    except BaseException:
+                        engine.unverified_found = True
+                        raise
             except LuotaError as error:
                 log.warning("deadlines cannot be judged yet: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)

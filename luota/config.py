@@ -41,7 +41,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """Section `[limits]`: requests allowed to the ingest API; 0 turns one off (product.md, "Ingest API")."""
+    """Section `[limits]`: requests allowed to the ingest API; 0 turns one off (docs/api.md)."""
 
     monitor_per_minute: int = 60
     monitor_per_hour: int = 1000

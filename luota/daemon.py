@@ -32,8 +32,9 @@ from luota.web.server import WebServer
 log = logging.getLogger("luota")
 
 SOCKET = "luota.sock"
-STOP_WITHIN_S = 6.0
-"""What requests in flight get to finish; with the last commit this stays within 10 s."""
+STOP_WITHIN_S = 5.0
+FINISH_WITHIN_S = 2.5
+"""What requests in flight, then attempts to deliver, get to finish; with the last commit within 10 s."""
 
 
 def serve(config: Config) -> int:
@@ -82,9 +83,12 @@ async def _serve(config: Config, clock: Clock) -> int:
             spawn(sender.run(), "sender", died),
             spawn(stamp(engine), "last-alive stamp", died),
             spawn(prune_for_ever(engine), "retention", died),
-            spawn(_feed_watchdog(engine, alarm), "watchdog", died),
         ]
+        interval = systemd.watchdog_interval(os.environ, os.getpid())
+        if interval is not None:
+            tasks.append(spawn(_feed_watchdog(engine, alarm, interval), "watchdog", died))
         reverse.push_async_callback(_cancel, tasks)
+        reverse.push_async_callback(sender.finish, FINISH_WITHIN_S)
         reverse.push_async_callback(server.stop, STOP_WITHIN_S)
         if window is not None:
             log.info("was not watching %s to %s", format_instant(window.start), format_instant(window.end))
@@ -94,9 +98,9 @@ async def _serve(config: Config, clock: Clock) -> int:
             config.server.host,
             server.port,
         )
-        systemd.notify("READY=1", os.environ)
+        systemd.notify(systemd.READY, os.environ)
         status = await stopped
-        systemd.notify("STOPPING=1", os.environ)
+        systemd.notify(systemd.STOPPING, os.environ)
         log.info("stopping")
     return status
 
@@ -107,11 +111,10 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
 
     Nothing is watched meanwhile. Raises CONFLICT when another process owns the directory.
     """
-    broken: list[BaseException | None] = []
     engine = await Engine.open(config.data_dir, SystemClock(), "a luota command")
     async with contextlib.AsyncExitStack() as reverse:
         reverse.push_async_callback(engine.close)
-        engine.work(lambda _, error: broken.append(error))
+        engine.work(lambda name, error: log.critical("%s ended by itself", name, exc_info=error))
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver))
@@ -158,13 +161,12 @@ async def _clock_is_past(engine: Engine, stopped: "asyncio.Future[int]") -> bool
     return not stopped.done()
 
 
-async def _feed_watchdog(engine: Engine, alarm: Alarm) -> None:
-    """Tell systemd that Luota works, while the loop and the alarm move. A full disk is no reason to restart."""
-    interval = systemd.watchdog_interval(os.environ, os.getpid())
+async def _feed_watchdog(engine: Engine, alarm: Alarm, interval: float) -> None:
+    """Tell systemd that Luota works, while loop, writer and alarm move. A full disk is no reason to restart."""
     while True:
-        await asyncio.sleep(interval or 3600.0)
-        if interval and (engine.writer.failure is not None or alarm.sickness() is None):
-            systemd.notify("WATCHDOG=1", os.environ)
+        await asyncio.sleep(interval)
+        if engine.writer.failure is not None or (engine.sickness() or alarm.sickness()) is None:
+            systemd.notify(systemd.WATCHDOG, os.environ)
 
 
 async def _cancel(tasks: "list[asyncio.Task[Any]]") -> None:

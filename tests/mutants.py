@@ -60,8 +60,8 @@ MUTANTS = [
     mutant(
         "reply before COMMIT",
         "luota/engine/writer.py",
-        '                await self._db.execute("COMMIT")\n',
-        '                _answer(items, results)\n                await self._db.execute("COMMIT")\n',
+        "                alive_at = batch.now if self.listening else None\n",
+        "                alive_at = batch.now if self.listening else None\n                _answer(items, results)\n",
         OUTBOX + "test_nobody_is_answered_before_the_commit_that_makes_it_true",
     ),
     mutant(
@@ -70,16 +70,16 @@ MUTANTS = [
         "            elif name in self._rows:\n",
         "            elif name in self._rows:\n"
         '                if name == "deliveries":\n'
-        '                    await db.execute("COMMIT")\n'
-        '                    await db.execute("BEGIN IMMEDIATE")\n',
+        '                    db.execute("COMMIT")\n'
+        '                    db.execute("BEGIN IMMEDIATE")\n',
         OUTBOX
         + "test_at_whatever_instant_it_is_killed_an_incident_its_state_and_its_notices_are_there_together_or_not_at_all",
     ),
     mutant(
         "failed COMMIT applied to the live state",
         "luota/engine/writer.py",
-        '                await self._db.execute("COMMIT")\n',
-        '                batch.publish()\n                await self._db.execute("COMMIT")\n',
+        "                alive_at = batch.now if self.listening else None\n",
+        "                alive_at = batch.now if self.listening else None\n                batch.publish()\n",
         OUTBOX
         + "test_a_failed_commit_leaves_neither_incident_nor_notice_nor_live_state_and_the_next_attempt_has_them_all",
     ),

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -35,6 +36,8 @@ NO_LIMITS = {
     "limits.ip_per_minute": 0,
 }
 _READY_WITHIN_S = 60
+_LEASH = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+"""Ends the daemon with the tests, even where those are killed and can clean nothing up."""
 _LISTENING = re.compile(r"listening on \S+:(\d+)")
 
 
@@ -124,7 +127,7 @@ class Daemon:
         command = [sys.executable, "-m", "luota", "serve", "--data-dir", str(self.data_dir), "--port", "0"]
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [*self._wrap, *command, *self._args],
+                [*_LEASH, *self._wrap, *command, *self._args],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -29,7 +29,7 @@ from luota.web.server import WebServer
 from tests.clock import FakeClock
 
 NOW = 1_777_426_391_398
-"""2026-04-29T01:33:11.398Z, the seeds' own instant."""
+"""2026-04-29T01:33:11.398Z: an instant with milliseconds."""
 UNLIMITED = {"monitor_per_minute": 0, "monitor_per_hour": 0, "workspace_per_minute": 0, "ip_per_minute": 0}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 """A well-formed id that belongs to nothing."""

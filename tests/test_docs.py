@@ -191,7 +191,9 @@ async def _live(data_dir: Path, asked: dict[str, object]) -> tuple[dict[str, obj
         beat = await luota.monitor("Nightly backup", schedule={"every": "1h"})
         slow = await luota.monitor("Price list", schedule={"every": "1h"}, graceSeconds=86_400)
 
-        keep("ping.reply", await luota.ping(beat, asked["ping.request"]), 202)
+        patient = await luota.monitor("With a time of its own", schedule={"every": "366d"})
+        keep("ping.reply", await luota.ping(patient, asked["ping.request"]), 202)
+        await luota.ping(beat)
         start = asked["start.request"] | {"monitorId": runs.id}
         run = keep("start.reply", await luota.post("/v1/runs/start", runs, start), 202).json()["run"]["id"]
         await receiver.wait(2)  # it is stuck

@@ -1,4 +1,4 @@
-"""Where messages may go: the judgement of one address (issue "alerts", part 8; config section `[alerts]`)."""
+"""Where messages may go: the judgement of one address (docs/webhook.md, "Where webhooks may go")."""
 
 import ipaddress
 import re

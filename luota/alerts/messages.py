@@ -37,11 +37,12 @@ def _incident(outgoing: Outgoing, facts: dict[str, Any]) -> dict[str, Any] | Non
     if outgoing.incident_id is None or outgoing.opened_at is None:
         return None
     resolved = facts["state"] == "resolved"
+    acknowledged = outgoing.acknowledged_at is not None and outgoing.acknowledged_at <= facts["at"]
     expected = outgoing.expected_at
     return {
         "id": outgoing.incident_id,
         "kind": facts["kind"],
-        "state": facts["state"],
+        "state": "acknowledged" if acknowledged and not resolved else facts["state"],
         "openedAt": format_instant(outgoing.opened_at),
         "expectedAt": None if expected is None else format_instant(expected),
         "resolvedAt": format_instant(facts["at"]) if resolved else None,

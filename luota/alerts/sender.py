@@ -1,7 +1,7 @@
 """The sender: takes what is due out of the outbox, one lane a channel, so that a dead one delays no other.
 
 An attempt is recorded after it was made. A crash in between repeats it under the same delivery id, so that
-a receiver can drop the repeat; the other order could lose it (architecture.md, invariant 2).
+a receiver can drop the repeat; the other order could lose it (docs/architecture.md, invariant 2).
 """
 
 import asyncio
@@ -39,13 +39,21 @@ class Sender:
         self._lanes: dict[str, asyncio.Event] = {}
         self._proofs: dict[str, asyncio.Event] = {}
         self._running = False
+        self._stopping = False
+        self._attempts: set[asyncio.Task[None]] = set()
+
+    async def finish(self, within: float) -> None:
+        """Begin no more attempts, and give those under way up to `within` seconds to end and be recorded."""
+        self._stopping = True
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=within)
 
     async def run(self) -> None:
         """Keep a lane for every channel, and wake them when something was queued."""
         self._running = True
         queued = self._engine.notices_queued
         async with asyncio.TaskGroup() as lanes:
-            for channel_id in await deliveries.waiting_channels(self._engine.reader):
+            for channel_id in await self._waiting_channels():
                 self._open(lanes, channel_id)
             while True:
                 queued.clear()
@@ -55,6 +63,15 @@ class Sender:
                 for lane in self._lanes.values():
                     lane.set()
                 await queued.wait()
+
+    async def _waiting_channels(self) -> list[str]:
+        """Return the channels with something to send, as soon as the file can be read."""
+        while True:
+            try:
+                return await deliveries.waiting_channels(self._engine.reader)
+            except sqlite3.Error as error:
+                log.warning("the outbox cannot be read: %s", error)
+                await asyncio.sleep(STORAGE_PAUSE_S)
 
     async def prove(self, delivery_id: str, channel_id: str, within: float = 15.0) -> None:
         """Wait until a delivery has been attempted once; attempt it here when no lane runs."""
@@ -83,10 +100,10 @@ class Sender:
         while True:
             poked.clear()
             try:
-                now = self._engine.clock.now()
                 await self._drain(channel_id, deadline=None)
                 at = await deliveries.next_due(self._engine.reader, channel_id)
-            except sqlite3.Error as error:
+                now = self._engine.clock.now()
+            except (sqlite3.Error, LuotaError) as error:
                 log.warning("the outbox cannot be read: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
                 continue
@@ -103,7 +120,7 @@ class Sender:
         while True:
             until = self._engine.clock.now() if deadline is None else deadline
             wave = await deliveries.due(self._engine.reader, channel_id, until, WAVE)
-            if not wave:
+            if not wave or self._stopping:
                 return
             channel = await deliveries.webhook_of(self._engine.reader, channel_id)
             monitors = await definitions(self._engine.reader, [o.monitor_id for o in wave if o.monitor_id])
@@ -112,7 +129,9 @@ class Sender:
                 for outgoing in wave:
                     monitor = monitors.get(outgoing.monitor_id or "")
                     one = self._attempt(places, outgoing, channel, monitor)
-                    group.create_task(one, name=f"delivery {outgoing.id}")
+                    task = group.create_task(one, name=f"delivery {outgoing.id}")
+                    self._attempts.add(task)
+                    task.add_done_callback(self._attempts.discard)
 
     async def _attempt(
         self,
@@ -124,6 +143,8 @@ class Sender:
         """Make one attempt and record it, however long recording takes: forgetting would repeat it at once."""
         clock = self._engine.clock
         async with places:
+            if self._stopping:
+                return
             started_at = clock.now()
             result = await self._send(outgoing, channel, monitor, started_at)
         finished_at = clock.now()
@@ -131,7 +152,7 @@ class Sender:
         again = None
         if not (result.ok or result.terminal or outgoing.type == "channel.test"):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
-            again = retry_at(number, outgoing.queued_at, finished_at, jitter, result.retry_after)
+            again = retry_at(number, outgoing.first_attempt_at or started_at, finished_at, jitter, result.retry_after)
         record = RecordAttempt(outgoing.id, number, started_at, finished_at, result, again)
         if not result.ok:
             log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)

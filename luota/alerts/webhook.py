@@ -1,4 +1,4 @@
-"""The webhook channel: one POST of JSON, one verdict (product.md "delivery"; issue "main job", part 6)."""
+"""The webhook channel: one POST of JSON, one verdict (docs/webhook.md, "Retries and delivery states")."""
 
 import asyncio
 import re

@@ -53,7 +53,7 @@ def show_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = Fals
 
 
 def rotate_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = False) -> None:
-    """Replace a token and print the new one; the old one is refused at once."""
+    """Replace a token and print the new one. The old one is refused at once."""
     reply = cli.call("POST", api(*_holder(target, workspace=workspace), "token", "rotate"))
     cli.answer(reply, reply["token"])
 

@@ -18,7 +18,7 @@ def add_webhook(
     url: Annotated[str, typer.Option(help="Where to POST the notices.")],
     workspace: Workspace = None,
 ) -> None:
-    """Add a webhook; it hears of every monitor that names no channels of its own."""
+    """Add a webhook. It hears of every monitor that names no channels of its own."""
     body = {"type": "webhook", "name": name, "url": url}
     reply = cli.call("POST", api("channels", workspace=workspace), body)
     channel = reply["channel"]
@@ -37,7 +37,7 @@ def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
 
 
 def test(cli: Cli, *, channel: Channel) -> None:
-    """Send a test notice and wait for its outcome; exits 1 unless it was delivered."""
+    """Send a test notice and wait for its outcome. Exits 1 unless it was delivered."""
     reply = cli.call("POST", api("channels", channel, "test"))
     delivery = reply["delivery"]
     keys = ("channel", "state", "attempts", "nextAttemptAt", "lastError")

@@ -40,7 +40,7 @@ def list_all(
 
 
 def show(cli: Cli, *, incident: Incident) -> None:
-    """Show an incident with its timeline and every attempt to tell somebody."""
+    """Show an incident: its timeline, and every attempt to tell somebody."""
     reply = cli.call("GET", api("incidents", incident))
     cli.answer(reply, _described(reply["incident"]))
 

@@ -89,7 +89,7 @@ def create(
         slug=slug,
         environment=environment,
     )
-    reply = cli.call("POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
+    reply = _define(cli, "POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
     monitor, token = reply["monitor"], reply["token"]
     url = f"{cli.config.server.base_url}/v1/"
     if mode == "run":
@@ -174,7 +174,7 @@ def edit(
         body["schedule"] = _moved(cli, monitor, schedule, timezone)
     if not body:
         raise typer.BadParameter("Nothing to change: give an option.")
-    reply = cli.call("PATCH", api("monitors", monitor), body)
+    reply = _define(cli, "PATCH", api("monitors", monitor), body)
     cli.answer(reply, _described(reply["monitor"]))
 
 
@@ -241,6 +241,27 @@ def ping(
     body = f"{{{','.join(parts)}}}".encode(errors="surrogateescape")  # not UTF-8: for the server to refuse
     reply = cli.call("POST", f"/v1/monitors/{found['id']}/ping", body, headers={"x-luota-key": token})
     cli.answer(reply, f"Accepted a signal for {found['slug']}.")
+
+
+_OPTIONS = {
+    "schedule": "--every, --cron or --calendar",
+    "graceSeconds": "--grace",
+    "maxRuntimeSeconds": "--max-runtime",
+    "expectedFreshnessSeconds": "--freshness",
+    "failuresBeforeIncident": "--tolerance",
+}
+"""The options whose names are not the API's, by the word that a refusal uses."""
+
+
+def _define(cli: Cli, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a definition. A refusal names the option to give."""
+    try:
+        return cli.call(method, path, body)
+    except LuotaError as error:
+        option = _OPTIONS.get(error.field or "")
+        if option is None:
+            raise
+        raise LuotaError(error.code, f"{error.message} (option {option})", field=error.field) from None
 
 
 def _given(**keys: Any) -> dict[str, Any]:

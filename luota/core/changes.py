@@ -15,14 +15,9 @@ def pause(case: Case, event: PauseBegins) -> None:
     """Stop judging; an open incident stays. A pause that has ended already is none."""
     if event.pause.until is not None and event.pause.until <= case.now:
         return
-    case.move(
-        case.now,
-        lambda: reasons.paused(event.pause.until, until_healthy=event.pause.until_healthy),
-        pause=event.pause,
-        late=False,
-        expected_at=None,
-        deadline_at=None,
-    )
+    said = reasons.paused(event.pause.until, until_healthy=event.pause.until_healthy)
+    changes: dict[str, Any] = {"pause": event.pause, "late": False, "expected_at": None, "deadline_at": None}
+    case.change(case.now, lambda: said, {**changes, "reason": said})  # said too when it was paused already
 
 
 def archive(case: Case) -> None:
@@ -35,6 +30,8 @@ def archive(case: Case) -> None:
         incident,
         archived=True,
         incident=None,
+        unverified=False,
+        unverified_by=None,
         pause=None,
         expected_at=None,
         deadline_at=None,
@@ -79,7 +76,7 @@ def edit(case: Case, event: Edit) -> None:
         past = fallen_due(rules, case.state.basis_at, now + 1)
         changes = expected_since(rules, now if past else case.state.basis_at, now)
     if old.max_runtime != rules.max_runtime:
-        changes["runs"] = tuple(_limited(case, run) for run in case.state.runs)
+        case.rearm(lambda run: _limited(case, run))
     case.move(now, lambda: "the definition was edited", **changes)
 
 
@@ -90,10 +87,8 @@ def clock_back(case: Case) -> None:
     """
     state, now = case.state, case.now
     latest = now + case.rules.max_runtime
+    case.rearm(lambda r: replace(r, started_at=min(r.started_at, now), limit_at=min(r.limit_at, latest)))
     changes: dict[str, Any] = {
-        "runs": tuple(
-            replace(r, started_at=min(r.started_at, now), limit_at=min(r.limit_at, latest)) for r in state.runs
-        ),
         "signal_at": None if state.signal_at is None else min(state.signal_at, now),
         "evidence_at": None if state.evidence_at is None else min(state.evidence_at, now),
         "since": min(state.since, now),

@@ -1,4 +1,4 @@
-"""When the next signal is expected, and which occurrence a signal meets (product.md, "Expected and deadline")."""
+"""When the next signal is expected, and which occurrence a signal meets (docs/verdicts.md)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rate limits as data (product.md, "Limits"): sliding-window counters, and the four policies of ingest."""
+"""Rate limits as data (docs/api.md, "Limits"): sliding-window counters, and the four policies of ingest."""
 
 from collections.abc import Hashable, Sequence
 

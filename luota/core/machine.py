@@ -26,7 +26,7 @@ only where nothing worse is: it shows again when a success ends what hid it.
 | fail      | nothing: it opens, or raises to failed          | counts    | stays           |
 
 A signal that is older than the newest one, or by whose own instant the monitor has fallen due again
-since (a replay two days late), is recorded and heals nothing. Rules: product.md, "Verdicts".
+since (a replay two days late), is recorded and heals nothing. Rules: docs/verdicts.md.
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def evaluate(rules: Rules, state: State, event: Event, now: int, windows: Window
     else:
         case.settle(now - 1)
         _HANDLERS[type(event)](case, event)
-    return Outcome(case.state, tuple(case.transitions), tuple(case.ended), case.mark, case.run)
+    return Outcome(case.state, tuple(case.transitions), tuple(case.ended), case.mark, case.run, tuple(case.rearmed))
 
 
 def wake_at(state: State) -> int | None:

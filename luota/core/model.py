@@ -12,7 +12,7 @@ from luota.core.schedule import Schedule
 
 MINUTE = 60_000
 EXCUSED_WINDOW = MINUTE
-"""A blind window up to this length excuses nothing (product.md, "Blind windows")."""
+"""A blind window up to this length excuses nothing (docs/verdicts.md, "Blind windows")."""
 RETRY_ROOM = MINUTE
 """What clients get after such a window to repeat what could not be heard."""
 
@@ -97,6 +97,11 @@ class OpenRun(Struct, frozen=True, gc=False):
     counted: bool = False
 
 
+def by_limit(run: OpenRun) -> tuple[int, str]:
+    """Return the key that orders open runs: what falls due first stands first."""
+    return run.limit_at, run.id
+
+
 class Pause(Struct, frozen=True):
     """A pause ends by hand, at `until`, or at the next healthy signal."""
 
@@ -139,7 +144,7 @@ class State(Struct, frozen=True, gc=False):
 class Transition(Struct, frozen=True, kw_only=True):
     """One step of a monitor, at the instant to which it belongs, with its reason.
 
-    `due_at` is the occurrence or limit that decided it, where one did.
+    `due_at` is the occurrence or limit that decided it, `run` the run, where one did.
     """
 
     at: int
@@ -149,6 +154,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     action: Action | None = None
     kind: Kind | None = None
     due_at: int | None = None
+    run: str | None = None
 
 
 class Mark(Struct, frozen=True):
@@ -168,13 +174,14 @@ class EndedRun(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What one event did. `run` is the run that a start opened."""
+    """What one event did. `run` is the run that a start opened, `rearmed` are open runs that it changed."""
 
     state: State
     transitions: tuple[Transition, ...] = ()
     ended: tuple[EndedRun, ...] = ()
     mark: Mark | None = None
     run: OpenRun | None = None
+    rearmed: tuple[OpenRun, ...] = ()
 
 
 class Window(Struct, frozen=True):

@@ -18,7 +18,7 @@ from luota.core.spec.monitors import parse_rules
 from luota.core.spec.values import format_instant, parse_instant, parse_text
 
 MAX_NAME = 200
-"""The longest name of a monitor or a run, as for `externalRunId` (product.md, "Ingest API")."""
+"""The longest name of a monitor or a run, as for `externalRunId` (docs/api.md)."""
 
 Step = tuple[str, Transition]
 """One transition and the monitor that made it."""

@@ -19,7 +19,7 @@ from luota.core.errors import invalid
 from luota.core.occurrences import AFTER, BEFORE, Memo, occurrences
 from luota.core.spec.values import parse_duration
 
-SLACK: Final = 60_000  # product.md "Early slack": at most a minute, at most a tenth of the gap
+SLACK: Final = 60_000  # docs/verdicts.md, "Schedules": at most a minute, at most a tenth of the gap
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 _MACROS = {
@@ -79,7 +79,7 @@ class _Grid:
     def slack(self, o: int) -> int:
         """Return how many milliseconds ahead of occurrence `o` a signal already counts for it.
 
-        product.md "Early slack": min(60 s, a tenth of the gap to the previous occurrence).
+        docs/verdicts.md, "Schedules": min(60 s, a tenth of the gap to the previous occurrence).
         """
         return min(SLACK, (o - self._memo.around(o - 1)[0]) // 10)
 

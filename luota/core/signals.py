@@ -11,7 +11,7 @@ from luota.core.model import MINUTE, Action, Kind, Mark, Mode, OpenRun
 from luota.core.verdicts import Case, newest
 
 SKEW = 5 * MINUTE
-"""Up to this far apart, the client's clock and ours are taken to agree (product.md, "Times of clients")."""
+"""Up to this far apart, the client's clock and ours are taken to agree (docs/verdicts.md, "Times of clients")."""
 
 
 def effective(mode: Mode, client_at: int | None, now: int) -> tuple[int, bool]:
@@ -54,7 +54,7 @@ def start(case: Case, event: Start) -> None:
     limit = max(began + rules.max_runtime, case.now + 1)
     case.run = OpenRun(event.run, began, limit, occurrence, counted)
     at = _signal(case, event.at, "run start")
-    case.state = replace(case.state, runs=(*case.state.runs, case.run))
+    case.arm(case.run)
     if at is None:
         return
     resolves = case.state.incident is Kind.MISSED
@@ -98,6 +98,7 @@ def fail(case: Case, event: Fail) -> None:
     at = _close(case, event.run, event.at)
     if case.state.pause is None:
         said = reasons.failed(event.run, event.summary)
+        case.about = event.run.id
         case.bad_run(case.now, Kind.FAILED, said, event.run, at)
 
 

@@ -1,5 +1,6 @@
 """One evaluation under way: what falls due, and what a proven evil does to incident and count."""
 
+from bisect import bisect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from luota.core.model import (
     Transition,
     Window,
     Windows,
+    by_limit,
 )
 from luota.core.schedule import Every
 
@@ -55,10 +57,24 @@ def next_due(state: State) -> tuple[int, OpenRun | None] | None:
     if state.deadline_at is not None and state.expected_at is not None:
         waits_for_late = state.status is Status.HEALTHY and state.expected_at < state.deadline_at
         due = (state.expected_at if waits_for_late else state.deadline_at, None)
-    for run in state.runs:
-        if due is None or run.limit_at < due[0]:
-            due = (run.limit_at, run)
+    if state.runs and (due is None or state.runs[0].limit_at < due[0]):
+        due = (state.runs[0].limit_at, state.runs[0])
     return due
+
+
+def undecided(rules: Rules, state: State, window: Window) -> int | None:
+    """Return when the first thing falls due that `window` may turn out to have hidden, or None.
+
+    It is unverified then, unless a signal comes before.
+    """
+    if state.pause is not None or state.signal_at is None or state.incident is not None:
+        return None
+    exposed = [run.limit_at for run in state.runs if run.started_at < window.end and window.start <= run.limit_at]
+    expected, deadline = state.expected_at, state.deadline_at
+    if expected is not None and deadline is not None:
+        hidden_from = exposed_from(rules, state, expected)
+        exposed += [deadline] if hidden_from < window.end and window.start <= deadline else []
+    return min(exposed, default=None)
 
 
 def newest(one: int | None, other: int | None) -> int | None:
@@ -71,7 +87,7 @@ def newest(one: int | None, other: int | None) -> int | None:
 class Case:
     """The state so far of one monitor in one evaluation, and what has been said about it."""
 
-    __slots__ = ("ended", "mark", "now", "rules", "run", "state", "transitions", "windows")
+    __slots__ = ("about", "ended", "mark", "now", "rearmed", "rules", "run", "state", "transitions", "windows")
 
     def __init__(self, rules: Rules, state: State, now: int, windows: Windows) -> None:
         self.rules = rules
@@ -80,8 +96,10 @@ class Case:
         self.windows = windows
         self.transitions: list[Transition] = []
         self.ended: list[EndedRun] = []
+        self.rearmed: list[OpenRun] = []
         self.mark: Mark | None = None
         self.run: OpenRun | None = None
+        self.about: str | None = None  # the run that the present verdict is on
 
     def move(
         self,
@@ -121,6 +139,7 @@ class Case:
                 action=action,
                 kind=kind,
                 due_at=due_at,
+                run=self.about,
             )
             self.transitions.append(step)
             since = at if after is not before else state.since
@@ -150,7 +169,7 @@ class Case:
         expected = state.expected_at
         assert expected is not None
         kind = Kind.STALE if rules.mode is Mode.FRESHNESS else Kind.MISSED
-        window = self.windows.over(_exposed_from(rules, state, expected), at)
+        window = self.windows.over(exposed_from(rules, state, expected), at)
         if window is not None:
             rest = expected_after(rules, expected, window.end, at)
             self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)
@@ -166,12 +185,15 @@ class Case:
     def limit(self, run: OpenRun) -> None:
         """Judge a run that is open beyond its limit; the limit fires once."""
         at = run.limit_at
+        rest: dict[str, Any] = {"runs": self.state.runs[1:]}  # it is the first that falls due
         moved = self.windows.moved(at)
         if moved > at:
+            self.state = replace(self.state, **rest)
             later = replace(run, limit_at=moved)
-            self.state = replace(self.state, runs=tuple(later if r is run else r for r in self.state.runs))
+            self.arm(later)
+            self.rearmed.append(later)
             return
-        rest = {"runs": tuple(r for r in self.state.runs if r is not run)}
+        self.about = run.id
         window = self.windows.over(run.started_at, at)
         if window is not None:
             self.ended.append(EndedRun(run.id, RunState.UNKNOWN, at))
@@ -180,6 +202,7 @@ class Case:
             self.ended.append(EndedRun(run.id, RunState.STUCK, at))
             self.state = replace(self.state, **rest)
             self.bad_run(at, Kind.STUCK, reasons.stuck(self.rules, run), run, at)
+        self.about = None
 
     def unverified(self, at: int, kind: Kind, window: Window, reason: str, expected: int, rest: dict[str, Any]) -> None:
         """Luota cannot vouch for what fell due at `at`, since `window` hid it.
@@ -229,28 +252,40 @@ class Case:
             counts=counts,
             evidence_at=newest(state.evidence_at, evidence),
             counted_at=newest(state.counted_at, run.occurrence),
-            runs=tuple(
-                replace(r, counted=True) if r.occurrence is not None and r.occurrence == run.occurrence else r
-                for r in state.runs
-            ),
         )
+        if run.occurrence is not None:
+            self.rearm(lambda r: replace(r, counted=True) if r.occurrence == run.occurrence else r)
+
+    def arm(self, run: OpenRun) -> None:
+        """Add an open run in the order of the limits."""
+        runs = self.state.runs
+        place = bisect(runs, by_limit(run), key=by_limit)
+        self.state = replace(self.state, runs=(*runs[:place], run, *runs[place:]))
+
+    def rearm(self, change: Callable[[OpenRun], OpenRun]) -> None:
+        """Change open runs."""
+        after = [change(run) for run in self.state.runs]
+        changed = [new for old, new in zip(self.state.runs, after, strict=True) if new != old]
+        if changed:
+            self.rearmed += changed
+            self.state = replace(self.state, runs=tuple(sorted(after, key=by_limit)))
 
     def resume(self, at: int, reason: str) -> None:
         """Judge again from `at` on: the next occurrence or a full interval; what passed never opens."""
         if self.state.pause is None:
             return
-        over = tuple(r for r in self.state.runs if r.limit_at <= at)
-        self.ended.extend(EndedRun(r.id, RunState.UNKNOWN, at) for r in over)
+        left = bisect(self.state.runs, at, key=lambda r: r.limit_at)
+        self.ended.extend(EndedRun(r.id, RunState.UNKNOWN, at) for r in self.state.runs[:left])
         self.move(
             at,
             lambda: reason,
             pause=None,
-            runs=tuple(r for r in self.state.runs if r not in over),
+            runs=self.state.runs[left:],
             **expected_from(self.rules, at, self.state.basis_at),
         )
 
 
-def _exposed_from(rules: Rules, state: State, expected: int) -> int:
+def exposed_from(rules: Rules, state: State, expected: int) -> int:
     """Return from when on a blind window could have hidden the signal that was `expected`."""
     if rules.mode is Mode.FRESHNESS:
         return state.basis_at

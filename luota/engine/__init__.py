@@ -38,7 +38,7 @@ class Judge(Command):
         for monitor_id in self.monitor_ids:
             live = batch.live(monitor_id)
             if live is not None:
-                batch.apply(live, Tick(), batch.now)
+                batch.apply(live, Tick(), self.at)
 
 
 class Engine:
@@ -77,27 +77,24 @@ class Engine:
         Creates both when they are missing. Raises CONFLICT when another process owns the directory or
         the file is not one that this program can write.
         """
+        lock = files.OwnerLock(data_dir)
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = files.OwnerLock(data_dir)
             lock.acquire(purpose)
         except OSError as error:
             said = f"The data directory {data_dir} cannot be used: {error.strerror}."
             raise LuotaError(Code.CONFLICT, said) from None
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.callback(lock.release)
             db = await files.open_writer(data_dir)
-        except BaseException:
-            lock.release()
-            raise
-        try:
+            undo.push_async_callback(db.close)
             await _initialise(db, clock.now())
             reader = await files.open_reader(data_dir)
+            undo.push_async_callback(reader.close)
             registry, alive_at = await _load(db)
-        except BaseException:
-            await db.close()
-            lock.release()
-            raise
-        return cls(data_dir, clock, lock, (db, reader), registry, alive_at)
+            engine = cls(data_dir, clock, lock, (db, reader), registry, alive_at)
+            undo.pop_all()
+        return engine
 
     async def watch(self, died: Died) -> Window | None:
         """Begin to hear signals, now that the sockets listen: close and return the blind window, if any."""
@@ -119,13 +116,13 @@ class Engine:
             self.registry.windows = self.registry.windows.add(window)
         self._start(died)
 
-    async def submit(self, work: "Command | Work") -> Any:
+    def submit(self, work: "Command | Work") -> "asyncio.Future[Any]":
         """Do one change and return its result once it is on disk.
 
         Raises the LuotaError that refuses it, UNAVAILABLE when it could not be made durable. A cancelled
         caller does not cancel the change.
         """
-        return await self.writer.submit(work)
+        return self.writer.submit(work)
 
     async def judge(self, now: int, most: int = 128) -> bool:
         """Judge up to `most` monitors whose deadline is at or before `now`; tell whether any was due."""
@@ -163,8 +160,7 @@ class Engine:
         """Write all that was submitted, then give the directory back."""
         self.writer.close()
         if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # however it ended, the connections must be closed
         await self.reader.close()
         await self._db.close()
         self._lock.release()
@@ -172,6 +168,7 @@ class Engine:
     def _start(self, died: Died) -> None:
         def ended(name: str, error: BaseException | None) -> None:
             if error is not None or not self.writer.closing:
+                self.writer.abandon(LuotaError(Code.UNAVAILABLE, "Storage unavailable: the writer has ended."))
                 died(name, error)
 
         self._task = spawn(self.writer.run(), "writer", ended)
@@ -233,7 +230,12 @@ def _load_monitors(registry: Registry, rows: list[tuple[Any, ...]], runs: dict[s
         key = row[4:10]
         shared = rules.get(key)
         if shared is None:
-            shared = rules[key] = _rules(*key)
+            try:
+                shared = rules[key] = _rules(*key)
+            except LuotaError as error:
+                # A timezone, say, that the system's data no longer has. Not to watch it would be silence.
+                said = f"Monitor {row[2]} cannot be watched: {error.message} Give this host what it needs (tzdata?)."
+                raise LuotaError(Code.CONFLICT, said) from None
         monitor_id = row[0]
         state = reads.state_of(row, runs.get(monitor_id, ()))
         lives[monitor_id] = Live(monitor_id, workspaces[row[1]], row[2], row[3], shared, state, row[10])

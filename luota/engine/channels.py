@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 
 from luota.core.errors import Code, LuotaError, invalid
+from luota.core.model import Window
 from luota.core.spec.values import format_instant, parse_http_url, parse_text
+from luota.core.verdicts import undecided
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
@@ -88,45 +90,57 @@ def test(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
 
 
 async def tell_gaps(tx: Transaction) -> None:
-    """Queue one notice per channel for each blind window that made monitors unverified and was not told.
+    """Queue one notice per channel for each blind window that made monitors unverified whom none has named.
 
-    One digest for all of them (product.md, "Blind windows"). What may turn out unverified later, since its
-    deadline is still to come, is named in it too, so that nobody hears of the same window twice.
+    One digest for all of them (docs/verdicts.md, "Blind windows"). What the window may turn out to have
+    hidden, since it falls due later, is named in it too, so that nobody hears of the same window twice.
     """
     sql = (
-        "SELECT w.started_at, w.ended_at, w.reason FROM blind_windows w WHERE w.told_at IS NULL AND EXISTS "
-        "(SELECT 1 FROM monitor_states s WHERE s.unverified_by = w.started_at)"
+        "SELECT w.started_at, w.ended_at, w.reason, w.told FROM blind_windows w WHERE EXISTS "
+        "(SELECT 1 FROM monitor_states s WHERE s.unverified_by = w.started_at "
+        "AND s.monitor_id NOT IN (SELECT value FROM json_each(w.told)))"
     )
-    for start, end, reason in await tx.fetch(sql):
-        await tx.execute("UPDATE blind_windows SET told_at = ? WHERE started_at = ?", tx.now, start)
+    for start, end, reason, known in await tx.fetch(sql):
+        told = set(msgspec.json.decode(known))
+        window = Window(start, end, reason)
         for workspace in tx.registry.workspaces.values():
-            unverified = await tx.fetch(
-                "SELECT m.id, m.name, s.reason FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id "
-                "WHERE s.unverified_by = ? AND m.workspace_id = ? ORDER BY m.name",
-                start,
-                workspace.id,
-            )
-            if not unverified:
+            facts = await _gap(tx, workspace, window, told)
+            if not facts["unverified"]:
                 continue
-            open_ = await tx.fetch(
-                "SELECT m.id, m.name, s.deadline_at FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id "
-                "WHERE m.workspace_id = ? AND s.status IN ('healthy', 'late', 'failing') "
-                "AND s.expected_at < ? AND s.deadline_at > ? ORDER BY m.name",
-                workspace.id,
-                end,
-                tx.now,
-            )
-            facts = {
-                "at": tx.now,
-                "from": start,
-                "to": end,
-                "reason": reason,
-                "unverified": [{"id": i, "name": name, "reason": why} for i, name, why in unverified],
-                "undecided": [{"id": i, "name": name, "decidedAt": format_instant(at)} for i, name, at in open_],
-            }
+            told.update(one["id"] for one in (*facts["unverified"], *facts["undecided"]))
             notice = msgspec.json.encode(facts).decode()
             for channel_id in workspace.channels:
                 tx.batch.queue(workspace.id, channel_id, None, None, "watch.gap", notice)
+        encoded = msgspec.json.encode(sorted(told)).decode()
+        await tx.execute("UPDATE blind_windows SET told = ? WHERE started_at = ?", encoded, start)
+
+
+async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: set[str]) -> dict[str, Any]:
+    """Return what a gap notice says to one workspace, without those who were `told` of already."""
+    unverified, undecided_at = [], {}
+    for live in tx.registry.monitors.values():
+        if live.workspace_id != workspace.id or live.id in told:
+            continue
+        if live.state.unverified_by == window.start:
+            unverified.append((live.id, live.state.reason))
+        elif (at := undecided(live.rules, live.state, window)) is not None and at > tx.now:
+            undecided_at[live.id] = at
+    names: dict[str, str] = {}
+    wanted = [*(monitor_id for monitor_id, _ in unverified), *undecided_at]
+    for start in range(0, len(wanted), 500):
+        chunk = wanted[start : start + 500]
+        sql = f"SELECT id, name FROM monitors WHERE id IN ({', '.join('?' * len(chunk))})"
+        names.update(await tx.fetch(sql, *chunk))
+    return {
+        "at": tx.now,
+        "from": window.start,
+        "to": window.end,
+        "reason": window.reason,
+        "unverified": [{"id": one, "name": names[one], "reason": why} for one, why in unverified],
+        "undecided": [
+            {"id": one, "name": names[one], "decidedAt": format_instant(at)} for one, at in undecided_at.items()
+        ],
+    }
 
 
 def _set_channels(tx: Transaction, workspace_id: str, add: str | None = None, drop: str | None = None) -> None:

@@ -45,11 +45,11 @@ class RecordPing(Command):
     def __init__(self, monitor_id: str, ping: spec.Ping, received_at: int) -> None:
         self.monitor_id = monitor_id
         self.ping = ping
-        self.received_at = received_at
+        self.at = received_at
 
     def plan(self, batch: Batch) -> PingResult:
         """Stage the heartbeat and what it does to the monitor."""
-        ping, received_at = self.ping, self.received_at
+        ping, received_at = self.ping, self.at
         live = _live(batch, self.monitor_id)
         outcome = batch.apply(live, Ping(ping.occurred_at), received_at)
         mark = outcome.mark or Mark(received_at)
@@ -79,12 +79,12 @@ class StartRun(Command):
     def __init__(self, monitor_id: str, start: spec.Start, received_at: int) -> None:
         self.monitor_id = monitor_id
         self.start = start
-        self.received_at = received_at
+        self.at = received_at
         self.external = (monitor_id, start.external_run_id)
 
     def plan(self, batch: Batch) -> RunResult:
         """Stage the run and what its start does to the monitor."""
-        start, received_at = self.start, self.received_at
+        start, received_at = self.start, self.at
         live = _live(batch, self.monitor_id)
         existing = batch.external.get((self.monitor_id, start.external_run_id))
         if existing is not None:
@@ -141,11 +141,11 @@ class CloseRun(Command):
         self.run_id: str = run_id
         self.state = state
         self.close = close
-        self.received_at = received_at
+        self.at = received_at
 
     def plan(self, batch: Batch) -> RunResult:
         """Stage the close and what it does to the monitor."""
-        close, received_at, run_id = self.close, self.received_at, self.run_id
+        close, received_at, run_id = self.close, self.at, self.run_id
         row = batch.runs.get(run_id)
         live = None if row is None else batch.live(row.monitor_id)
         if row is None or live is None:
@@ -161,7 +161,7 @@ class CloseRun(Command):
         if self.state is RunState.SUCCESS:
             outcome = batch.apply(live, Success(run, close.finished_at), received_at)
         else:
-            outcome = batch.apply(live, Fail(run, close.finished_at, close.summary or ""), received_at, run_id)
+            outcome = batch.apply(live, Fail(run, close.finished_at, close.summary or ""), received_at)
         mark = outcome.mark or Mark(received_at)
         finished_at = received_at if close.finished_at is None else close.finished_at
         closed = RunRow(

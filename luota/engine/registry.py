@@ -43,8 +43,10 @@ class Registry:
 
     def put(self, live: Live) -> None:
         """Make `live` the present state of its monitor."""
+        before = self.monitors.get(live.id)
         self.monitors[live.id] = live
-        self.workspaces[live.workspace_id].slugs[live.slug] = live.id
+        if before is None or before.slug != live.slug:
+            self.workspaces[live.workspace_id].slugs[live.slug] = live.id
         self.deadlines.set(live.id, wake_at(live.state))
 
     def index(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 
 from luota.core.errors import LuotaError
 from luota.engine import Engine
@@ -19,8 +20,8 @@ MOST_ROWS = 200
 KEPT_WINDOWS = 1000
 
 _HEARTBEATS = (
-    "DELETE FROM heartbeats WHERE (monitor_id, received_at, id) IN (SELECT monitor_id, received_at, id "
-    "FROM heartbeats WHERE monitor_id = ?1 AND received_at < ?2 ORDER BY received_at LIMIT ?3)"
+    "DELETE FROM heartbeats WHERE seq IN (SELECT seq FROM heartbeats WHERE monitor_id = ?1 AND received_at < ?2 "
+    "ORDER BY received_at LIMIT ?3)"
 )
 _RUNS = (
     "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE monitor_id = ?1 AND start_received_at < ?2 "
@@ -47,7 +48,7 @@ async def prune_for_ever(engine: Engine) -> None:
         await asyncio.sleep(EVERY_S)
         try:
             count = await prune(engine)
-        except LuotaError:
+        except (LuotaError, sqlite3.Error):  # the writer tells of the storage; here it is tried again
             continue
         if count:
             log.info("retention: %d rows deleted", count)

@@ -9,18 +9,20 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiosqlite
 
 from luota.clock import Clock
-from luota.core.errors import LuotaError
+from luota.core.errors import Code, LuotaError
 from luota.core.events import ClockBack
 from luota.core.model import Window
 from luota.engine.batch import Batch
 from luota.engine.registry import Registry
 from luota.store import reads
-from luota.store.db import translated
+from luota.store.db import in_thread, translated
+from luota.store.writes import Rows
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ JUMP = 5_000
 """A step of the wall clock against the monotonic one by more than this is a blind window."""
 BACK = 1_000
 """A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
+MOST_WAITING = 5_000
+"""Commands that may wait; more than that, and the storage must be stuck."""
 CHECKPOINT_ROWS = 20_000
 """Rows after which the log is checkpointed even under load; when idle, a tenth of it is enough."""
 
@@ -41,6 +45,8 @@ class Command:
     that it needs to find in `batch.runs` and `batch.external`.
     """
 
+    at: int = 0
+    """The instant to which the change belongs: when it was received, or else submitted."""
     run_id: str | None = None
     external: tuple[str, str] | None = None
 
@@ -50,12 +56,15 @@ class Command:
 
 
 class Transaction:
-    """A change with a transaction of its own, which may read and write the file itself."""
+    """A change with a transaction of its own, which may read and write the file itself.
 
-    def __init__(self, batch: Batch, db: aiosqlite.Connection) -> None:
+    `now` is the instant to which the change belongs: when it was submitted.
+    """
+
+    def __init__(self, batch: Batch, db: aiosqlite.Connection, now: int) -> None:
         self.batch = batch
         self.db = db
-        self.now = batch.now
+        self.now = now
         self.registry = batch.registry
 
     async def fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -75,7 +84,17 @@ _BLIND = (
 )
 
 Work = Callable[[Transaction], Awaitable[Any]]
-_Item = tuple["Command | Work", "asyncio.Future[Any]"]
+
+
+class _Item:
+    """A change that waits, the instant to which it belongs, and the future of its caller."""
+
+    __slots__ = ("at", "future", "work")
+
+    def __init__(self, work: "Command | Work", at: int) -> None:
+        self.work = work
+        self.at = at
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class Writer:
@@ -100,15 +119,24 @@ class Writer:
         self._blind_since: int | None = None
         self._blind_reason = ""
         self._set_back = False
+        self._last_at = 0
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
 
     def submit(self, work: Command | Work) -> "asyncio.Future[Any]":
-        """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append((work, future))
+        """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change.
+
+        Its instant is set here and never decreases along the queue: who was received first is judged first,
+        however long the writer is busy. UNAVAILABLE when so much waits that the storage must be stuck.
+        """
+        if len(self._queue) >= MOST_WAITING:
+            raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: too much waits to be written.", retry_after=5)
+        at = work.at if isinstance(work, Command) else 0
+        item = _Item(work, max(at or self._clock.now(), self._last_at))
+        self._last_at = item.at
+        self._queue.append(item)
         self._waiting.set()
-        return future
+        return item.future
 
     async def run(self) -> None:
         """Write until `close`, then until nothing is left to write."""
@@ -121,6 +149,13 @@ class Writer:
             if not self._queue or self._unchecked > CHECKPOINT_ROWS:
                 await self._checkpoint()
 
+    def abandon(self, error: BaseException) -> None:
+        """Answer all that waits with `error`, since `run` has ended and nobody will write it."""
+        for item in self._queue:
+            if not item.future.done():
+                item.future.set_exception(error)
+        self._queue.clear()
+
     def close(self) -> None:
         """Let `run` return once all that is queued has been written."""
         self.closing = True
@@ -130,23 +165,31 @@ class Writer:
         """Write one transaction with all that waits, up to a bound; a Transaction is alone in its own."""
         items: list[_Item] = []
         while self._queue and len(items) < MOST_ITEMS:
-            if not isinstance(self._queue[0][0], Command):
+            if not isinstance(self._queue[0].work, Command):
                 if not items:
                     items.append(self._queue.popleft())
                 break
             items.append(self._queue.popleft())
+        window = self._sense()
+        if self._set_back:
+            window = await self._clamp(items, window)
+        await self._attempt(items, window)
+
+    async def _attempt(self, items: list[_Item], window: Window | None) -> None:
+        """Write `items` and answer them."""
         try:
-            window = self._sense()
-            if self._set_back:
-                await self._alone(self._clamp)
-                self._set_back = False
             results = await self._write(items, window)
-        except sqlite3.Error as error:
-            self._failed(error)
+        except sqlite3.OperationalError as error:
+            self._failed(error, items)
             _answer(items, [translated(error)] * len(items))
         except Exception as error:
-            log.exception("a transaction failed")
-            _answer(items, [error] * len(items))
+            # A defect of ours: the storage works. One command must not take the others with it.
+            if len(items) == 1:
+                log.exception("a transaction failed")
+                _answer(items, [error])
+                return
+            for item in items:
+                await self._attempt([item], window)
         else:
             _answer(items, results)
 
@@ -180,17 +223,36 @@ class Writer:
             await self._write([], window)
         except sqlite3.Error as error:
             self._blind_since, self._blind_reason = window.start, window.reason
-            self._failed(error)
+            self._failed(error, [])
 
-    async def _alone(self, work: Work) -> None:
-        await self._write([(work, asyncio.get_running_loop().create_future())])
+    async def _clamp(self, items: list[_Item], window: Window | None) -> Window | None:
+        """Clamp all that is remembered of the future, `items` and what waits behind them included.
 
-    async def _clamp(self, tx: Transaction) -> None:
-        for live in list(self._registry.monitors.values()):
-            state = live.state
-            instants = (state.basis_at, state.since, state.set_at, state.signal_at, state.evidence_at)
-            if max(*(at or 0 for at in instants), *(run.started_at for run in state.runs)) > tx.now:
-                tx.batch.apply(live, ClockBack(), tx.now)
+        Returns the window that is still to be recorded.
+        """
+        now = self._clock.now()
+        self._last_at = now
+        for item in (*items, *self._queue):
+            item.at = min(item.at, now)
+
+        async def clamp(tx: Transaction) -> None:
+            # A window that lies in the future would excuse what is still to come.
+            await tx.execute("DELETE FROM blind_windows WHERE started_at >= ?", now)
+            await tx.execute("UPDATE blind_windows SET ended_at = min(ended_at, ?)", now)
+            tx.registry.windows = tx.registry.windows.until(now)
+            for live in list(self._registry.monitors.values()):
+                state = live.state
+                instants = (state.basis_at, state.since, state.set_at, state.signal_at, state.evidence_at)
+                if max(*(at or 0 for at in instants), *(run.started_at for run in state.runs)) > now:
+                    tx.batch.apply(live, ClockBack(), now)
+
+        try:
+            await self._write([_Item(clamp, now)], window)
+        except sqlite3.OperationalError as error:
+            self._failed(error, [])
+            return window
+        self._set_back = False
+        return None
 
     async def _write(self, items: list[_Item], window: Window | None = None) -> list[Any]:
         """Plan and commit `items`; return their results, an exception for each that was refused.
@@ -200,51 +262,50 @@ class Writer:
         known = self._registry.windows
         while True:
             batch = Batch(self._registry, self._clock.now())
-            await self._db.execute("BEGIN IMMEDIATE")
+            if window is not None:
+                self._registry.windows = known.add(window)
             try:
-                if window is not None:
-                    self._registry.windows = known.add(window)
-                    await self._db.execute(_BLIND, (window.start, window.end, window.reason))
                 if not items:
                     results: list[Any] = []
-                elif isinstance(items[0][0], Command):
+                elif isinstance(items[0].work, Command):
                     await self._find_runs(batch, items)
                     results = _planned(batch, items)
                 else:
-                    results = [await _worked(items[0][0], Transaction(batch, self._db))]
+                    await self._db.execute("BEGIN IMMEDIATE")
+                    results = [await _worked(items[0].work, Transaction(batch, self._db, items[0].at))]
                 if results and isinstance(results[-1], _Broken):
                     del items[results[-1].index]
-                    await self._roll_back()
                     self._registry.windows = known
                     continue
-                if results and window is None and all(isinstance(result, Exception) for result in results):
-                    await self._roll_back()
+                if results and all(isinstance(result, Exception) for result in results):
+                    await self._roll_back()  # and with it what a refused change has written already
+                    self._registry.windows = known
                     return results
                 batch.finish()
-                self._unchecked += await batch.rows.write(self._db)
-                if self.listening:
-                    await self._db.execute("UPDATE instance SET alive_at = ?", (batch.now,))
-                await self._db.execute("COMMIT")
+                alive_at = batch.now if self.listening else None
+                self._unchecked += await in_thread(self._db, partial(_commit, batch.rows, window, alive_at))
             except BaseException:
                 self._registry.windows = known
                 await self._roll_back()
                 raise
-            self._committed(batch)
+            self._committed(batch, window)
             return results
 
-    def _committed(self, batch: Batch) -> None:
+    def _committed(self, batch: Batch, window: Window | None) -> None:
         """After COMMIT: storage works, and what was decided holds."""
         self.committed_at = self._clock.monotonic()
         if self.failure is not None:
             log.warning("storage works again")
-        self.failure = self._blind_since = None
+        self.failure = None
+        if window is not None:
+            self._blind_since = None
         batch.publish()
         self.committed(batch)
 
     async def _find_runs(self, batch: Batch, items: list[_Item]) -> None:
         """Read the runs that the commands refer to, in one query each way."""
-        ids = {work.run_id for work, _ in items if isinstance(work, Command) and work.run_id}
-        keys = {work.external for work, _ in items if isinstance(work, Command) and work.external}
+        ids = {item.work.run_id for item in items if isinstance(item.work, Command) and item.work.run_id}
+        keys = {item.work.external for item in items if isinstance(item.work, Command) and item.work.external}
         if ids:
             batch.runs = {row.id: row for row in await reads.runs_by_id(self._db, ids)}
         if keys:
@@ -259,12 +320,14 @@ class Writer:
             except sqlite3.Error as error:
                 log.warning("rollback failed: %s", error)
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: sqlite3.Error, items: list[_Item]) -> None:
+        """Remember since when nothing is heard: since the oldest signal that is refused for it."""
         if self.failure is None:
             log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
         self.failure = str(error)
         if self._blind_since is None:
-            self._blind_since, self._blind_reason = self._clock.now(), f"nothing could be written: {error}"
+            self._blind_since = min((item.at for item in items), default=self._clock.now())
+            self._blind_reason = f"nothing could be written: {error}"
 
     async def _checkpoint(self) -> None:
         """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""
@@ -272,7 +335,8 @@ class Writer:
             return
         self._unchecked = 0
         try:
-            await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            # Its row must be fetched: the next COMMIT is refused while this statement has one to give.
+            await reads.fetch(self._db, "PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             log.warning("checkpoint failed: %s", error)
 
@@ -284,10 +348,25 @@ class _Broken:
         self.index = index
 
 
+def _commit(rows: Rows, window: Window | None, alive_at: int | None, db: sqlite3.Connection) -> int:
+    """Write the rows of a transaction and COMMIT, in the driver's thread; return how many rows there were."""
+    if not db.in_transaction:
+        db.execute("BEGIN IMMEDIATE")
+    if window is not None:
+        db.execute(_BLIND, (window.start, window.end, window.reason))
+    count = rows.write(db)
+    if alive_at is not None:
+        db.execute("UPDATE instance SET alive_at = ?", (alive_at,))
+    db.execute("COMMIT")
+    return count
+
+
 def _planned(batch: Batch, items: list[_Item]) -> list[Any]:
     results: list[Any] = []
-    for index, (work, future) in enumerate(items):
+    for index, item in enumerate(items):
+        work, future = item.work, item.future
         assert isinstance(work, Command)
+        work.at = item.at
         try:
             results.append(work.plan(batch))
         except LuotaError as error:
@@ -310,7 +389,8 @@ async def _worked(work: "Command | Work", tx: Transaction) -> Any:
 
 
 def _answer(items: list[_Item], results: list[Any]) -> None:
-    for (_, future), result in zip(items, results, strict=True):
+    for item, result in zip(items, results, strict=True):
+        future = item.future
         if future.done():  # its caller has gone; what it asked for is on disk all the same
             continue
         if isinstance(result, Exception):

@@ -23,6 +23,7 @@ class Outgoing(Struct, frozen=True):
     notice: str
     attempts: int
     queued_at: int
+    first_attempt_at: int | None
     incident_id: str | None
     monitor_id: str | None
     opened_at: int | None
@@ -35,8 +36,10 @@ class Outgoing(Struct, frozen=True):
 
 
 _OUTGOING = (
-    "SELECT d.id, d.type, d.notice, d.attempts, d.queued_at, d.incident_id, d.monitor_id, i.opened_at, "
-    "i.expected_at, i.acknowledged_at, i.monitor_name, i.promise, i.owner, i.runbook "
+    "SELECT d.id, d.type, d.notice, d.attempts, d.queued_at, "
+    "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
+    "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
+    "i.monitor_name, i.promise, i.owner, i.runbook "
 )
 
 

@@ -65,16 +65,15 @@ async def monitor_rows(db: aiosqlite.Connection) -> list[tuple[Any, ...]]:
 
 
 async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
-    """Return the runs whose limit is armed, by monitor id, in the order of their starts."""
+    """Return the runs whose limit is armed, by monitor id, in the order of their limits."""
     sql = (
         "SELECT monitor_id, id, effective_at, limit_at, occurrence, counted FROM runs "
-        "WHERE state = 'running' ORDER BY start_received_at, id"
+        "WHERE state = 'running' ORDER BY limit_at, id"
     )
-    runs: dict[str, tuple[OpenRun, ...]] = {}
+    runs: dict[str, list[OpenRun]] = {}
     for monitor_id, run_id, began, limit, occurrence, counted in await fetch(db, sql):
-        run = OpenRun(run_id, began, limit, occurrence, bool(counted))
-        runs[monitor_id] = (*runs.get(monitor_id, ()), run)
-    return runs
+        runs.setdefault(monitor_id, []).append(OpenRun(run_id, began, limit, occurrence, bool(counted)))
+    return {monitor_id: tuple(open_) for monitor_id, open_ in runs.items()}
 
 
 def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:

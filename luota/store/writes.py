@@ -1,15 +1,14 @@
 """Rows on their way into the file: collected per table, written a table a statement.
 
-One statement for all rows of a table, since each statement is a hop to the driver's thread, and each
-step of `executemany` gives the interpreter lock away and must win it back from the event loop.
+One statement for all rows of a table, since each step of `executemany` gives the interpreter lock away and
+must win it back from the event loop.
 """
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
-
-import aiosqlite
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
 
@@ -17,6 +16,11 @@ Row = tuple[Any, ...]
 
 MOST_ROWS = 64
 """Rows per statement; each count up to it is a statement of its own in the driver's cache."""
+
+MOST_COUNTED = 100
+"""Misses and failures of one incident that stand on its timeline one by one; beyond, only their number grows.
+
+A job that is dead for a year would otherwise fill the file with one line a minute."""
 
 _STATE = (
     "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at late failing failures "
@@ -70,8 +74,11 @@ _UPDATES = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
     "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
     "counted": "UPDATE incidents SET evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
+    "counted_event": "INSERT INTO incident_events (incident_id, id, at, recorded_at, type, kind, text) "
+    "SELECT ?, ?, ?, ?, 'counted', ?, ? WHERE (SELECT evidence_count FROM incidents WHERE id = ?) "
+    f"<= {MOST_COUNTED}",
     "resolved": "UPDATE incidents SET state = 'resolved', resolved_at = ?, resolution = ? WHERE id = ?",
-    "run_ended": "UPDATE runs SET state = ?, counted = ? WHERE id = ?",
+    "run_ended": "UPDATE runs SET state = ?, counted = counted OR ? WHERE id = ?",
     "run_armed": "UPDATE runs SET limit_at = ?, effective_at = ?, counted = ? WHERE id = ?",
     "run_closed": "UPDATE runs SET state = ?, finished_at = ?, finish_received_at = ?, summary = ?, "
     "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
@@ -94,6 +101,7 @@ _ORDER = (
     "run_closed",
     _INCIDENTS,
     "incident_events",
+    "counted_event",
     "deliveries",
     "attempts",
     "attempted",
@@ -117,25 +125,25 @@ class Rows:
         else:
             self._rows.setdefault(name, []).append(row)
 
-    async def write(self, db: aiosqlite.Connection) -> int:
+    def write(self, db: sqlite3.Connection) -> int:
         """Execute the statements inside the open transaction; return how many rows there were."""
         count = 0
         for name in _ORDER:
             if name == _INCIDENTS:
                 for change, rows in groupby(self._incidents, key=itemgetter(0)):
-                    count += await _execute(db, change, [row for _, row in rows])
+                    count += _execute(db, change, [row for _, row in rows])
             elif name in self._rows:
-                count += await _execute(db, name, self._rows[name])
+                count += _execute(db, name, self._rows[name])
         return count
 
 
-async def _execute(db: aiosqlite.Connection, name: str, rows: list[Row]) -> int:
+def _execute(db: sqlite3.Connection, name: str, rows: list[Row]) -> int:
     if name in _UPDATES:
-        await db.executemany(_UPDATES[name], rows)
+        db.executemany(_UPDATES[name], rows)
     else:
         for chunk in _chunks(rows):
             sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
-            await db.execute(sql, [value for row in chunk for value in row])
+            db.execute(sql, [value for row in chunk for value in row])
     return len(rows)
 
 
@@ -147,7 +155,7 @@ def _chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 
 
 def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
-    """Return the `monitor_states` row of a state; `luota.store.load` is the inverse."""
+    """Return the `monitor_states` row of a state; `luota.store.reads.state_of` is the inverse."""
     pause = state.pause
     return (
         monitor_id,
@@ -174,12 +182,9 @@ def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
     )
 
 
-def run_changes(rows: Rows, before: State, after: State, ended: tuple[EndedRun, ...]) -> None:
-    """Add what the machine changed in the limits of open runs."""
-    known = {run.id: run for run in before.runs}
-    for run in after.runs:
-        old: OpenRun | None = known.get(run.id)
-        if old is not None and old != run:
-            rows.add("run_armed", (run.limit_at, run.started_at, +run.counted, run.id))
+def run_changes(rows: Rows, rearmed: tuple[OpenRun, ...], ended: tuple[EndedRun, ...]) -> None:
+    """Add what the machine changed in open runs."""
+    for run in rearmed:
+        rows.add("run_armed", (run.limit_at, run.started_at, +run.counted, run.id))
     for end in ended:
         rows.add("run_ended", (end.state.value, +(end.state is RunState.STUCK), end.id))

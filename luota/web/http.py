@@ -74,7 +74,7 @@ async def answer(send: Send, status: int, body: Any, headers: Iterable[Header] =
 
 
 def error_body(error: LuotaError) -> dict[str, Any]:
-    """Return what a refusal looks like to a client (seeds, "Error responses")."""
+    """Return what a refusal looks like to a client (docs/api.md, "Errors")."""
     match error.code:
         case Code.TOO_LARGE:
             return {"code": "request_failed", "error": "Request failed"}
@@ -141,12 +141,12 @@ def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int
         status = 0
         began = elapsed()
 
-        async def marked(message: Message) -> None:
+        def marked(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), id_header]
-            await send(message)
+            return send(message)
 
         try:
             await app(scope, receive, marked)

@@ -5,12 +5,19 @@
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Generator
 from enum import Enum
 from http import HTTPStatus
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from luota.web.request_id import new_request_id
@@ -20,6 +27,7 @@ _log = logging.getLogger(__name__)
 HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
 
 _PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
+_DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 _LINGER_S = 2.0  # how long a client has to read a refusal
 
 
@@ -148,6 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._replay = b"\r\n".join([*lines, *(b": ".join(pair) for pair in kept), b"\r\n"])
             return
         super().on_headers_complete()
+        self.cycle.__class__ = _Exchange  # uvicorn has no setting for it
         self._unanswered.append(self.cycle)
         self._phase = _Phase.BODY
         self._span = 0
@@ -302,3 +311,61 @@ class _Unread:
 
     def close(self) -> None:
         self._protocol.close_answered()
+
+
+class _Sent:
+    """What there is to await of a message that has been sent."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_SENT = _Sent()
+
+
+class _Exchange(RequestResponseCycle):
+    """One request and its answer, which leaves in one write when it comes whole.
+
+    An answer begins with its first body message, as ASGI has it. uvicorn writes its head before that: one
+    more system call for each answer, and a packet.
+    """
+
+    _start: HTTPResponseStartEvent | None = None
+
+    def send(self, message: ASGISendEvent) -> Awaitable[None]:  # type: ignore[override]
+        if message["type"] == "http.response.start" and not self.response_started and self._start is None:
+            self._start = message
+            return _SENT
+        start, self._start = self._start, None
+        if start is None:
+            return super().send(message)
+        whole = self._whole(start, message)
+        if whole is None:
+            return self._send_both(start, message)
+        self.transport.write(whole)
+        self.response_started = self.response_complete = True
+        self.message_event.set()
+        self.on_response()
+        return _SENT
+
+    def _whole(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
+        """Return the answer as it goes over the wire, or None where uvicorn has more to decide about it."""
+        if message["type"] != "http.response.body" or message.get("more_body", False) or not self.keep_alive:
+            return None
+        if self.disconnected or self.flow.write_paused or self.scope["method"] == "HEAD":
+            return None
+        body = message.get("body", b"")
+        parts = [STATUS_LINE[start["status"]]]
+        measured = False
+        for name, value in (*self.default_headers, *start["headers"]):
+            if name == b"content-length":
+                measured = int(value) == len(body)
+            elif name in _DECISIVE or HEADER_VALUE_RE.search(value):
+                return None
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n", body)
+        return b"".join(parts) if measured else None
+
+    async def _send_both(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> None:
+        await super().send(start)
+        await super().send(message)

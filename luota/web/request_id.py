@@ -12,7 +12,7 @@ _SYMBOL_OF_BYTE = (_ALPHABET * 8).encode("ascii")
 
 
 class RequestIds:
-    """Makes ids of the form `req_<ULID>` (product.md, "Ingest API"; layout from the ULID specification).
+    """Makes ids of the form `req_<ULID>` (docs/api.md; layout from the ULID specification).
 
     A ULID is 26 characters: 48 bits of UTC milliseconds, read from `clock`, then 80 random bits from the
     kernel. Ids made in one millisecond are in no particular order.

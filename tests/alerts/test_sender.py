@@ -49,9 +49,7 @@ class Rig:
 
     async def channel(self, name, url):
         workspace = next(iter(self.engine.registry.workspaces.values()))
-        return await self.engine.submit(
-            channels.add(workspace, {"type": "webhook", "name": name, "url": url}, ACTOR)
-        )
+        return await self.engine.submit(channels.add(workspace, {"type": "webhook", "name": name, "url": url}, ACTOR))
 
     async def monitor(self, **more):
         workspace = next(iter(self.engine.registry.workspaces.values()))

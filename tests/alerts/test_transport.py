@@ -208,9 +208,7 @@ async def test_a_receiver_that_takes_no_connection_is_given_up_in_time():
             waiting.connect_ex(full.getsockname())
         async with open_client(LOOPBACK, Resolver()) as client:
             client.timeout = httpx.Timeout(0.3)
-            assert (
-                await failure(client, f"http://127.0.0.1:{full.getsockname()[1]}/") == "no connection in time"
-            )
+            assert await failure(client, f"http://127.0.0.1:{full.getsockname()[1]}/") == "no connection in time"
 
 
 async def test_a_failure_while_the_body_is_read_is_told_in_the_same_words():
@@ -335,9 +333,7 @@ async def main():
         print(error)
 asyncio.run(main())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=os.environ
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=os.environ)
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
         "the host name was not resolved within 0.1 s\n",

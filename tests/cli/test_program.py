@@ -230,3 +230,10 @@ def test_a_workspace_is_chosen_by_slug_or_id(initialised):
     workspace = initialised.json("workspace", "list")["workspaces"][0]
     assert len(initialised.json("monitor", "list", "--workspace", workspace["id"])["monitors"]) == 1
     assert "not found" in initialised.run("incident", "list", "--workspace", "other", status=1).stderr
+
+
+def test_a_refused_definition_names_the_option_to_give(luota):
+    luota.run("init")
+    done = luota.run("monitor", "create", "prices", "--mode", "freshness", status=1)
+    assert done.stderr.startswith("error: expectedFreshnessSeconds is required")
+    assert done.stderr.endswith("(option --freshness)\n")

@@ -1,4 +1,4 @@
-"""product.md "Blind windows": what Luota could not hear is never a miss, and never green."""
+"""docs/verdicts.md, "Blind windows": what Luota could not hear is never a miss, and never green."""
 
 import pytest
 

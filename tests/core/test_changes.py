@@ -1,4 +1,4 @@
-"""product.md "Incidents": resolved by hand, edit, pause, archive."""
+"""docs/verdicts.md, "Incidents": resolved by hand, edit, pause, archive."""
 
 import pytest
 

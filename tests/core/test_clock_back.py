@@ -1,4 +1,4 @@
-"""product.md "Blind windows": a clock that jumps backward delays no verdict."""
+"""docs/verdicts.md, "Blind windows": a clock that jumps backward delays no verdict."""
 
 from luota.core.schedule import Every
 from tests.core.history import HOUR, HOURLY, MINUTE, NIGHTLY, History, at, cron, heartbeat, run_rules

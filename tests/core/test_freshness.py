@@ -1,4 +1,4 @@
-"""product.md "Verdicts", as far as fresh and stale output tell them."""
+"""docs/verdicts.md, as far as fresh and stale output tell them."""
 
 from tests.core.history import HOUR, MINUTE, History, at, freshness
 

@@ -1,4 +1,4 @@
-"""product.md "Expected and deadline", "Times of clients" and "Incidents", as far as heartbeats tell them."""
+"""docs/verdicts.md, "Expected, grace, deadline", "Times of clients" and "Incidents", as far as heartbeats tell them."""
 
 import pytest
 

@@ -195,3 +195,11 @@ def test_another_mode_is_judged_by_its_own_rules_from_the_edit_on():
     history.tick("02:05")
     history.edit("02:10", mode=Mode.HEARTBEAT, schedule=Every(HOUR))
     assert history.tick("03:15") == ["03:15 incident>incident counted missed"]
+
+
+def test_a_mode_that_expects_nothing_forgets_what_the_former_one_expected():
+    history = History(freshness())
+    history.ping("01:00")
+    history.edit("01:10", mode=Mode.RUN)
+    assert history.expects == (None, None)
+    assert history.tick("9 00:00") == []

@@ -277,7 +277,8 @@ class Histories(RuleBasedStateMachine):
         assert self.state.status is Status.ARCHIVED
 
 
-def test_random_histories_keep_the_invariants(long):
+def test_random_histories_keep_the_invariants(request):
+    long = request.config.getoption("--long")
     budget = settings(
         max_examples=3_000 if long else 300,
         stateful_step_count=60 if long else 30,

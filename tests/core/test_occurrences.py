@@ -153,9 +153,7 @@ def test_calendars_elapse_when_systemd_says(expression: str, start: str, count: 
     ran = subprocess.run(command, capture_output=True, text=True, env={"TZ": "UTC"}, check=False)
     if ran.returncode:
         pytest.skip(ran.stderr.strip())
-    printed = re.findall(
-        r"(?:Next elapse|Iter\. ?#\d+): \w+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", ran.stdout
-    )
+    printed = re.findall(r"(?:Next elapse|Iter\. ?#\d+): \w+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", ran.stdout)
     schedule = parse_schedule({"calendar": expression})
     assert isinstance(schedule, Calendar)
     assert following(schedule, start, count) == [t.removesuffix(":00") for t in printed]
@@ -195,9 +193,7 @@ def test_what_was_asked_before_changes_no_answer(kind: str, expression: str, tim
 
 
 @pytest.mark.parametrize(("kind", "expression", "timezone"), MEMO_CASES)
-def test_walking_back_meets_the_same_occurrences_as_walking_on(
-    kind: str, expression: str, timezone: str
-) -> None:
+def test_walking_back_meets_the_same_occurrences_as_walking_on(kind: str, expression: str, timezone: str) -> None:
     schedule = (Cron if kind == "cron" else Calendar)(expression, timezone)
     there, o = [], schedule.after(at("2026-03-28 22:00"))
     while o is not None and len(there) < 300:

@@ -1,4 +1,4 @@
-"""product.md "Verdicts" and "Incidents", as far as runs tell them."""
+"""docs/verdicts.md and "Incidents", as far as runs tell them."""
 
 import pytest
 
@@ -269,7 +269,7 @@ def test_a_start_older_than_the_newest_moves_no_deadline_back_and_has_a_limit_of
     history.start("new", "01:00")
     history.start("old", "01:10", "00:50")
     assert history.expects == ("02:00", "02:05")
-    assert [run.id for run in history.state.runs] == ["new", "old"]
+    assert {run.id for run in history.state.runs} == {"new", "old"}
     assert history.wakes == "01:50"
 
 

@@ -196,9 +196,7 @@ def test_the_daemons_changes_are_in_the_sample() -> None:
     assert found["Pacific/Apia"] == 5  # 2011: back, forth and the skipped day; 2018: back and forth
 
 
-@pytest.mark.parametrize(
-    "name", ["Antarctica/Troll", "Europe/Helsinki", "Australia/Lord_Howe", "America/Havana"]
-)
+@pytest.mark.parametrize("name", ["Antarctica/Troll", "Europe/Helsinki", "Australia/Lord_Howe", "America/Havana"])
 def test_any_instant_around_a_change_has_the_same_neighbours_as_in_the_whole_walk(name: str) -> None:
     choice = random.Random(name)
     zone = ZoneInfo(name)
@@ -211,6 +209,4 @@ def test_any_instant_around_a_change_has_the_same_neighbours_as_in_the_whole_wal
                 t = choice.randrange((moment - 240) * MINUTE, (moment + 240) * MINUTE)
                 fresh = Cron(expression, name)
                 assert fresh.after(t) == next((o for o in want if o > t), fresh.after(t))
-                assert fresh.at_or_before(t) == max(
-                    (o for o in want if o <= t), default=fresh.at_or_before(t)
-                )
+                assert fresh.at_or_before(t) == max((o for o in want if o <= t), default=fresh.at_or_before(t))

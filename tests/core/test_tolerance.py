@@ -1,4 +1,4 @@
-"""product.md "Tolerance": what counts, how often, and what resets the count, as far as runs tell it."""
+"""docs/verdicts.md, "Incidents": what counts, how often, and what resets the count, as far as runs tell it."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_retry_started_after_the_first_failure_counts_no_second_time():
 
 
 def test_an_occurrence_that_counted_does_not_again_after_another_one_has():
-    history = proven(run_rules(cron("0 * * * *"), tolerance=9))
+    history = proven(run_rules(cron("0 * * * *"), max_runtime=6 * HOUR, tolerance=9))
     history.tick("01:05")
     for run in ("a", "b"):
         history.start(run, "02:00")

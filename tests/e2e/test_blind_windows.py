@@ -1,4 +1,4 @@
-"""What the daemon says about time in which it did not run (product.md, "Blind windows").
+"""What the daemon says about time in which it did not run (docs/verdicts.md, "Blind windows").
 
 The instants in the file are moved back while it is down; with --long the tests are also run with real waiting.
 """

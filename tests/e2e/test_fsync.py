@@ -1,4 +1,4 @@
-"""A 202 only after COMMIT with an fsync (architecture.md, invariant 1).
+"""A 202 only after COMMIT with an fsync (docs/architecture.md, invariant 1).
 
 A kill cannot show a missing fsync, since the page cache survives the process: here the system calls of the
 daemon are traced. Each signal carries a text of its own that ends up in the write-ahead log, which tells

@@ -139,6 +139,15 @@ async def test_what_a_removed_channel_had_not_sent_is_cancelled_with_the_reason(
     await served.api("DELETE", "/api/channels/gone", None, 404)
 
 
+async def test_a_removal_leaves_what_was_delivered_as_it_is(serve):
+    async with Receiver() as receiver:
+        served = await serve(allow=LOOPBACK)
+        await add(served, url=receiver.url)
+        await served.api("POST", "/api/channels/ops/test")
+    await served.api("DELETE", "/api/channels/ops")
+    assert deliveries(served) == [("ops", "channel.test", "delivered", None)]
+
+
 async def test_a_monitor_whose_own_channel_was_removed_is_told_over_the_others(serve):
     served = await serve(allow=LOOPBACK)
     for name in ("gone", "stays"):

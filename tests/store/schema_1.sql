@@ -12,7 +12,7 @@ CREATE TABLE blind_windows (
     started_at INTEGER PRIMARY KEY,
     ended_at INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    told_at INTEGER             -- when the gap notice was queued
+    told TEXT NOT NULL DEFAULT '[]'   -- the ids of the monitors that its gap notices named
 ) STRICT;
 
 CREATE TABLE workspaces (
@@ -97,8 +97,9 @@ CREATE TABLE monitor_states (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX monitor_states_unverified ON monitor_states (unverified_by) WHERE unverified_by IS NOT NULL;
 
--- Clustered by monitor: a page shows one monitor's newest signals, retention deletes its oldest.
+-- In the order of arrival: clustered by monitor, each ping would write a page of its own, and split it often.
 CREATE TABLE heartbeats (
+    seq INTEGER PRIMARY KEY,
     monitor_id TEXT NOT NULL REFERENCES monitors (id),
     received_at INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -108,9 +109,9 @@ CREATE TABLE heartbeats (
     skewed INTEGER NOT NULL,
     host TEXT,
     deploy_sha TEXT,
-    payload TEXT,
-    PRIMARY KEY (monitor_id, received_at, id)
-) STRICT, WITHOUT ROWID;
+    payload TEXT
+) STRICT;
+CREATE INDEX heartbeats_newest ON heartbeats (monitor_id, received_at);
 
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
@@ -170,7 +171,7 @@ CREATE TABLE incident_events (
     id TEXT NOT NULL,
     at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
-    type TEXT NOT NULL CHECK (type IN ('opened', 'updated', 'acknowledged', 'note', 'resolved')),
+    type TEXT NOT NULL CHECK (type IN ('opened', 'updated', 'counted', 'acknowledged', 'note', 'resolved')),
     kind TEXT,
     text TEXT NOT NULL,
     actor TEXT,
@@ -240,7 +241,7 @@ CREATE INDEX audit_entries_newest ON audit_entries (workspace_id, at);
 PRAGMA application_id = 1282756436;
 PRAGMA user_version = 1;
 INSERT INTO instance VALUES (1, x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 1, 2000);
-INSERT INTO blind_windows VALUES (1000, 1500, 'Luota was not running', NULL);
+INSERT INTO blind_windows VALUES (1000, 1500, 'Luota was not running', '[]');
 INSERT INTO workspaces VALUES ('w1', 'Default', 'default', 'salt', 90, 10000, 730, 1);
 INSERT INTO users VALUES ('u1', 'ann@example.org', 'Ann', 'hash', 1);
 INSERT INTO members VALUES ('w1', 'u1', 'owner');

@@ -1,4 +1,4 @@
-"""Whose request it is (product.md, "Ingest API": a forwarded address is believed only from a configured proxy)."""
+"""Whose request it is (docs/api.md: a forwarded address is believed only from a configured proxy)."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""The five routes when all is well: the seeds' replies field for field, and what they leave in the file."""
+"""The five routes when all is well: the replies field for field, and what they leave in the file."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The bodies of the ingest API (product.md, "Ingest API").
+"""The bodies of the ingest API (docs/api.md).
 
 `decode_body` is the syntax step, which stands before authentication and so must be cheap: msgspec
 splits the object into its fields and leaves their values unparsed. What msgspec does not see (repeated
@@ -232,7 +232,7 @@ def _tags(body: Body) -> dict[str, str] | None:
 
 
 def _payload(body: Body) -> str | None:
-    """Return the payload's text as sent. A null is refused, as the seeds' "Object-only payload" says."""
+    """Return the payload's text as sent. A null is refused too: an object or nothing (docs/api.md)."""
     raw = body.get("payload")
     if raw is None:
         return None

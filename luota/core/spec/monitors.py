@@ -53,7 +53,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """What a person decided about a monitor. Empty texts and tags stand for what was not given.
 
     `slug` is None when the name shall give it; `channels` is None when every channel of the workspace
-    is told, and empty when none is.
+    is told, also after an empty list: nobody can be told nothing.
     """
 
     name: str
@@ -225,7 +225,7 @@ def _channels(value: object) -> tuple[str, ...] | None:
     names = tuple(parse_text(name, "channels", minimum=1, maximum=MAX_NAME) for name in value)
     if len(set(names)) < len(names):
         raise invalid("channels", "channels names the same one twice. Name each once.")
-    return names
+    return names or None
 
 
 def _refuse_unknown(keys: Iterable[object]) -> None:

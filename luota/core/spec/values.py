@@ -50,7 +50,7 @@ def parse_instant(value: object, field: str) -> int:
 
     Accepted are the extended and the basic form, calendar, week and ordinal dates, a fraction after a
     point or a comma (cut to milliseconds), `+02:00`, `+0200` and `+02`, `t` or a space between date and
-    time, and the leap second, which counts as the second after it (product.md, "Ingest API").
+    time, and the leap second, which counts as the second after it (docs/api.md).
     INVALID for anything else, and for what lies outside the years 1 to 9999 in UTC.
     """
     if not isinstance(value, str):
@@ -155,7 +155,7 @@ def parse_text(value: object, field: str, *, minimum: int = 0, maximum: int) -> 
     """Return the text unchanged if it has `minimum` to `maximum` characters.
 
     INVALID for another type or length, for a NUL character and for a lone surrogate: neither can be
-    stored and shown exactly (product.md, "Ingest API").
+    stored and shown exactly (docs/api.md).
     """
     if not isinstance(value, str):
         raise invalid(field, f"{field} must be a text, not {kind_of(value)}.")

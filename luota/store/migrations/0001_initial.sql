@@ -11,7 +11,7 @@ CREATE TABLE blind_windows (
     started_at INTEGER PRIMARY KEY,
     ended_at INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    told_at INTEGER             -- when the gap notice was queued
+    told TEXT NOT NULL DEFAULT '[]'   -- the ids of the monitors that its gap notices named
 ) STRICT;
 
 CREATE TABLE workspaces (
@@ -96,8 +96,9 @@ CREATE TABLE monitor_states (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX monitor_states_unverified ON monitor_states (unverified_by) WHERE unverified_by IS NOT NULL;
 
--- Clustered by monitor: a page shows one monitor's newest signals, retention deletes its oldest.
+-- In the order of arrival: clustered by monitor, each ping would write a page of its own, and split it often.
 CREATE TABLE heartbeats (
+    seq INTEGER PRIMARY KEY,
     monitor_id TEXT NOT NULL REFERENCES monitors (id),
     received_at INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -107,9 +108,9 @@ CREATE TABLE heartbeats (
     skewed INTEGER NOT NULL,
     host TEXT,
     deploy_sha TEXT,
-    payload TEXT,
-    PRIMARY KEY (monitor_id, received_at, id)
-) STRICT, WITHOUT ROWID;
+    payload TEXT
+) STRICT;
+CREATE INDEX heartbeats_newest ON heartbeats (monitor_id, received_at);
 
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
@@ -169,7 +170,7 @@ CREATE TABLE incident_events (
     id TEXT NOT NULL,
     at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
-    type TEXT NOT NULL CHECK (type IN ('opened', 'updated', 'acknowledged', 'note', 'resolved')),
+    type TEXT NOT NULL CHECK (type IN ('opened', 'updated', 'counted', 'acknowledged', 'note', 'resolved')),
     kind TEXT,
     text TEXT NOT NULL,
     actor TEXT,

@@ -89,9 +89,7 @@ payload_texts = st.builds(
     st.booleans(),
     st.sampled_from([None, 2]),
 )
-tag_sets = st.dictionaries(
-    clean.map(lambda t: t[:40]).filter(bool), clean.map(lambda t: t[:120]), max_size=16
-)
+tag_sets = st.dictionaries(clean.map(lambda t: t[:40]).filter(bool), clean.map(lambda t: t[:120]), max_size=16)
 
 
 @given(
@@ -236,9 +234,7 @@ def test_a_bad_tag_is_named_by_path():
     assert refused(parse_start, body(externalRunId="x", tags={"region": "a" * 121})) == "tags.region"
 
 
-@pytest.mark.parametrize(
-    "tags", ['{"a":"1","a":"2"}', '{"a":"1","\\u0061":"1"}', '{"\\u003a":"","a":"","a":""}']
-)
+@pytest.mark.parametrize("tags", ['{"a":"1","a":"2"}', '{"a":"1","\\u0061":"1"}', '{"\\u003a":"","a":"","a":""}'])
 def test_a_tag_that_stands_twice_is_refused(tags):
     raw = b'{"externalRunId":"x","tags":%s}' % tags.encode()
     assert refused(parse_start, decode_body(raw)) == "tags.a"
@@ -249,9 +245,7 @@ def test_colons_in_keys_and_values_are_no_repeated_keys():
     assert parse_start(body(externalRunId=":", tags=tags)).tags == tags
 
 
-@pytest.mark.parametrize(
-    "field", ["finishedAt", "output", "exitCode", "deploySha", "host", "environment", "tags"]
-)
+@pytest.mark.parametrize("field", ["finishedAt", "output", "exitCode", "deploySha", "host", "environment", "tags"])
 def test_null_in_an_optional_field_is_an_absent_one(field):
     assert parse_fail(body(**{"summary": "s", field: None})) == Close(summary="s")
 

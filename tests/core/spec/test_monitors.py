@@ -185,7 +185,7 @@ def test_a_schedule_that_has_run_out_is_refused_at_creation_but_survives_another
 def test_an_edit_changes_the_given_keys_only():
     current = definition_json(parse_definition(FULL))
     edited = parse_edit(current, {"graceSeconds": "10m", "schedule": None, "runbook": None, "channels": []})
-    expected = {**FULL, "graceSeconds": 600, "schedule": None, "runbook": None, "channels": []}
+    expected = {**FULL, "graceSeconds": 600, "schedule": None, "runbook": None, "channels": None}
     assert definition_json(edited) == expected
     assert current == FULL
 
@@ -213,7 +213,7 @@ shared = {
     "runbook": st.sampled_from([None, "https://wiki.example/a"]),
     "tags": st.dictionaries(clean.map(lambda t: t[:40]).filter(bool), clean, max_size=16),
     "environment": clean,
-    "channels": st.none() | st.lists(clean.filter(bool), max_size=20, unique=True),
+    "channels": st.none() | st.lists(clean.filter(bool), min_size=1, max_size=20, unique=True),
 }
 schedules = st.sampled_from(
     [{"every": 60}, {"cron": "0 2 * * *", "timezone": "Europe/Helsinki"}, {"calendar": "Mon..Fri 08:00"}]
@@ -235,9 +235,7 @@ documents = st.one_of(
             "maxRuntimeSeconds": st.integers(1, 10**8),
         }
     ),
-    st.fixed_dictionaries(
-        {**shared, "mode": st.just("freshness"), "expectedFreshnessSeconds": st.integers(1, 10**8)}
-    ),
+    st.fixed_dictionaries({**shared, "mode": st.just("freshness"), "expectedFreshnessSeconds": st.integers(1, 10**8)}),
 )
 
 
