@@ -3,6 +3,7 @@
 Only the clock is fake. Limits are off unless a test brings its own.
 """
 
+import asyncio
 import contextlib
 import json
 import re
@@ -165,12 +166,17 @@ async def serving(data_dir, *, limits=None, trusted_proxies=(), allow=(), send=F
         await engine.watch(died)
         for wanted, task, name in ((send, sender, "sender"), (alarm, watcher, "alarm")):
             if wanted:
-                reverse.callback(spawn(task.run(), name, died).cancel)
+                reverse.push_async_callback(_cancel, spawn(task.run(), name, died))
         served = Served(engine, clock, server, data_dir)
         reverse.push_async_callback(served.tcp.aclose)
         reverse.push_async_callback(served.local.aclose)
         yield served
     assert not deaths, deaths
+
+
+async def _cancel(task):
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @pytest.fixture

@@ -215,19 +215,19 @@ async def _load(db: aiosqlite.Connection) -> tuple[Registry, int | None]:
     # 100,000 rows make the collector walk the growing heap again and again, and none of them is garbage.
     gc.disable()
     try:
-        _load_monitors(registry, await reads.monitor_rows(db), runs)
+        await files.in_thread(db, partial(_load_monitors, registry, runs))
     finally:
         gc.enable()
         gc.freeze()
     return registry, alive_at
 
 
-def _load_monitors(registry: Registry, rows: list[tuple[Any, ...]], runs: dict[str, Any]) -> None:
+def _load_monitors(registry: Registry, runs: dict[str, tuple[OpenRun, ...]], db: sqlite3.Connection) -> None:
     rules: dict[tuple[Any, ...], Rules] = {}
     workspaces = {workspace_id: workspace_id for workspace_id in registry.workspaces}
     lives = registry.monitors
-    for row in rows:
-        key = row[4:10]
+    for definition, row in reads.monitor_rows(db):
+        monitor_id, workspace_id, slug, salt, *key_columns = definition
         shared = rules.get(key)
         if shared is None:
             try:

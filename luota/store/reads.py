@@ -1,6 +1,7 @@
 """What the engine reads: the live state at start, and the runs that calls refer to."""
 
-from collections.abc import Collection, Iterable
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import aiosqlite
@@ -36,15 +37,15 @@ _RUN = (
     "finished_at FROM runs"
 )
 
-_MONITORS = """
-SELECT m.id, m.workspace_id, m.slug, m.token_salt,
-       m.mode, m.schedule, m.grace_ms, m.max_runtime_ms, m.freshness_ms, m.tolerance,
-       s.incident_id, s.status, s.since, s.reason, s.basis_at, s.set_at, s.signal_at, s.expected_at,
-       s.deadline_at, s.late, s.failing, s.failures, s.counted_at, s.evidence_at, s.unverified,
-       s.unverified_by, s.incident, s.paused, s.pause_until, s.pause_until_healthy
-FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id
-WHERE m.archived_at IS NULL
-"""
+_DEFINITIONS = (
+    "SELECT id, workspace_id, slug, token_salt, mode, schedule, grace_ms, max_runtime_ms, freshness_ms, tolerance "
+    "FROM monitors WHERE archived_at IS NULL"
+)
+_STATES = (
+    "SELECT monitor_id, incident_id, status, since, reason, basis_at, set_at, signal_at, expected_at, deadline_at, "
+    "late, failing, failures, counted_at, evidence_at, unverified, unverified_by, incident, paused, pause_until, "
+    "pause_until_healthy FROM monitor_states"
+)
 
 _STATUS = {status.value: status for status in Status}
 _KIND: dict[str | None, Kind | None] = {None: None, **{kind.value: kind for kind in Kind}}
@@ -56,12 +57,18 @@ async def fetch(db: aiosqlite.Connection, sql: str, values: Iterable[Any] = ()) 
     return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]
 
 
-async def monitor_rows(db: aiosqlite.Connection) -> list[tuple[Any, ...]]:
-    """Return the rows of all monitors that are not archived.
+def monitor_rows(db: sqlite3.Connection) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Yield the definition and the state of every monitor that is not archived.
 
-    Four columns of identity, six of rules, the open incident's id, and the state as `state_of` takes it.
+    The one is four columns of identity and six of rules; the other the monitor's id, the open incident's
+    and what `state_of` takes. For the driver's thread.
     """
-    return await fetch(db, _MONITORS)
+    # Two scans, since SQLite would join them by looking up one state after the other, in twice the time.
+    definitions = {row[0]: row for row in db.execute(_DEFINITIONS)}
+    for state in db.execute(_STATES):
+        definition = definitions.get(state[0])
+        if definition is not None:
+            yield definition, state
 
 
 async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
@@ -77,7 +84,7 @@ async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
 
 
 def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
-    """Return the state in the last nineteen columns of a monitor's row and its open runs."""
+    """Return the state in the last nineteen columns of its row, with the monitor's open runs."""
     (
         status,
         since,
@@ -98,7 +105,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         paused,
         pause_until,
         pause_until_healthy,
-    ) = row[11:]
+    ) = row[2:]
     return State(
         _STATUS[status],
         since,

@@ -36,7 +36,7 @@ def measure(directory: Path, *, quick: bool) -> Part:
             processes.until_accepting(bare_port, bare, log)
 
             def load(at: int, for_seconds: int = seconds) -> Any:
-                run = targets.wrk("pings.lua", at, threads=2, connections=CONNECTIONS, seconds=for_seconds)()
+                run = targets.wrk("pings.lua", at, threads=1, connections=CONNECTIONS, seconds=for_seconds)()
                 if run["refused"] or run["broken"] or not run["requests"]:
                     raise RuntimeError(f"not every ping was accepted: {run}")
                 return run
