@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from luota.clock import Clock
 from luota.core.errors import Code, LuotaError
 from luota.core.events import Tick
 from luota.core.machine import wake_at
-from luota.core.model import Rules, Window, Windows
+from luota.core.model import OpenRun, Rules, Window, Windows
 from luota.core.schedule import parse_schedule
 from luota.engine.batch import Batch, new_id
 from luota.engine.registry import Live, LiveWorkspace, Registry
@@ -227,18 +229,18 @@ def _load_monitors(registry: Registry, runs: dict[str, tuple[OpenRun, ...]], db:
     workspaces = {workspace_id: workspace_id for workspace_id in registry.workspaces}
     lives = registry.monitors
     for definition, row in reads.monitor_rows(db):
-        monitor_id, workspace_id, slug, salt, *key_columns = definition
+        key = definition[4:]
         shared = rules.get(key)
         if shared is None:
             try:
                 shared = rules[key] = _rules(*key)
             except LuotaError as error:
                 # A timezone, say, that the system's data no longer has. Not to watch it would be silence.
-                said = f"Monitor {row[2]} cannot be watched: {error.message} Give this host what it needs (tzdata?)."
-                raise LuotaError(Code.CONFLICT, said) from None
-        monitor_id = row[0]
+                said = f"Monitor {definition[2]} cannot be watched: {error.message}"
+                raise LuotaError(Code.CONFLICT, f"{said} Give this host what it needs (tzdata?).") from None
+        monitor_id, workspace_id, slug, salt = definition[:4]
         state = reads.state_of(row, runs.get(monitor_id, ()))
-        lives[monitor_id] = Live(monitor_id, workspaces[row[1]], row[2], row[3], shared, state, row[10])
+        lives[monitor_id] = Live(monitor_id, workspaces[workspace_id], slug, salt, shared, state, row[1])
     registry.index()
 
 

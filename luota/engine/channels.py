@@ -131,6 +131,7 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
         chunk = wanted[start : start + 500]
         sql = f"SELECT id, name FROM monitors WHERE id IN ({', '.join('?' * len(chunk))})"
         names.update(await tx.fetch(sql, *chunk))
+    unverified.sort(key=lambda one: names[one[0]])
     return {
         "at": tx.now,
         "from": window.start,
@@ -138,7 +139,8 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
         "reason": window.reason,
         "unverified": [{"id": one, "name": names[one], "reason": why} for one, why in unverified],
         "undecided": [
-            {"id": one, "name": names[one], "decidedAt": format_instant(at)} for one, at in undecided_at.items()
+            {"id": one, "name": names[one], "decidedAt": format_instant(at)}
+            for one, at in sorted(undecided_at.items(), key=lambda one: names[one[0]])
         ],
     }
 

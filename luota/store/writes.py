@@ -18,7 +18,7 @@ MOST_ROWS = 64
 """Rows per statement; each count up to it is a statement of its own in the driver's cache."""
 
 MOST_COUNTED = 100
-"""Misses and failures of one incident that stand on its timeline one by one; beyond, only their number grows.
+"""Further misses and failures that stand on an incident's timeline one by one; beyond, only their number grows.
 
 A job that is dead for a year would otherwise fill the file with one line a minute."""
 
@@ -75,8 +75,8 @@ _UPDATES = {
     "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
     "counted": "UPDATE incidents SET evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
     "counted_event": "INSERT INTO incident_events (incident_id, id, at, recorded_at, type, kind, text) "
-    "SELECT ?, ?, ?, ?, 'counted', ?, ? WHERE (SELECT evidence_count FROM incidents WHERE id = ?) "
-    f"<= {MOST_COUNTED}",
+    "SELECT ?, ?, ?, ?, 'counted', ?, ? WHERE (SELECT count(*) FROM incident_events WHERE incident_id = ? "
+    f"AND type = 'counted') < {MOST_COUNTED}",
     "resolved": "UPDATE incidents SET state = 'resolved', resolved_at = ?, resolution = ? WHERE id = ?",
     "run_ended": "UPDATE runs SET state = ?, counted = counted OR ? WHERE id = ?",
     "run_armed": "UPDATE runs SET limit_at = ?, effective_at = ?, counted = ? WHERE id = ?",
