@@ -88,6 +88,7 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
             "foreign_keys = ON",
             "wal_autocheckpoint = 0",
             "busy_timeout = 2000",
+            "temp_store = MEMORY",  # else each large statement keeps its undo journal in a file of its own
         ):
             await db.execute(f"PRAGMA {pragma}")
         await _migrate(db)
