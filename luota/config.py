@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from luota.core.errors import LuotaError, invalid
+from luota.core.errors import Code, LuotaError, invalid
+from luota.core.spec.addresses import parse_address
 from luota.core.spec.values import kind_of, parse_http_url
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,6 +59,44 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True)
+class Email:
+    """Section `[email]`: the operator's SMTP server; without a host no email is sent.
+
+    `security` is `starttls`, `tls` (from the first byte on) or `plain`. `load` sees to it that a host comes
+    with a sender, and a user name with one of password and password file. `repr` holds no password.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    security: str = "starttls"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    sender: str | None = None
+
+    @property
+    def usual_port(self) -> int:
+        """Return `port`; without one it is 587, 465 or 25, as `security` has it (RFC 8314, section 3.3)."""
+        return self.port or {"starttls": 587, "tls": 465}.get(self.security, 25)
+
+    def read_password(self) -> str:
+        """Return the password, of the file as it is now; a newline at its end is none of it.
+
+        UNAVAILABLE, naming the file, when it cannot be read or holds nothing.
+        """
+        if self.password_file is None:
+            return self.password or ""
+        try:
+            text = self.password_file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            fault = "" if text else "it is empty"
+        except (OSError, UnicodeDecodeError) as error:
+            fault = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        if fault:
+            raise LuotaError(Code.UNAVAILABLE, f"{self.password_file}, the password file of [email]: {fault}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Every setting of one process."""
 
@@ -65,6 +104,7 @@ class Config:
     server: Server = field(default_factory=Server)
     limits: LimitSettings = field(default_factory=LimitSettings)
     alerts: Alerts = field(default_factory=Alerts)
+    email: Email = field(default_factory=Email)
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
@@ -72,8 +112,8 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
 
     `path` is the TOML file, else the one that LUOTA_CONFIG names, else there is none. `overrides` are
     flags by setting (`server.port`); None counts as not given. A variable without a value counts as not
-    set. A relative `data_dir` is taken from the directory of the file that gives it, else from the working
-    directory; nobody giving one, it is $STATE_DIRECTORY (systemd's; the first of several), else
+    set. A relative path is taken from the directory of the file that gives it, else from the working
+    directory; nobody giving `data_dir`, it is $STATE_DIRECTORY (systemd's; the first of several), else
     `./luota-data`.
 
     INVALID, with the setting as field, for what cannot be read and for every value and name that is not
@@ -99,18 +139,37 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         server=Server(**sections["server"]),
         limits=LimitSettings(**sections["limits"]),
         alerts=Alerts(**sections["alerts"]),
+        email=_whole(Email(**sections["email"])),
     )
 
 
+def _whole(email: Email) -> Email:
+    """Return the section if its settings go together."""
+    secrets = [key for key in ("password", "password_file") if getattr(email, key) is not None]
+    given = [key for key in ("sender", "username", *secrets) if getattr(email, key) is not None]
+    for wrong, key, message in (
+        (email.host is None and given, "host", f"has {' and '.join(given)}, but no host: name the SMTP server."),
+        (email.host and not email.sender, "sender", 'has no sender: give the address of notices, "luota@example.org".'),
+        (len(secrets) > 1, "password", "has both password and password_file: keep one of them."),
+        (secrets and not email.username, "username", f"has {' and '.join(secrets)}, but no username."),
+        (email.username and not secrets, "password", "has username, but neither password nor password_file."),
+    ):
+        if wrong:
+            raise invalid(f"email.{key}", f"[email] {message}")
+    return email
+
+
 def describe(config: Config) -> dict[str, Any]:
-    """Return all settings as the TOML file would give them, by section, for people to read."""
+    """Return all settings as the TOML file would give them, by section, for people; of a password whether it is set."""
     doc: dict[str, Any] = {"data_dir": str(config.data_dir.absolute())}
     for name in SETTINGS:
         section, _, key = name.rpartition(".")
         if section:
             value = getattr(getattr(config, section), key)
-            doc.setdefault(section, {})[key] = [str(v) for v in value] if isinstance(value, tuple) else value
+            shown = str(value) if isinstance(value, Path) else value
+            doc.setdefault(section, {})[key] = [str(v) for v in value] if isinstance(value, tuple) else shown
     doc["server"]["public_url"] = config.server.base_url
+    doc["email"] |= {"port": config.email.usual_port, "password": "set" if config.email.password else "not set"}
     return doc
 
 
@@ -145,6 +204,23 @@ def _host(value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable() or "/" in value or " " in value:
         raise _WrongError
     return value.removeprefix("[").removesuffix("]")
+
+
+def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
+    """Return a reader for which an empty text means not set, as in a variable."""
+    return lambda value: None if value == "" else read(value)
+
+
+def _line(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise _WrongError
+    return value
+
+
+def _security(value: object) -> str:
+    if value not in ("starttls", "tls", "plain"):
+        raise _WrongError
+    return str(value)
 
 
 def _url(value: object) -> str:
@@ -219,12 +295,19 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "limits.ip_per_minute": _LIMIT,
     "alerts.allow_networks": _NETWORKS,
     "alerts.deny_networks": _NETWORKS,
+    "email.host": Setting("the address or name of an SMTP server", _optional(_host)),
+    "email.port": _number(1, 65535),
+    "email.security": Setting('"starttls", "tls" or "plain"', _security),
+    "email.username": Setting("a line of text", _optional(_line)),
+    "email.password": Setting("a line of text", _optional(_line)),
+    "email.password_file": Setting("the path of a file", _optional(_path)),
+    "email.sender": Setting("an address", _optional(lambda value: parse_address(value, "sender"))),
 }
 """Every setting by name; `section.key`, or the bare key at the top of the file."""
 
 _SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in SETTINGS if "." in name))
 _VARIABLES = {variable(name): name for name in SETTINGS}
-# What snippets tell jobs to set (the seeds), and the name of the file itself.
+# What snippets tell jobs to set (docs/api.md), and the name of the file itself.
 _NOT_SETTINGS = {"LUOTA_API_BASE_URL", "LUOTA_INGEST_TOKEN", "LUOTA_MONITOR_ID", "LUOTA_CONFIG"}
 
 
@@ -247,8 +330,9 @@ def _from_file(path: Path) -> dict[str, Any]:
                 values |= _from_key(path, key, inner, inner_value)
         else:
             raise invalid(key, f"{path}: {key} is a section: write [{key}] and its keys below.")
-    if "data_dir" in values:
-        values["data_dir"] = path.parent / values["data_dir"]
+    for name in ("data_dir", "email.password_file"):
+        if values.get(name) is not None:
+            values[name] = path.parent / values[name]
     return values
 
 
@@ -272,7 +356,7 @@ def _nearest_key(section: str, key: str) -> str:
         siblings.extend(_SECTIONS)
     if near := _near(key, siblings):
         return f"Did you mean {near}?"
-    elsewhere = {name.rpartition(".")[2]: name for name in SETTINGS}
+    elsewhere = {name.rpartition(".")[2]: name for name in reversed(list(SETTINGS))}  # of two the first section's
     if near := _near(key, elsewhere):
         return f"Did you mean {_in_file(elsewhere[near])}?"
     return f"Known are {', '.join(siblings)}."

@@ -16,12 +16,15 @@ from luota import systemd
 from luota.alarm import Alarm, stamp
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
+from luota.alerts.smtp import Relay
 from luota.alerts.transport import Resolver, open_client
+from luota.alerts.types import routes
 from luota.clock import Clock, SystemClock
 from luota.config import Config
 from luota.core.limits import Limits
 from luota.core.spec.values import format_instant
 from luota.engine import Engine
+from luota.engine.reminders import remind_for_ever
 from luota.engine.retention import prune_for_ever
 from luota.tasks import spawn
 from luota.web import app as web
@@ -63,7 +66,7 @@ async def _serve(config: Config, clock: Clock) -> int:
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver))
-        sender, alarm = Sender(engine, client), Alarm(engine)
+        sender, alarm = Sender(engine, routes(client, _relay(config, resolver))), Alarm(engine)
         server = WebServer(
             web.build(
                 engine,
@@ -82,6 +85,7 @@ async def _serve(config: Config, clock: Clock) -> int:
             spawn(alarm.run(), "alarm", died),
             spawn(sender.run(), "sender", died),
             spawn(stamp(engine), "last-alive stamp", died),
+            spawn(remind_for_ever(engine), "reminders", died),
             spawn(prune_for_ever(engine), "retention", died),
         ]
         interval = systemd.watchdog_interval(os.environ, os.getpid())
@@ -118,9 +122,13 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver))
-        api = Api(engine, Sender(engine, client), policy, resolver)
+        api = Api(engine, Sender(engine, routes(client, _relay(config, resolver))), policy, resolver)
         ingest = Ingest(engine, _limits(config), ())
         yield web.build(engine, ingest, api, None, access_log=False)
+
+
+def _relay(config: Config, resolver: Resolver) -> Relay | None:
+    return None if config.email.host is None else Relay(config.email, resolver)
 
 
 def _limits(config: Config) -> Limits:

@@ -20,6 +20,7 @@ from luota.alarm import Alarm
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, open_client
+from luota.alerts.types import routes
 from luota.core.limits import Limits
 from luota.engine import Engine
 from luota.tasks import spawn
@@ -157,7 +158,7 @@ async def serving(data_dir, *, limits=None, trusted_proxies=(), allow=(), send=F
         reverse.push_async_callback(engine.close)
         policy, resolver = AddressPolicy(allow, ()), Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver, ssl_context=NO_TLS))
-        sender, watcher = Sender(engine, client), Alarm(engine)
+        sender, watcher = Sender(engine, routes(client)), Alarm(engine)
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
         app = web.build(engine, ingest, Api(engine, sender, policy, resolver), watcher, access_log=True)
         server = WebServer(app, host="127.0.0.1", port=0, socket_path=data_dir / "luota.sock")

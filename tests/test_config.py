@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from luota.config import SETTINGS, Alerts, Config, LimitSettings, Server, describe, load, variable
+from luota.config import SETTINGS, Alerts, Config, Email, LimitSettings, Server, describe, load, variable
 from luota.core.errors import Code, LuotaError
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
@@ -61,9 +61,19 @@ def test_every_setting_can_be_given_by_its_variable():
         "limits.ip_per_minute": ("3", 3),
         "alerts.allow_networks": ("127.0.0.0/8", (ip_network("127.0.0.0/8"),)),
         "alerts.deny_networks": ("0.0.0.0/0", (ip_network("0.0.0.0/0"),)),
+        "email.host": ("[::1]", "::1"),
+        "email.port": ("2525", 2525),
+        "email.security": ("plain", "plain"),
+        "email.username": ("luota", "luota"),
+        "email.password": ("pass word", "pass word"),
+        "email.password_file": ("/run/secret", Path("/run/secret")),
+        "email.sender": ("luota@example.org", "luota@example.org"),
     }
     assert set(texts) == set(SETTINGS)
-    config = load(None, {variable(name): text for name, (text, _) in texts.items()}, {})
+    environ = {variable(name): text for name, (text, _) in texts.items()}
+    config = load(None, {k: v for k, v in environ.items() if k != "LUOTA_EMAIL_PASSWORD"}, {})
+    other = load(None, {k: v for k, v in environ.items() if k != "LUOTA_EMAIL_PASSWORD_FILE"}, {})
+    assert (other.email.password, other.email.password_file) == (texts.pop("email.password")[1], None)
     for name, (_, expected) in texts.items():
         value = config
         for part in name.split("."):
@@ -129,6 +139,9 @@ def test_the_base_address_is_the_public_one_or_made_of_host_and_port(server, exp
         ("[alerts]\nallow_networks = [1]", "alerts.allow_networks", ["it holds a number"]),
         ("[alerts]\nallow_networks = ['x']", "alerts.allow_networks", ["'x' is none"]),
         ("[alerts]\nallow_networks = ['10.0.0.1/8']", "alerts.allow_networks", ["write '10.0.0.0/8'"]),
+        ("[email]\nsecurity = 'ssl'", "email.security", ['"starttls", "tls" or "plain"']),
+        ("[email]\nport = 0", "email.port", ["from 1"]),
+        ("[email]\nsender = 'Luota <luota@example.org>'", "email.sender", ["such as ann@example.org"]),
         ("data_dir = 3", "data_dir", ["the path of a directory"]),
         ("[server]\nport == 1", "config", ["is not valid TOML", "line 2"]),
     ],
@@ -192,6 +205,64 @@ def test_the_example_holds_every_setting_with_its_default(tmp_path):
 
 def test_the_description_has_every_setting_as_the_file_would_give_it():
     doc = describe(load(None, {"LUOTA_ALERTS_DENY_NETWORKS": "10.0.0.0/8", "LUOTA_DATA_DIR": "/d"}, {}))
-    assert {f"{s}.{k}" for s in ("server", "limits", "alerts") for k in doc[s]} | {"data_dir"} == set(SETTINGS)
+    assert {f"{s}.{k}" for s in ("server", "limits", "alerts", "email") for k in doc[s]} | {"data_dir"} == set(SETTINGS)
     assert doc["alerts"]["deny_networks"] == ["10.0.0.0/8"]
     assert (doc["data_dir"], doc["server"]["port"]) == ("/d", 8080)
+
+
+RELAY = {"LUOTA_EMAIL_HOST": "mail.example.org", "LUOTA_EMAIL_SENDER": "luota@example.org"}
+
+
+@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("plain", 25)])
+def test_the_port_for_email_follows_from_its_security_unless_given(security, port):
+    email = load(None, RELAY | {"LUOTA_EMAIL_SECURITY": security}, {}).email
+    assert (email.port, email.usual_port) == (None, port)
+    assert load(None, RELAY | {"LUOTA_EMAIL_PORT": "2525"}, {}).email.usual_port == 2525
+
+
+@pytest.mark.parametrize(
+    ("email", "field", "part"),
+    [
+        ({"sender": "a@b.c"}, "email.host", "[email] has sender, but no host"),
+        ({"username": "a", "password": "b"}, "email.host", "[email] has username and password, but no host"),
+        ({"host": "x"}, "email.sender", "no sender"),
+        (
+            {"host": "x", "sender": "a@b", "username": "a", "password": "b", "password_file": "c"},
+            "email.password",
+            "both",
+        ),
+        ({"host": "x", "sender": "a@b", "password": "b"}, "email.username", "has password, but no username"),
+        ({"host": "x", "sender": "a@b", "username": "b"}, "email.password", "neither password nor"),
+    ],
+)
+def test_settings_of_email_that_do_not_go_together_are_refused(email, field, part):
+    error = refusal(environ={f"LUOTA_EMAIL_{key.upper()}": value for key, value in email.items()})
+    assert error.field == field
+    assert part in error.message
+
+
+def test_the_password_for_email_stands_in_no_description_no_repr_and_no_error(tmp_path):
+    login = RELAY | {"LUOTA_EMAIL_USERNAME": "luota"}
+    config = load(None, login | {"LUOTA_EMAIL_PASSWORD": "sEcReT"}, {})
+    assert describe(config)["email"]["password"] == "set"
+    assert describe(load(None, {}, {}))["email"]["password"] == "not set"
+    assert "sEcReT" not in repr(config) + str(describe(config))
+    assert "sEcReT" not in refusal(environ=login | {"LUOTA_EMAIL_PASSWORD": "sEcReT\n"}).message
+    assert "sEcReT" not in refusal(environ=RELAY | {"LUOTA_EMAIL_PASSWORD": "sEcReT"}).message
+    assert "sEcReT" not in refusal(write(tmp_path, "[email]\npassword = ['sEcReT']")).message
+
+
+def test_the_password_file_is_read_when_it_is_needed_beside_the_file_that_names_it(tmp_path):
+    path = write(tmp_path, '[email]\nhost = "x"\nsender = "a@b"\nusername = "u"\npassword_file = "smtp"\n')
+    email = load(path, {}, {}).email
+    with pytest.raises(LuotaError, match="smtp, the password file of .email.: No such file"):
+        email.read_password()
+    (tmp_path / "smtp").write_bytes(b"\n")
+    with pytest.raises(LuotaError, match="it is empty"):
+        email.read_password()
+    (tmp_path / "smtp").write_bytes(b"\xff")
+    with pytest.raises(LuotaError, match="not UTF-8"):
+        email.read_password()
+    (tmp_path / "smtp").write_text(" p\u00e4ss \r\n")
+    assert email.read_password() == " p\u00e4ss "
+    assert Email(password="x").read_password() == "x"

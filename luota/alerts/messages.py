@@ -1,66 +1,116 @@
-"""The body of a notice: one renderer, so that a new field is added in one place."""
+"""A notice as JSON, for machines: the body of a webhook (docs/webhook.md)."""
 
 from typing import Any
 
 import msgspec
 
-from luota.core.spec.monitors import Definition, definition_json
+from luota.alerts.notice import OUTPUT_CHARACTERS, IncidentFacts, Named, Notice
+from luota.core.evidence import RunFacts
 from luota.core.spec.values import format_instant
-from luota.store.deliveries import Outgoing
+from luota.core.text import tail
 
 
-def render(outgoing: Outgoing, monitor: Definition | None, channel: str) -> bytes:
-    """Return the JSON body of a webhook (docs/webhook.md); the same for every attempt of a delivery.
-
-    What happened is as it was when the notice was queued; the monitor's definition is the present one.
-    """
-    facts = msgspec.json.decode(outgoing.notice)
+def body_of(notice: Notice) -> dict[str, Any]:
+    """Return the body of a notice. Texts are exact: it is for the receiver to escape them."""
     body: dict[str, Any] = {
-        "type": outgoing.type,
-        "at": format_instant(facts["at"]),
-        "summary": facts["reason"],
-        "incident": _incident(outgoing, facts),
-        "monitor": _monitor(outgoing, monitor),
-        "delivery": {"id": outgoing.id, "channel": channel, "queuedAt": format_instant(outgoing.queued_at)},
+        "type": notice.type,
+        "at": format_instant(notice.at),
+        "summary": notice.summary,
+        "incident": None if notice.incident is None else _incident(notice, notice.incident),
+        "monitor": _monitor(notice),
+        "run": None if notice.run is None else _run(notice.run),
+        "signal": _signal(notice),
+        "changes": [{"label": c.label, "before": c.before, "after": c.after} for c in notice.changes],
+        "delivery": {
+            "id": notice.delivery_id,
+            "channel": notice.channel,
+            "queuedAt": format_instant(notice.queued_at),
+        },
     }
-    if outgoing.type == "watch.gap":
+    gap = notice.gap
+    if gap is not None:
         body["gap"] = {
-            "from": format_instant(facts["from"]),
-            "to": format_instant(facts["to"]),
-            "unverified": facts["unverified"],
-            "undecided": facts["undecided"],
+            "from": format_instant(gap.start),
+            "to": format_instant(gap.end),
+            "unverified": [{"id": m.id, "name": m.name, "reason": m.reason} for m in gap.unverified],
+            "undecided": [_undecided(m) for m in gap.undecided],
         }
-    return msgspec.json.encode(body)
+    dead = notice.dead
+    if dead is not None:
+        body["channel"] = {"id": dead.id, "name": dead.name, "type": dead.type, "error": dead.error}
+    return body
 
 
-def _incident(outgoing: Outgoing, facts: dict[str, Any]) -> dict[str, Any] | None:
-    if outgoing.incident_id is None or outgoing.opened_at is None:
-        return None
-    resolved = facts["state"] == "resolved"
-    acknowledged = outgoing.acknowledged_at is not None and outgoing.acknowledged_at <= facts["at"]
-    expected = outgoing.expected_at
+def encode(notice: Notice) -> bytes:
+    """Return the body as it is sent."""
+    return msgspec.json.encode(body_of(notice))
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else format_instant(at)
+
+
+def _incident(notice: Notice, incident: IncidentFacts) -> dict[str, Any]:
+    lasted = incident.lasted
     return {
-        "id": outgoing.incident_id,
-        "kind": facts["kind"],
-        "state": "acknowledged" if acknowledged and not resolved else facts["state"],
-        "openedAt": format_instant(outgoing.opened_at),
-        "expectedAt": None if expected is None else format_instant(expected),
-        "resolvedAt": format_instant(facts["at"]) if resolved else None,
-        "summary": facts["reason"],
+        "id": incident.id,
+        "kind": incident.kind,
+        "state": incident.state,
+        "openedAt": format_instant(incident.opened_at),
+        "expectedAt": _iso(incident.expected_at),
+        "resolvedAt": _iso(incident.resolved_at),
+        "durationSeconds": None if lasted is None else lasted // 1000,
+        "summary": notice.summary,
+        "openedSummary": incident.opened_summary,
+        "firstNotice": incident.first_notice,
     }
 
 
-def _monitor(outgoing: Outgoing, monitor: Definition | None) -> dict[str, Any] | None:
-    if outgoing.monitor_id is None:
+def _monitor(notice: Notice) -> dict[str, Any] | None:
+    monitor = notice.monitor
+    if monitor is None:
         return None
-    now = {} if monitor is None else definition_json(monitor)
-    keep = ("slug", "mode", "schedule", "environment", "tags")
-    # Promise, owner and runbook as they were when the incident opened: that is what was promised.
+    rules = monitor.rules
+    schedule = None if rules is None or rules.schedule is None else rules.schedule.json()
     return {
-        "id": outgoing.monitor_id,
-        "name": outgoing.monitor_name,
-        "promise": outgoing.promise,
-        "owner": outgoing.owner,
-        "runbook": outgoing.runbook,
-        **{key: now.get(key) for key in keep},
+        "id": monitor.id,
+        "name": monitor.name,
+        "promise": monitor.promise,
+        "owner": monitor.owner,
+        "runbook": monitor.runbook,
+        "slug": monitor.slug,
+        "mode": None if rules is None else rules.mode.value,
+        "schedule": schedule,
+        "environment": monitor.environment,
+        "tags": monitor.tags,
     }
+
+
+def _run(run: RunFacts) -> dict[str, Any]:
+    duration = run.duration
+    return {
+        "id": run.id,
+        "externalRunId": run.external_run_id,
+        "state": run.state,
+        "startedAt": format_instant(run.started_at),
+        "finishedAt": _iso(run.finished_at),
+        "durationSeconds": None if duration is None else duration // 1000,
+        "summary": run.summary,
+        "exitCode": run.exit_code,
+        "outputTail": None if run.output is None else tail(run.output, OUTPUT_CHARACTERS),
+        "host": run.host,
+        "deploySha": run.deploy_sha,
+        "environment": run.environment,
+        "tags": run.tags,
+    }
+
+
+def _signal(notice: Notice) -> dict[str, Any] | None:
+    signal = notice.signal
+    if signal is None:
+        return None
+    return {"receivedAt": format_instant(signal.at), "host": signal.host, "deploySha": signal.deploy_sha}
+
+
+def _undecided(monitor: Named) -> dict[str, Any]:
+    return {"id": monitor.id, "name": monitor.name, "decidedAt": _iso(monitor.decided_at)}

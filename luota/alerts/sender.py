@@ -8,17 +8,18 @@ import asyncio
 import logging
 import random
 import sqlite3
+from collections.abc import Mapping
 
-import httpx
-
-from luota.alerts import messages, webhook
+from luota.alerts.notice import notice_of
+from luota.alerts.types import Route
+from luota.core import storms
 from luota.core.errors import LuotaError
 from luota.core.retry import AttemptResult, retry_at
 from luota.core.spec.monitors import Definition
 from luota.engine import Engine
-from luota.engine.deliveries import RecordAttempt
+from luota.engine.deliveries import RecordAttempt, gather, give_up
 from luota.store import deliveries
-from luota.store.deliveries import Outgoing
+from luota.store.deliveries import Channel, Evidence, Outgoing
 from luota.store.monitors import definitions
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,21 @@ AT_ONCE = 8
 WAVE = 64
 LONGEST_SLEEP_S = 30.0
 STORAGE_PAUSE_S = 2.0
+TOO_MANY_REQUESTS = 429
+LONGEST_REST = 3_600_000
+"""How long a channel rests at most when it says that it got too much, in milliseconds."""
 
 
 class Sender:
-    """Sends the outbox through `client` until it is cancelled."""
+    """Sends the outbox by `routes`, the table of channel types, until it is cancelled."""
 
-    def __init__(self, engine: Engine, client: httpx.AsyncClient) -> None:
+    def __init__(self, engine: Engine, routes: Mapping[str, Route]) -> None:
         self._engine = engine
-        self._client = client
+        self._routes = routes
         self._lanes: dict[str, asyncio.Event] = {}
         self._proofs: dict[str, asyncio.Event] = {}
+        self._rests: dict[str, int] = {}
+        self._storms: dict[str, int] = {}
         self._running = False
         self._stopping = False
         self._attempts: set[asyncio.Task[None]] = set()
@@ -47,6 +53,10 @@ class Sender:
         self._stopping = True
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=within)
+
+    def missing(self, type_: str) -> str | None:
+        """Return what this installation lacks to send to channels of a type, in a sentence, or None."""
+        return self._routes[type_].missing
 
     async def run(self) -> None:
         """Keep a lane for every channel, and wake them when something was queued."""
@@ -73,7 +83,7 @@ class Sender:
                 log.warning("the outbox cannot be read: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
 
-    async def prove(self, delivery_id: str, channel_id: str, within: float = 15.0) -> None:
+    async def prove(self, delivery_id: str, channel_id: str, within: float = 35.0) -> None:
         """Wait until a delivery has been attempted once; attempt it here when no lane runs."""
         if not self._running:
             await self._drain(channel_id, deadline=self._engine.clock.now())
@@ -101,7 +111,7 @@ class Sender:
             poked.clear()
             try:
                 await self._drain(channel_id, deadline=None)
-                at = await deliveries.next_due(self._engine.reader, channel_id)
+                at = await self._next(channel_id)
                 now = self._engine.clock.now()
             except (sqlite3.Error, LuotaError) as error:
                 log.warning("the outbox cannot be read: %s", error)
@@ -118,47 +128,97 @@ class Sender:
     async def _drain(self, channel_id: str, deadline: int | None) -> None:
         """Attempt all that is due now, a wave at a time; up to what is due at `deadline` if given."""
         while True:
-            until = self._engine.clock.now() if deadline is None else deadline
-            wave = await deliveries.due(self._engine.reader, channel_id, until, WAVE)
-            if not wave or self._stopping:
+            now = self._engine.clock.now()
+            if self._stopping or now < self._rests.get(channel_id, 0):
                 return
-            channel = await deliveries.webhook_of(self._engine.reader, channel_id)
+            until = now if deadline is None else deadline
+            channel = await deliveries.channel_of(self._engine.reader, channel_id)
+            storm = channel is not None and await self._gather(channel, now)
+            wave = await deliveries.due(self._engine.reader, channel_id, until, WAVE, storm=storm)
+            if not wave:
+                return
             monitors = await definitions(self._engine.reader, [o.monitor_id for o in wave if o.monitor_id])
+            evidence = await deliveries.evidence(self._engine.reader, wave)
             places = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as group:
                 for outgoing in wave:
                     monitor = monitors.get(outgoing.monitor_id or "")
-                    one = self._attempt(places, outgoing, channel, monitor)
+                    one = self._attempt(places, outgoing, channel, monitor, evidence.get(outgoing.id, Evidence()))
                     task = group.create_task(one, name=f"delivery {outgoing.id}")
                     self._attempts.add(task)
                     task.add_done_callback(self._attempts.discard)
+
+    async def _next(self, channel_id: str) -> int | None:
+        """Return when a lane has something to do next, or None."""
+        held = self._storms.get(channel_id)
+        at = await deliveries.next_due(self._engine.reader, channel_id, storm=held is not None)
+        if held is not None:
+            at = held if at is None else min(at, held)
+        return None if at is None else max(at, self._rests.get(channel_id, at))
+
+    async def _gather(self, channel: Channel, now: int) -> bool:
+        """Let a digest tell what a storm brought, when its time has come; tell whether one is going on."""
+        self._storms.pop(channel.id, None)
+        route = self._routes.get(channel.type)
+        if route is None or not route.digests:
+            return False
+        waiting = await deliveries.waiting_first(self._engine.reader, channel.id, now)
+        if len(waiting) < 2:
+            return False
+        since = waiting[0][1] - storms.SPAN
+        until = storms.held_until(
+            [at for _, at in waiting], await deliveries.told_since(self._engine.reader, channel.id, since)
+        )
+        if until is None:
+            return False
+        if now < until:
+            self._storms[channel.id] = until
+            return True
+        ids = [delivery_id for delivery_id, _ in waiting]
+        try:
+            await self._engine.submit(gather(channel.workspace_id, channel.id, ids))
+        except LuotaError as error:
+            log.warning("a digest cannot be queued yet: %s", error)
+            self._storms[channel.id] = now + int(STORAGE_PAUSE_S * 1000)
+            return True
+        return False
 
     async def _attempt(
         self,
         places: asyncio.Semaphore,
         outgoing: Outgoing,
-        channel: tuple[str, str] | None,
+        channel: Channel | None,
         monitor: Definition | None,
+        evidence: Evidence,
     ) -> None:
         """Make one attempt and record it, however long recording takes: forgetting would repeat it at once."""
         clock = self._engine.clock
         async with places:
             if self._stopping:
                 return
+            route = None if channel is None else self._routes.get(channel.type)
+            if channel is not None and route is not None:
+                await route.ready(channel.settings)
+            if self._stopping or clock.now() < self._rests.get(outgoing.channel_id, 0):
+                return
             started_at = clock.now()
-            result = await self._send(outgoing, channel, monitor, started_at)
+            result = await self._send(outgoing, channel, route, monitor, evidence, started_at)
         finished_at = clock.now()
         number = outgoing.attempts + 1
         again = None
         if not (result.ok or result.terminal or outgoing.type == "channel.test"):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
             again = retry_at(number, outgoing.first_attempt_at or started_at, finished_at, jitter, result.retry_after)
-        record = RecordAttempt(outgoing.id, number, started_at, finished_at, result, again)
+        record = RecordAttempt(outgoing.id, outgoing.channel_id, number, started_at, finished_at, result, again)
+        change = record if result.ok or again is not None else give_up(record, outgoing.type)
         if not result.ok:
             log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)
+        if result.status == TOO_MANY_REQUESTS and result.retry_after:
+            # What it says of one message holds for them all; not for long, or a slip would silence the channel.
+            self._rests[outgoing.channel_id] = finished_at + min(result.retry_after, LONGEST_REST)
         while True:
             try:
-                await self._engine.submit(record)
+                await self._engine.submit(change)
                 break
             except LuotaError as error:
                 log.warning("delivery %s, attempt %d cannot be recorded yet: %s", outgoing.id, number, error)
@@ -168,16 +228,25 @@ class Sender:
             proof.set()
 
     async def _send(
-        self, outgoing: Outgoing, channel: tuple[str, str] | None, monitor: Definition | None, now: int
+        self,
+        outgoing: Outgoing,
+        channel: Channel | None,
+        route: Route | None,
+        monitor: Definition | None,
+        evidence: Evidence,
+        now: int,
     ) -> AttemptResult:
         """Put the message together and send it."""
         if channel is None:
             return AttemptResult(ok=False, terminal=True, error="the channel was removed")
-        name, url = channel
+        if route is None:
+            return AttemptResult(ok=False, error=f"this program cannot send to channels of type {channel.type}")
+        if route.missing is not None:
+            return AttemptResult(ok=False, error=route.missing)
         try:
-            body = messages.render(outgoing, monitor, name)
+            notice = notice_of(outgoing, channel.name, monitor, evidence)
+            return await route.send(notice, channel.settings, now)
         except Exception:
             # A defect of ours in one notice must not stop all the others, start after start.
             log.exception("delivery %s", outgoing.id)
             return AttemptResult(ok=False, error="the notice could not be put together")
-        return await webhook.send(self._client, url, body, {}, now=now)

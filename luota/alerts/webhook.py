@@ -1,16 +1,20 @@
 """The webhook channel: one POST of JSON, one verdict (docs/webhook.md, "Retries and delivery states")."""
 
 import asyncio
+import base64
+import hmac
 import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
 from luota import __version__
 from luota.alerts.transport import Unreachable
 from luota.core.retry import ERROR_LENGTH, AttemptResult
+from luota.core.spec.channels import secret_key
 
 DEADLINE_SECONDS = 10.0
 BODY_BYTES = 4096
@@ -29,14 +33,30 @@ async def send(
     now: int,
     deadline: float = DEADLINE_SECONDS,
 ) -> AttemptResult:
-    """POST `body`, which is JSON, once, and tell what came of it; never raises for what a receiver does.
+    """Make one attempt as `exchange` does, and tell what came of it; what the receiver says is thrown away."""
+    result, _ = await exchange(client, url, body, headers, now=now, deadline=deadline)
+    return result
 
-    `client` comes from `open_client`; `headers` are added to Luota's own and win over them; `now` (UTC
-    milliseconds) is what a date in `Retry-After` is measured from; `deadline` (seconds) covers the attempt
-    from the name lookup to the end of the answer's headers. Only 2xx is ok; 410 is terminal. The answer's
-    status decides as soon as its headers are in: at most BODY_BYTES of its body are read, and thrown away.
+
+async def exchange(
+    client: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    now: int,
+    deadline: float = DEADLINE_SECONDS,
+) -> tuple[AttemptResult, bytes]:
+    """POST `body`, which is JSON, once; return the outcome and the start of the answer's body.
+
+    Never raises for what a receiver does. `client` comes from `open_client`; `headers` are added to Luota's
+    own and win over them; `now` (UTC milliseconds) is what a date in `Retry-After` is measured from;
+    `deadline` (seconds) covers the attempt from the name lookup to the end of the answer's headers. Only 2xx
+    is ok; 410 is terminal. The answer's status decides as soon as its headers are in: of its body about
+    BODY_BYTES are read at most.
     """
     result = None
+    answer = bytearray()
     try:
         sent = httpx.Headers({"content-type": "application/json", "user-agent": f"luota/{__version__}"})
         sent.update(headers)
@@ -45,7 +65,11 @@ async def send(
             client.stream("POST", url, content=body, headers=sent) as response,
         ):
             result = _verdict(response, now)
-            await _drain(response)
+            # A short body is read to its end, so that the connection can be used again; a long one is left.
+            async for part in response.aiter_raw():
+                answer += part
+                if len(answer) >= BODY_BYTES:
+                    break
     except TimeoutError:
         error = f"no answer within {deadline:g} s"
     except Unreachable as failure:
@@ -54,7 +78,23 @@ async def send(
         error = "the answer cannot be read"
     except (httpx.InvalidURL, ValueError):
         error = "the URL or a header of the channel is not valid"
-    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH])
+    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH]), bytes(answer)
+
+
+def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int) -> dict[str, str]:
+    """Return the headers that sign an attempt as Standard Webhooks 1.0 prescribes; none without a secret.
+
+    One signature for each secret of `settings` that is valid at `now` (UTC milliseconds), the newest first.
+    The id is the delivery's, so that it is the same in all attempts; the timestamp is the attempt's.
+    """
+    valid = [one["secret"] for one in settings.get("secrets", ()) if one["until"] is None or now < one["until"]]
+    if not valid:
+        return {}
+    seconds = str(now // 1000)
+    content = b".".join((delivery_id.encode(), seconds.encode(), body))
+    digests = (hmac.digest(secret_key(secret), content, "sha256") for secret in valid)
+    signature = " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
+    return {"webhook-id": delivery_id, "webhook-timestamp": seconds, "webhook-signature": signature}
 
 
 def _verdict(response: httpx.Response, now: int) -> AttemptResult:
@@ -73,15 +113,6 @@ def _verdict(response: httpx.Response, now: int) -> AttemptResult:
         retry_after=None if ok else retry_after(response.headers.get("retry-after", ""), now),
         provider_id=provider_id if _SANE_ID.fullmatch(provider_id) else None,
     )
-
-
-async def _drain(response: httpx.Response) -> None:
-    """Read a short body to its end, so that the connection can be used again; leave a long one."""
-    seen = 0
-    async for part in response.aiter_raw():
-        seen += len(part)
-        if seen >= BODY_BYTES:
-            return
 
 
 def retry_after(value: str, now: int) -> int | None:

@@ -1,14 +1,28 @@
 """Commands about channels."""
 
-from typing import Annotated
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from luota.cli.command import Cli, api
-from luota.cli.output import fields, table
+from luota.cli.output import fields, shown, table
+from luota.core.errors import invalid
 
 Channel = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by name or id.")]
 Workspace = Annotated[str | None, typer.Option("--workspace", metavar="W", help="A workspace, by id or slug.")]
+
+
+def add_email(
+    cli: Cli,
+    *,
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="Who gets the notices; repeatable.")],
+    workspace: Workspace = None,
+) -> None:
+    """Add an email channel; it hears of every monitor that names no channels of its own."""
+    _add(cli, workspace, {"type": "email", "name": name, "to": to})
 
 
 def add_webhook(
@@ -16,13 +30,60 @@ def add_webhook(
     *,
     name: Annotated[str, typer.Option(help="What to call it.")],
     url: Annotated[str, typer.Option(help="Where to POST the notices.")],
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Send this header along; repeatable.")
+    ] = None,
     workspace: Workspace = None,
 ) -> None:
-    """Add a webhook. It hears of every monitor that names no channels of its own."""
-    body = {"type": "webhook", "name": name, "url": url}
-    reply = cli.call("POST", api("channels", workspace=workspace), body)
-    channel = reply["channel"]
-    cli.answer(reply, fields((key, channel.get(key)) for key in ("id", "name", "type")))
+    """Add a webhook; it hears of every monitor that names no channels of its own. Prints its secret once."""
+    body: dict[str, Any] = {"type": "webhook", "name": name, "url": url}
+    if header:
+        body["headers"] = dict(_pair(one) for one in header)
+    _add(cli, workspace, body)
+
+
+def add_slack(
+    cli: Cli,
+    *,
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    url: Annotated[str, typer.Option(help="The incoming webhook that Slack made.")],
+    workspace: Workspace = None,
+) -> None:
+    """Add a Slack channel; it hears of every monitor that names no channels of its own."""
+    _add(cli, workspace, {"type": "slack", "name": name, "url": url})
+
+
+def edit(
+    cli: Cli,
+    *,
+    channel: Channel,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="missed|failed|stuck|stale", help="Of these alone; '' for all.")
+    ] = None,
+    notify: Annotated[
+        list[str] | None, typer.Option(metavar="opened|resolved", help="Of these alone; '' for both.")
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Hold the opening back; silent when it ends within.")
+    ] = None,
+) -> None:
+    """Change which notices of incidents a channel wants; what is not given stays."""
+    body: dict[str, Any] = {}
+    if kind is not None:
+        body["kinds"] = [one for one in kind if one] or None
+    if notify is not None:
+        body["notify"] = [one for one in notify if one] or None
+    if delay is not None:
+        body["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() else delay
+    reply = cli.call("PATCH", api("channels", channel), body)
+    names = (("name", "name"), ("kinds", "kinds"), ("notify", "notify"), ("delay, s", "delaySeconds"))
+    cli.answer(reply, fields((name, reply["channel"].get(key)) for name, key in names))
+
+
+def rotate_secret(cli: Cli, *, channel: Channel) -> None:
+    """Give a webhook a new secret; the old one stays valid for a day."""
+    reply = cli.call("POST", api("channels", channel, "rotate-secret"))
+    cli.answer(reply, _secret(reply))
 
 
 def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
@@ -31,9 +92,37 @@ def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
     rows = []
     for channel in reply["channels"]:
         last = channel.get("lastDelivery") or {}
-        rows.append((channel["name"], channel["type"], last.get("state"), last.get("lastError"), channel["id"]))
-    headers = ("NAME", "TYPE", "LAST NOTICE", "LAST ERROR", "ID")
-    cli.answer(reply, table(headers, rows, empty="No channels yet. Nobody is told of incidents."))
+        to = ", ".join(channel.get("to", ())) or None
+        rows.append(
+            (
+                channel["name"],
+                channel["type"],
+                to,
+                _trust(channel),
+                last.get("state"),
+                last.get("lastError"),
+                channel["id"],
+            )
+        )
+    headers = ("NAME", "TYPE", "TO", "TRUST", "LAST NOTICE", "LAST ERROR", "ID")
+    text = table(headers, rows, empty="No channels yet. Nobody is told of incidents.")
+    cli.answer(reply, "\n".join([text, *_warnings(reply["channels"])]))
+
+
+def _trust(channel: Mapping[str, Any]) -> str:
+    if channel.get("failedAt"):
+        return "dead route"
+    return "proven" if channel.get("provenAt") else "unproven"
+
+
+def _warnings(channels: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each channel that cannot be trusted what to do."""
+    for channel in channels:
+        prove = f"luota channel test {shlex.quote(shown(channel['name']))}"
+        if channel.get("failedAt"):
+            yield f"\n{shown(channel['name'])} is a dead route since {channel['failedAt']}: mend it, then run {prove}"
+        elif not channel.get("provenAt"):
+            yield f"\nNobody knows yet whether {shown(channel['name'])} works. Run {prove}"
 
 
 def test(cli: Cli, *, channel: Channel) -> None:
@@ -45,6 +134,30 @@ def test(cli: Cli, *, channel: Channel) -> None:
     cli.answer(reply, fields((name, delivery.get(key)) for name, key in zip(names, keys, strict=True)))
     if delivery["state"] != "delivered":
         raise typer.Exit(1)
+
+
+def _add(cli: Cli, workspace: str | None, body: Mapping[str, Any]) -> None:
+    reply = cli.call("POST", api("channels", workspace=workspace), body)
+    channel = reply["channel"]
+    text = fields((key, channel.get(key)) for key in ("id", "name", "type"))
+    if "secret" in reply:
+        text += "\n\n" + _secret(reply)
+    text += f"\n\nNobody knows yet that it works. Prove it: luota channel test {shlex.quote(shown(channel['name']))}"
+    cli.answer(reply, text)
+
+
+def _secret(reply: Mapping[str, Any]) -> str:
+    lines = [f"secret  {reply['secret']}", "It is shown this once. The receiver verifies signatures with it."]
+    if reply.get("oldSecretUntil"):
+        lines.append(f"The old one is signed with as well until {reply['oldSecretUntil']}.")
+    return "\n".join(lines)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise invalid("headers", "A header is written KEY=VALUE.")
+    return name, value
 
 
 def remove(cli: Cli, *, channel: Channel) -> None:

@@ -40,6 +40,10 @@ Tolerance = Annotated[
     int | None,
     typer.Option("--tolerance", metavar="N", help="Failures in a row that make an incident; else 1."),
 ]
+Remind = Annotated[
+    str | None,
+    typer.Option("--remind", metavar="DUR", help="Remind so often of an open incident; 0 for never, as else."),
+]
 Slug = Annotated[str | None, typer.Option("--slug", metavar="S", help="Its short name; else made of the name.")]
 Channels = Annotated[
     list[str] | None,
@@ -65,6 +69,7 @@ def create(
     owner: Owner = None,
     runbook: Runbook = None,
     tolerance: Tolerance = None,
+    remind: Remind = None,
     slug: Slug = None,
     channel: Channels = None,
     tag: Tags = None,
@@ -86,6 +91,7 @@ def create(
         owner=owner,
         runbook=runbook,
         failuresBeforeIncident=tolerance,
+        reminderSeconds=remind,
         slug=slug,
         environment=environment,
     )
@@ -143,6 +149,7 @@ def edit(
     owner: Owner = None,
     runbook: Runbook = None,
     tolerance: Tolerance = None,
+    remind: Remind = None,
     slug: Slug = None,
     channel: Channels = None,
     tag: Tags = None,
@@ -164,6 +171,7 @@ def edit(
         owner=owner,
         runbook=runbook,
         failuresBeforeIncident=tolerance,
+        reminderSeconds=remind,
         slug=slug,
         environment=environment,
     )
@@ -322,6 +330,7 @@ def _described(monitor: Mapping[str, Any], **more: str) -> str:
         ("grace", "graceSeconds"),
         ("max runtime", "maxRuntimeSeconds"),
         ("freshness", "expectedFreshnessSeconds"),
+        ("reminders every", "reminderSeconds"),
     )
     return fields(
         [

@@ -74,6 +74,7 @@ def success(case: Case, event: Success) -> None:
     if case.state.evidence_at is not None and at <= case.state.evidence_at:
         return
     _end_pause(case)
+    case.about = event.run.id
     incident, expected = case.state.incident, case.state.expected_at
     resolves = incident in (Kind.STUCK, Kind.FAILED)
     left = None if resolves else incident

@@ -18,6 +18,8 @@ from luota.core.events import Tick
 from luota.core.machine import wake_at
 from luota.core.model import OpenRun, Rules, Window, Windows
 from luota.core.schedule import parse_schedule
+from luota.core.spec.channels import parse_wants
+from luota.core.wants import Wants
 from luota.engine.batch import Batch, new_id
 from luota.engine.registry import Live, LiveWorkspace, Registry
 from luota.engine.writer import Command, Transaction, Work, Writer
@@ -202,11 +204,13 @@ async def _load(db: aiosqlite.Connection) -> tuple[Registry, int | None]:
     registry = Registry(secret)
     registry.windows = Windows(await reads.windows(db))
     channels: dict[str, tuple[str, ...]] = {}
-    sql = "SELECT workspace_id, id FROM channels WHERE removed_at IS NULL ORDER BY created_at, id"
-    for workspace_id, channel_id in await reads.fetch(db, sql):
+    wants: dict[str, dict[str, Wants]] = {}
+    sql = "SELECT workspace_id, id, rules FROM channels WHERE removed_at IS NULL ORDER BY created_at, id"
+    for workspace_id, channel_id, rules in await reads.fetch(db, sql):
         channels[workspace_id] = (*channels.get(workspace_id, ()), channel_id)
+        wants.setdefault(workspace_id, {})[channel_id] = parse_wants(msgspec.json.decode(rules))
     for id_, name, slug, salt in await reads.fetch(db, "SELECT id, name, slug, token_salt FROM workspaces"):
-        registry.workspaces[id_] = LiveWorkspace(id_, name, slug, salt, channels.get(id_, ()), {})
+        registry.workspaces[id_] = LiveWorkspace(id_, name, slug, salt, channels.get(id_, ()), {}, wants.get(id_, {}))
     sql = (
         "SELECT r.monitor_id, r.channel_id FROM monitor_channels r JOIN channels c ON c.id = r.channel_id "
         "WHERE c.removed_at IS NULL"

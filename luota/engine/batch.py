@@ -8,6 +8,7 @@ import msgspec
 from luota.core.events import Event
 from luota.core.machine import evaluate
 from luota.core.model import Action, Outcome, Transition
+from luota.core.wants import EVERYTHING
 from luota.engine.registry import Live, Registry
 from luota.store.reads import RunRow
 from luota.store.writes import Rows, run_changes, state_row
@@ -128,15 +129,23 @@ class Batch:
         event = (incident_id, new_id(), at, self.now, _EVENTS[action], kind, transition.reason, None)
         self.rows.add("incident_events", event)
         state = "resolved" if action is Action.RESOLVED else "open"
-        facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason}
+        facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason, "run": run_id}
         self.notify(live, _TYPES[action], incident_id, facts)
-        return None if action is Action.RESOLVED else incident_id
+        if action is not Action.RESOLVED:
+            return incident_id
+        for change in ("hushed", "hushed_opening", "overtaken"):
+            self.rows.add(change, (self.now, incident_id))
+        return None
 
     def notify(self, live: Live, type_: str, incident_id: str, facts: dict[str, object]) -> None:
-        """Queue a notice to every channel of a monitor, in this very transaction."""
+        """Queue a notice to every channel of a monitor that wants it, in this very transaction."""
         notice = _encode(facts).decode()
+        wants = self.registry.workspaces[live.workspace_id].wants
         for channel_id in self.registry.channels_of(live):
-            self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice)
+            wanted = wants.get(channel_id, EVERYTHING)
+            if wanted.takes(type_, str(facts["kind"])):
+                held = wanted.held(type_)
+                self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, held)
 
     def queue(
         self,
@@ -146,8 +155,9 @@ class Batch:
         monitor_id: str | None,
         type_: str,
         notice: str,
+        held: int = 0,
     ) -> str:
-        """Queue one notice to one channel, to be sent at once; return the delivery's id."""
+        """Queue one notice to one channel, to be sent `held` milliseconds from now; return the delivery's id."""
         self.queued_notice = True
         delivery_id = new_id()
         self.rows.add(
@@ -162,7 +172,7 @@ class Batch:
                 notice,
                 "queued",
                 self.now,
-                self.now,
+                self.now + held,
             ),
         )
         return delivery_id

@@ -1,50 +1,96 @@
 """What people change about channels, and the notices that belong to no incident."""
 
+import base64
+import secrets
 from typing import Any
 
 import msgspec
 
-from luota.core.errors import Code, LuotaError, invalid
+from luota.core.errors import Code, LuotaError
 from luota.core.model import Window
-from luota.core.spec.values import format_instant, parse_http_url, parse_text
+from luota.core.spec.channels import SECRET_PREFIX, parse_channel, parse_wants, wants_json
+from luota.core.spec.values import format_instant
 from luota.core.verdicts import undecided
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
 from luota.engine.writer import Transaction, Work
 
+SECRET_OVERLAP = 86_400_000
+"""How long the old secret of a webhook is still signed with after a rotation."""
 
-def parse_channel(doc: dict[str, Any]) -> tuple[str, str]:
-    """Return the name and the address of a new webhook channel; INVALID names what is wrong."""
-    if doc.get("type") != "webhook":
-        raise invalid("type", "type must be webhook.")
-    name = parse_text(doc.get("name"), "name", minimum=1, maximum=80)
-    if not name.strip() or not name.isprintable():
-        raise invalid("name", "name must be printable text.")
-    return name, parse_http_url(doc.get("url"), "url")
+
+def new_secret() -> str:
+    """Return a fresh secret to sign with, as Standard Webhooks 1.0 writes it."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
     """Add the channel that `doc` defines; the result is its id. CONFLICT when the name is taken."""
 
     async def work(tx: Transaction) -> str:
-        name, url = parse_channel(doc)
+        spec = parse_channel(doc)
+        name = spec.name
         sql = "SELECT 1 FROM channels WHERE workspace_id = ? AND name = ? AND removed_at IS NULL"
         if await tx.fetch(sql, workspace.id, name):
             raise LuotaError(Code.CONFLICT, f"There is a channel {name} already.", field="name")
         channel_id = new_id()
         await tx.execute(
-            "INSERT INTO channels (id, workspace_id, name, type, settings, created_at) "
-            "VALUES (?, ?, ?, 'webhook', ?, ?)",
+            "INSERT INTO channels (id, workspace_id, name, type, settings, created_at) VALUES (?, ?, ?, ?, ?, ?)",
             channel_id,
             workspace.id,
             name,
-            msgspec.json.encode({"url": url}).decode(),
+            spec.type,
+            msgspec.json.encode(spec.settings).decode(),
             tx.now,
         )
-        audit(tx.batch, actor, workspace.id, "channel.add", channel_id, name=name, type="webhook")
+        audit(tx.batch, actor, workspace.id, "channel.add", channel_id, name=name, type=spec.type)
         tx.batch.after.append(lambda: _set_channels(tx, workspace.id, add=channel_id))
         return channel_id
+
+    return work
+
+
+def edit(workspace_id: str, channel_id: str, name: str, changes: dict[str, Any], actor: Actor) -> Work:
+    """Change which notices a channel wants by the keys of `changes`; what is queued already is sent all the same."""
+
+    async def work(tx: Transaction) -> None:
+        ((encoded,),) = await tx.fetch("SELECT rules FROM channels WHERE id = ?", channel_id)
+        wants = parse_wants({**msgspec.json.decode(encoded), **changes})
+        rules = wants_json(wants)
+        sql = "UPDATE channels SET rules = ? WHERE id = ?"
+        await tx.execute(sql, msgspec.json.encode(rules).decode(), channel_id)
+        audit(tx.batch, actor, workspace_id, "channel.edit", channel_id, name=name, changes=rules)
+
+        def publish() -> None:
+            workspace = tx.registry.workspaces[workspace_id]
+            wanted = {**workspace.wants, channel_id: wants}
+            tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, wants=wanted)
+
+        tx.batch.after.append(publish)
+
+    return work
+
+
+def rotate_secret(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
+    """Give a webhook a new secret; the result is the secret and when the old one ends, None if there was none.
+
+    Both are signed with until then. A rotation in between ends the older of the two at once. CONFLICT for a
+    type that signs nothing.
+    """
+
+    async def work(tx: Transaction) -> tuple[str, int | None]:
+        ((type_, encoded),) = await tx.fetch("SELECT type, settings FROM channels WHERE id = ?", channel_id)
+        if type_ != "webhook":
+            raise LuotaError(Code.CONFLICT, f"Messages to a channel of type {type_} are not signed.")
+        settings = msgspec.json.decode(encoded)
+        secret, ends = new_secret(), tx.now + SECRET_OVERLAP
+        old = settings.get("secrets", [])[:1]
+        settings["secrets"] = [{"secret": secret, "until": None}, *({**one, "until": ends} for one in old)]
+        sql = "UPDATE channels SET settings = ? WHERE id = ?"
+        await tx.execute(sql, msgspec.json.encode(settings).decode(), channel_id)
+        audit(tx.batch, actor, workspace_id, "channel.rotate_secret", channel_id, name=name)
+        return secret, ends if old else None
 
     return work
 

@@ -31,6 +31,7 @@ _COLUMNS = (
     "runbook",
     "environment",
     "tags",
+    "reminder_ms",
 )
 
 
@@ -185,6 +186,7 @@ def _values(definition: Definition, slug: str) -> tuple[Any, ...]:
         definition.runbook or None,
         definition.environment or None,
         msgspec.json.encode(definition.tags).decode(),
+        definition.reminder,
     )
 
 

@@ -5,6 +5,7 @@ from msgspec import Struct
 from luota.core.deadlines import Deadlines
 from luota.core.machine import wake_at
 from luota.core.model import NO_WINDOWS, Rules, State, Windows
+from luota.core.wants import Wants
 
 
 class Live(Struct, gc=False):
@@ -20,7 +21,10 @@ class Live(Struct, gc=False):
 
 
 class LiveWorkspace(Struct, frozen=True):
-    """One workspace, with the ids of its channels and the slugs of its monitors."""
+    """One workspace, with the ids of its channels and the slugs of its monitors.
+
+    `wants` has the channels that do not want every notice.
+    """
 
     id: str
     name: str
@@ -28,6 +32,7 @@ class LiveWorkspace(Struct, frozen=True):
     salt: str
     channels: tuple[str, ...] = ()
     slugs: dict[str, str] = {}
+    wants: dict[str, Wants] = {}
 
 
 class Registry:

@@ -1,6 +1,7 @@
 """Opening `luota.db`: its single owner, its pragmas, its migrations."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import aiosqlite
 from luota.core.errors import Code, LuotaError
 
 T = TypeVar("T")
+
+# It logs every statement with its values, which hold the secrets of channels, at DEBUG.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 APPLICATION_ID = 0x4C754F54  # "LuOT"
 FILE = "luota.db"
@@ -85,13 +89,13 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
             "page_size = 2048",
             "journal_mode = WAL",
             "synchronous = FULL",
-            "foreign_keys = ON",
             "wal_autocheckpoint = 0",
             "busy_timeout = 2000",
             "temp_store = MEMORY",  # else each large statement keeps its undo journal in a file of its own
         ):
             await db.execute(f"PRAGMA {pragma}")
         await _migrate(db)
+        await db.execute("PRAGMA foreign_keys = ON")  # not before: a migration rebuilds tables that others refer to
     except BaseException:
         await db.close()
         raise

@@ -1,24 +1,34 @@
 """Reading the outbox."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aiosqlite
+import msgspec
 from msgspec import Struct
 
+from luota.core.evidence import RunFacts, SignalFacts
 from luota.store.reads import fetch
 
 # A notice waits for the ones before it about the same incident: nobody hears of an end before its beginning.
 _ELIGIBLE = (
     "FROM deliveries d WHERE d.channel_id = ? AND d.next_attempt_at IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
-    "AND e.seq < d.seq AND e.next_attempt_at IS NOT NULL)"
+    "AND e.seq < d.seq AND (e.next_attempt_at IS NOT NULL OR EXISTS "
+    "(SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.next_attempt_at IS NOT NULL)))"
 )
+_OF_INCIDENTS = "d.type IN ('incident.opened', 'incident.updated', 'incident.resolved')"
+_NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
 
 
 class Outgoing(Struct, frozen=True):
-    """A delivery with all that its message is made of."""
+    """A delivery with all that its message is made of.
+
+    `untold` is 1 when no earlier notice of its incident was delivered to its channel.
+    """
 
     id: str
+    channel_id: str
     type: str
     notice: str
     attempts: int
@@ -33,31 +43,85 @@ class Outgoing(Struct, frozen=True):
     promise: str | None
     owner: str | None
     runbook: str | None
+    incident_summary: str | None
+    run_id: str | None
+    untold: int
+
+
+class Evidence(Struct, frozen=True):
+    """What a delivery can show beside its incident.
+
+    The run in question and the last healthy one before it, or the newest ping at the time of the notice.
+    """
+
+    run: RunFacts | None = None
+    healthy: RunFacts | None = None
+    signal: SignalFacts | None = None
+
+
+class Channel(Struct, frozen=True):
+    """A channel as the sender needs it. `settings` holds secrets."""
+
+    id: str
+    workspace_id: str
+    name: str
+    type: str
+    settings: dict[str, Any]
 
 
 _OUTGOING = (
-    "SELECT d.id, d.type, d.notice, d.attempts, d.queued_at, "
+    "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
-    "i.monitor_name, i.promise, i.owner, i.runbook "
+    "i.monitor_name, i.promise, i.owner, i.runbook, "
+    "i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), NOT EXISTS (SELECT 1 FROM deliveries t "
+    "WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id AND t.seq < d.seq AND (t.state = 'delivered' "
+    "OR EXISTS (SELECT 1 FROM deliveries g WHERE g.id = t.told_by AND g.state = 'delivered'))) "
+)
+_RUN = (
+    "SELECT id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, deploy_sha, "
+    "environment, tags, monitor_id, start_received_at FROM runs "
 )
 
 
-async def due(db: aiosqlite.Connection, channel_id: str, now: int, most: int) -> list[Outgoing]:
-    """Return up to `most` deliveries of a channel that may be sent at `now`, the longest waiting first."""
+async def due(db: aiosqlite.Connection, channel_id: str, now: int, most: int, *, storm: bool = False) -> list[Outgoing]:
+    """Return up to `most` deliveries of a channel that may be sent at `now`, the longest waiting first.
+
+    In a `storm`, first attempts of notices about incidents are left out: they are told together.
+    """
     sql = (
         _OUTGOING
         + _ELIGIBLE.replace("FROM deliveries d", "FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id")
+        + (_NOT_HELD if storm else "")
         + " AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.seq LIMIT ?"
     )
     return [Outgoing(*row) for row in await fetch(db, sql, (channel_id, now, most))]
 
 
-async def next_due(db: aiosqlite.Connection, channel_id: str) -> int | None:
-    """Return when a channel has something to send next, or None."""
+async def next_due(db: aiosqlite.Connection, channel_id: str, *, storm: bool = False) -> int | None:
+    """Return when a channel has something to send next, or None; in a `storm` what is held is left out."""
     at: int | None
-    ((at,),) = await fetch(db, f"SELECT min(d.next_attempt_at) {_ELIGIBLE}", (channel_id,))
+    sql = f"SELECT min(d.next_attempt_at) {_ELIGIBLE}{_NOT_HELD if storm else ''}"
+    ((at,),) = await fetch(db, sql, (channel_id,))
     return at
+
+
+async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> list[tuple[str, int]]:
+    """Return id and due time of the notices about incidents that are due for their first attempt, in order."""
+    sql = (
+        f"SELECT d.id, d.next_attempt_at {_ELIGIBLE} AND d.attempts = 0 AND {_OF_INCIDENTS} "
+        "AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.seq"
+    )
+    return [(row[0], row[1]) for row in await fetch(db, sql, (channel_id, now))]
+
+
+async def told_since(db: aiosqlite.Connection, channel_id: str, since: int) -> list[int]:
+    """Return when the notices about incidents were queued that were tried or gathered, from `since` on."""
+    sql = (
+        f"SELECT d.queued_at FROM deliveries d WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
+        "AND (d.attempts > 0 OR d.told_by IS NOT NULL)"
+    )
+    return [row[0] for row in await fetch(db, sql, (channel_id, since))]
 
 
 async def waiting_channels(db: aiosqlite.Connection) -> list[str]:
@@ -66,11 +130,49 @@ async def waiting_channels(db: aiosqlite.Connection) -> list[str]:
     return [row[0] for row in await fetch(db, sql)]
 
 
-async def webhook_of(db: aiosqlite.Connection, channel_id: str) -> tuple[str, str] | None:
-    """Return the name and the address of a webhook channel, or None when it was removed."""
-    sql = "SELECT name, json_extract(settings, '$.url') FROM channels WHERE id = ? AND removed_at IS NULL"
+async def channel_of(db: aiosqlite.Connection, channel_id: str) -> Channel | None:
+    """Return a channel, or None when it was removed."""
+    sql = "SELECT id, workspace_id, name, type, settings FROM channels WHERE id = ? AND removed_at IS NULL"
     rows = await fetch(db, sql, (channel_id,))
-    return (rows[0][0], rows[0][1]) if rows else None
+    if not rows:
+        return None
+    id_, workspace_id, name, type_, settings = rows[0]
+    return Channel(id_, workspace_id, name, type_, msgspec.json.decode(settings))
+
+
+async def evidence(db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> dict[str, Evidence]:
+    """Return what each delivery can show, by its id; what retention has deleted is absent."""
+    found: dict[str, Evidence] = {}
+    for one in outgoing:
+        if one.run_id is not None:
+            found[one.id] = await _run_and_healthy(db, one.run_id)
+        elif one.monitor_id is not None:
+            sql = (
+                "SELECT received_at, host, deploy_sha FROM heartbeats WHERE monitor_id = ? AND received_at <= ? "
+                "ORDER BY received_at DESC LIMIT 1"
+            )
+            rows = await fetch(db, sql, (one.monitor_id, one.queued_at))
+            found[one.id] = Evidence(signal=SignalFacts(*rows[0]) if rows else None)
+    return found
+
+
+async def _run_and_healthy(db: aiosqlite.Connection, run_id: str) -> Evidence:
+    rows = await fetch(db, f"{_RUN} WHERE id = ?", (run_id,))
+    if not rows:
+        return Evidence()
+    *_, monitor_id, received_at = rows[0]
+    sql = (
+        f"{_RUN} WHERE monitor_id = ? AND state = 'success' AND start_received_at < ? "
+        "ORDER BY start_received_at DESC LIMIT 1"
+    )
+    healthy = await fetch(db, sql, (monitor_id, received_at))
+    return Evidence(_run(rows[0]), _run(healthy[0]) if healthy else None)
+
+
+def _run(row: tuple[Any, ...]) -> RunFacts:
+    *facts, tags, _monitor_id, _received_at = row
+    known: tuple[Any, ...] = (*facts, {} if tags is None else msgspec.json.decode(tags))
+    return RunFacts(*known)
 
 
 async def delivery(db: aiosqlite.Connection, delivery_id: str) -> tuple[Any, ...]:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import aiosqlite
+import msgspec
 
+from luota.core.spec.channels import parse_wants, wants_json
 from luota.core.spec.values import format_instant
 from luota.store.reads import fetch
 
@@ -88,17 +90,30 @@ async def _attempts(db: aiosqlite.Connection, delivery_id: str) -> list[dict[str
 
 
 async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str, Any]]:
-    """Return the channels of a workspace with what became of their last delivery; never their settings."""
-    sql = "SELECT id, name, type, created_at FROM channels WHERE workspace_id = ? AND removed_at IS NULL ORDER BY name"
+    """Return the channels of a workspace with what became of their last delivery.
+
+    `provenAt` is null until something was delivered; `failedAt` is when a notice was given up since the last
+    delivery, null where none was.
+    Of their settings, which hold secrets, only the recipients of email, as `to`.
+    """
+    sql = (
+        "SELECT id, name, type, created_at, proven_at, failed_at, rules, "
+        "iif(type = 'email', json_extract(settings, '$.to'), NULL) FROM channels "
+        "WHERE workspace_id = ? AND removed_at IS NULL ORDER BY name"
+    )
     found = []
-    for channel_id, name, type_, created_at in await fetch(db, sql, (workspace_id,)):
+    for channel_id, name, type_, created_at, proven_at, failed_at, rules, to in await fetch(db, sql, (workspace_id,)):
         last = await fetch(db, f"{_DELIVERY} WHERE d.channel_id = ? ORDER BY d.seq DESC LIMIT 1", (channel_id,))
         found.append(
             {
                 "id": channel_id,
                 "name": name,
                 "type": type_,
+                **({} if to is None else {"to": msgspec.json.decode(to)}),
+                **wants_json(parse_wants(msgspec.json.decode(rules))),
                 "createdAt": _iso(created_at),
+                "provenAt": _iso(proven_at),
+                "failedAt": _iso(failed_at),
                 "lastDelivery": _delivery(last[0]) if last else None,
             }
         )

@@ -13,7 +13,7 @@ from luota.store.reads import MODES, fetch
 
 _DEFINITION = (
     "m.id, m.slug, m.name, m.mode, m.schedule, m.grace_ms, m.max_runtime_ms, m.freshness_ms, m.tolerance, "
-    "m.promise, m.owner, m.runbook, m.environment, m.tags, "
+    "m.promise, m.owner, m.runbook, m.environment, m.tags, m.reminder_ms, "
     "(SELECT group_concat(c.name, char(10)) FROM monitor_channels r JOIN channels c ON c.id = r.channel_id "
     "WHERE r.monitor_id = m.id AND c.removed_at IS NULL)"
 )
@@ -37,7 +37,7 @@ async def definitions(db: aiosqlite.Connection, ids: Sequence[str]) -> dict[str,
 
 
 def _definition(row: tuple[Any, ...]) -> Definition:
-    (_, slug, name, mode, schedule, grace, runtime, freshness, tolerance, *texts, tags, channels) = row
+    (_, slug, name, mode, schedule, grace, runtime, freshness, tolerance, *texts, tags, reminder, channels) = row
     promise, owner, runbook, environment = (text or "" for text in texts)
     return Definition(
         name=name,
@@ -56,4 +56,5 @@ def _definition(row: tuple[Any, ...]) -> Definition:
         tags=msgspec.json.decode(tags),
         environment=environment,
         channels=None if channels is None else tuple(channels.split("\n")),
+        reminder=reminder,
     )

@@ -70,6 +70,12 @@ def _open_incidents(rows: int) -> str:
     )
 
 
+_HUSH = (
+    "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
+    "last_error = 'the incident was resolved within the delay of this channel' "
+    "WHERE incident_id = ?2 AND next_attempt_at IS NOT NULL"
+)
+
 _UPDATES = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
     "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
@@ -84,8 +90,20 @@ _UPDATES = {
     "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
     "host = coalesce(?, host), environment = coalesce(?, environment), tags = coalesce(?, tags), "
     "skewed = skewed OR ?, counted = ? WHERE id = ?",
-    "attempted": "UPDATE deliveries SET state = ?, attempts = ?, next_attempt_at = ?, finished_at = ?, "
-    "last_error = ?, provider_id = ? WHERE id = ? AND state <> 'cancelled'",
+    "attempted": "UPDATE deliveries SET state = ?2, attempts = ?3, next_attempt_at = ?4, finished_at = ?5, "
+    "last_error = ?6, provider_id = ?7 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
+    "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL "
+    "WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
+    "hushed": f"{_HUSH} AND type <> 'incident.opened' AND EXISTS (SELECT 1 FROM deliveries e "
+    "WHERE e.incident_id = ?2 AND e.channel_id = deliveries.channel_id AND e.type = 'incident.opened' "
+    "AND e.attempts = 0 AND e.next_attempt_at > ?1 AND e.next_attempt_at > e.queued_at)",
+    "hushed_opening": f"{_HUSH} AND type = 'incident.opened' AND attempts = 0 AND next_attempt_at > ?1 "
+    "AND next_attempt_at > queued_at",
+    "overtaken": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
+    "last_error = 'the incident was resolved first; the message about its end tells both' "
+    "WHERE incident_id = ?2 AND type <> 'incident.resolved' AND next_attempt_at IS NOT NULL AND EXISTS "
+    "(SELECT 1 FROM deliveries r WHERE r.incident_id = ?2 AND r.channel_id = deliveries.channel_id "
+    "AND r.type = 'incident.resolved' AND r.next_attempt_at IS NOT NULL)",
 }
 
 _INCIDENTS = "incidents"
@@ -103,8 +121,12 @@ _ORDER = (
     "incident_events",
     "counted_event",
     "deliveries",
+    "hushed",  # the rest before the opening, by which it is known
+    "hushed_opening",
+    "overtaken",
     "attempts",
     "attempted",
+    "proven",
     "audit_entries",
     "monitor_states",
 )

@@ -15,6 +15,7 @@ from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, refusal_of_url
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError, invalid
+from luota.core.spec.channels import parse_channel
 from luota.core.spec.monitors import Definition, definition_json
 from luota.core.spec.values import format_instant, parse_text, parse_uuid
 from luota.engine import Engine, channels, incidents, monitors, people
@@ -61,6 +62,8 @@ class Api:
             ("GET", "/api/channels", self.channels),
             ("POST", "/api/channels", self.add_channel),
             ("POST", "/api/channels/{channel}/test", self.prove_channel),
+            ("POST", "/api/channels/{channel}/rotate-secret", self.rotate_channel_secret),
+            ("PATCH", "/api/channels/{channel}", self.edit_channel),
             ("DELETE", "/api/channels/{channel}", self.remove_channel),
             ("GET", "/api/incidents", self.incidents),
             ("GET", "/api/incidents/{incident}", self.incident),
@@ -157,14 +160,39 @@ class Api:
         return {"channels": await incident_rows.channels(self._engine.reader, self._chosen(request).id)}
 
     async def add_channel(self, request: Request, doc: dict[str, Any]) -> dict[str, Any]:
-        """Add a channel, unless its address is one to which messages may not go."""
-        _, url = channels.parse_channel(doc)
-        refusal = await refusal_of_url(url, self._policy, self._resolver)
-        if refusal is not None:
-            raise invalid("url", refusal)
+        """Add a channel, unless its address is one to which messages may not go.
+
+        The secret that a webhook is signed with is in this reply and in no other.
+        """
+        spec = parse_channel(doc)
+        missing = self._sender.missing(spec.type)
+        if missing is not None:
+            raise invalid("type", missing)
+        if "url" in spec.settings:
+            refusal = await refusal_of_url(spec.settings["url"], self._policy, self._resolver)
+            if refusal is not None:
+                raise invalid("url", refusal)
+        shown_once: dict[str, Any] = {}
+        if spec.type == "webhook" and "secrets" not in spec.settings:
+            shown_once = {"secret": channels.new_secret()}
         workspace = self._chosen(request)
-        channel_id = await self._engine.submit(channels.add(workspace, doc, _ACTOR))
-        return {"channel": await self._channel(workspace, channel_id)}
+        channel_id = await self._engine.submit(channels.add(workspace, {**doc, **shown_once}, _ACTOR))
+        return {"channel": await self._channel(workspace, channel_id), **shown_once}
+
+    async def edit_channel(self, request: Request, doc: dict[str, Any]) -> dict[str, Any]:
+        """Change which notices a channel wants."""
+        workspace = self._chosen(request)
+        channel = await self._channel(workspace, request.path_params["channel"])
+        await self._engine.submit(channels.edit(workspace.id, channel["id"], channel["name"], doc, _ACTOR))
+        return {"channel": await self._channel(workspace, channel["id"])}
+
+    async def rotate_channel_secret(self, request: Request, _: dict[str, Any]) -> dict[str, Any]:
+        """Give a webhook a new secret, shown in this reply alone."""
+        workspace = self._chosen(request)
+        channel = await self._channel(workspace, request.path_params["channel"])
+        work = channels.rotate_secret(workspace.id, channel["id"], channel["name"], _ACTOR)
+        secret, ends = await self._engine.submit(work)
+        return {"channel": channel, "secret": secret, "oldSecretUntil": _iso(ends)}
 
     async def prove_channel(self, request: Request, _: dict[str, Any]) -> dict[str, Any]:
         """Send a real test notice and wait for its outcome."""

@@ -8,6 +8,7 @@ import pytest
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, open_client
+from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
@@ -37,7 +38,7 @@ class Rig:
 
     async def start(self):
         self.client = open_client(self.policy, Resolver())
-        self.sender = Sender(self.engine, self.client)
+        self.sender = Sender(self.engine, routes(self.client))
         self.task = asyncio.ensure_future(self.sender.run())
 
     async def stop(self):
@@ -136,7 +137,7 @@ async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
         assert attempts == [(1, 0, 503, "HTTP 503 from the receiver"), (2, 1, 200, None)]
 
 
-async def test_a_recovery_waits_for_the_opening_that_is_still_to_be_delivered(rig):
+async def test_an_update_waits_for_the_opening_that_is_still_to_be_delivered(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
         await rig.channel("hook", receiver.url)
@@ -144,7 +145,13 @@ async def test_a_recovery_waits_for_the_opening_that_is_still_to_be_delivered(ri
         await rig.start()
         await rig.fail(live)
         await rig.until(lambda rows: rows[0][1] == "failed_retrying")
-        await rig.succeed(live)
+
+        async def updated(tx):  # as if a kind had risen
+            ((monitor_id, incident_id),) = await tx.fetch("SELECT monitor_id, id FROM incidents")
+            facts = {"at": tx.now, "kind": "failed", "state": "open", "reason": "worse"}
+            tx.batch.notify(tx.batch.live(monitor_id), "incident.updated", incident_id, facts)
+
+        await rig.engine.submit(updated)
         other = await rig.monitor()
         await rig.fail(other)  # of another incident: not held up
         rows = await rig.until(lambda rows: len(rows) == 3 and rows[2][1] == "delivered")

@@ -237,3 +237,36 @@ def test_a_refused_definition_names_the_option_to_give(luota):
     done = luota.run("monitor", "create", "prices", "--mode", "freshness", status=1)
     assert done.stderr.startswith("error: expectedFreshnessSeconds is required")
     assert done.stderr.endswith("(option --freshness)\n")
+
+
+def test_the_secret_of_a_webhook_is_shown_when_it_is_added_or_rotated_and_never_again(reached):
+    url = "http://192.0.2.1/s3cret-path"
+    add = ("channel", "add", "webhook", "--name", "w", "--url", url, "--header", "Authorization=Bearer t0ken")
+    first = reached.json(*add)["secret"]
+    assert first.startswith("whsec_")
+    rotated = reached.json("channel", "rotate-secret", "w")
+    assert rotated["secret"] not in ("", first)
+    assert rotated["oldSecretUntil"] is not None
+    shown = reached.run("channel", "list").stdout + reached.run("channel", "list", "--json").stdout
+    for secret in (first, rotated["secret"], "s3cret-path", "t0ken"):
+        assert secret not in shown
+    refused = reached.run("channel", "add", "webhook", "--name", "x", "--url", url, "--header", "t0ken", status=1)
+    assert "t0ken" not in refused.stderr
+
+
+def test_a_slack_channel_is_added_and_has_no_secret_to_rotate(reached):
+    added = reached.json("channel", "add", "slack", "--name", "team", "--url", "http://192.0.2.1/services/T0/B0/x")
+    assert added["channel"]["type"] == "slack"
+    assert "secret" not in added
+    assert "not signed" in reached.run("channel", "rotate-secret", "team", status=1).stderr
+
+
+def test_a_channel_is_told_what_it_wants(reached):
+    reached.json("channel", "add", "slack", "--name", "team", "--url", "http://192.0.2.1/services/T0/B0/x")
+    args = ("channel", "edit", "team", "--kind", "failed", "--notify", "opened", "--delay", "5m")
+    edited = reached.json(*args)["channel"]
+    assert (edited["kinds"], edited["notify"], edited["delaySeconds"]) == (["failed"], ["opened"], 300)
+    edited = reached.json("channel", "edit", "team", "--kind", "")["channel"]
+    assert (len(edited["kinds"]), edited["notify"]) == (4, ["opened"])
+    assert "kinds" in reached.run("channel", "edit", "team", "--kind", "down", status=1).stderr
+    assert "unproven" in reached.run("channel", "list").stdout

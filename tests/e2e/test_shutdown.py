@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from luota.store.db import migrations
 from tests.process import NO_LIMITS, Daemon, Job
 from tests.receiver import Receiver, hang
 
@@ -120,7 +121,7 @@ async def test_a_schema_newer_than_the_program_is_refused_and_the_file_stays_as_
         assert {name: after.get(name) for name in ("luota.db", "luota.db-wal") if name in before} == {
             name: before[name] for name in ("luota.db", "luota.db-wal") if name in before
         }
-        luota.change("PRAGMA user_version = 1")
+        luota.change(f"PRAGMA user_version = {len(migrations())}")
         await luota.start()
         assert [m["name"] for m in (await luota.api("GET", "/api/monitors"))["monitors"]] == ["pings"]
 

@@ -6,7 +6,8 @@ import sqlite3
 
 import pytest
 
-from luota.alerts.messages import render
+from luota.alerts.messages import body_of
+from luota.alerts.notice import notice_of
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Kind, RunState, Status
 from luota.core.spec.ingest import Close, Ping, Start
@@ -14,7 +15,7 @@ from luota.engine import Engine, Judge, channels, incidents, monitors, retention
 from luota.engine.audit import Actor
 from luota.engine.channels import tell_gaps
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
-from luota.store.deliveries import due
+from luota.store.deliveries import Evidence, due
 from luota.store.reads import fetch
 from tests.clock import FakeClock
 
@@ -231,7 +232,7 @@ async def test_an_acknowledged_incident_that_gets_worse_is_told_as_acknowledged(
 
     await engine.submit(sent)
     (updated,) = await due(engine.reader, channel_id, clock.now(), 10)
-    assert json.loads(render(updated, None, "hook"))["incident"]["state"] == "acknowledged"
+    assert body_of(notice_of(updated, "hook", None, Evidence()))["incident"]["state"] == "acknowledged"
 
 
 async def test_retention_outlives_a_file_that_cannot_be_read_for_a_while(engine, monkeypatch):

@@ -62,7 +62,7 @@ async def test_a_wrong_method_under_api_is_405_with_all_methods_of_the_route(ser
         ("DELETE", "/api/monitors", {"GET", "HEAD", "POST"}),
         ("POST", f"/api/monitors/{monitor.id}", {"GET", "HEAD", "PATCH"}),
         ("GET", f"/api/monitors/{monitor.id}/pause", {"POST"}),
-        ("GET", "/api/channels/x", {"DELETE"}),
+        ("GET", "/api/channels/x", {"DELETE", "PATCH"}),
     ):
         answer = await served.call(method, path, local=True)
         assert (answer.status_code, answer.json()) == (405, {"error": "Method not allowed"})

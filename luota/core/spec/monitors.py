@@ -12,6 +12,7 @@ from luota.core.model import Mode, Rules
 from luota.core.schedule import Schedule, parse_schedule
 from luota.core.spec.values import (
     DAY,
+    MINUTE,
     SECOND,
     is_nameable,
     kind_of,
@@ -28,6 +29,7 @@ MAX_LABEL = 200
 MAX_CHANNELS = 20
 MAX_TOLERANCE = 100
 MAX_GRACE = 365 * DAY
+LEAST_REMINDER = 5 * MINUTE
 
 KEYS = (
     "name",
@@ -38,6 +40,7 @@ KEYS = (
     "maxRuntimeSeconds",
     "expectedFreshnessSeconds",
     "failuresBeforeIncident",
+    "reminderSeconds",
     "promise",
     "owner",
     "runbook",
@@ -53,7 +56,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """What a person decided about a monitor. Empty texts and tags stand for what was not given.
 
     `slug` is None when the name shall give it; `channels` is None when every channel of the workspace
-    is told, also after an empty list: nobody can be told nothing.
+    is told, also after an empty list: nobody can be told nothing. `reminder` is after how many milliseconds
+    people are reminded of an incident that stays open, again and again; 0 for never.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     environment: str = ""
     channels: tuple[str, ...] | None = None
+    reminder: int = 0
 
 
 def parse_rules(doc: dict[str, Any], *, now: int | None = None) -> Rules:
@@ -105,6 +110,7 @@ def parse_definition(doc: dict[str, Any], *, now: int | None = None) -> Definiti
         tags={} if tags is None else parse_tags(tags, "tags"),
         environment=_text(doc, "environment", MAX_LABEL),
         channels=_channels(doc.get("channels")),
+        reminder=_reminder(doc),
     )
 
 
@@ -140,6 +146,7 @@ def definition_json(definition: Definition) -> dict[str, Any]:
     if rules.mode is Mode.FRESHNESS:
         doc["expectedFreshnessSeconds"] = rules.freshness // SECOND
     doc["failuresBeforeIncident"] = rules.tolerance
+    doc["reminderSeconds"] = definition.reminder // SECOND or None
     for key in ("promise", "owner", "runbook", "environment"):
         doc[key] = getattr(definition, key) or None
     doc["tags"] = dict(definition.tags)
@@ -180,6 +187,13 @@ def _duration(doc: dict[str, Any], key: str, default: int, *, minimum: int = SEC
     if maximum is not None and duration > maximum:
         raise invalid(key, f"{key} must be at most {maximum // DAY} days.")
     return duration
+
+
+def _reminder(doc: dict[str, Any]) -> int:
+    reminder = _duration(doc, "reminderSeconds", 0, minimum=0, maximum=30 * DAY)
+    if 0 < reminder < LEAST_REMINDER:
+        raise invalid("reminderSeconds", "reminderSeconds must be 0 for none, or at least 5 minutes.")
+    return reminder
 
 
 def _tolerance(value: object, mode: Mode) -> int:

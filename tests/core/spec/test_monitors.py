@@ -29,6 +29,7 @@ FULL = {
     "graceSeconds": 300,
     "maxRuntimeSeconds": 900,
     "failuresBeforeIncident": 3,
+    "reminderSeconds": 14_400,
     "promise": "Last night's data can be restored",
     "owner": "ops",
     "runbook": "https://wiki.example/backup",
@@ -273,3 +274,13 @@ def test_any_object_is_a_definition_or_refused_and_nothing_else(base, changes):
         except LuotaError as error:
             assert error.code is Code.INVALID and error.field
             json.dumps([error.field], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("value", [1, 299, "4m", "31d", -1, 300.5, "often"])
+def test_reminders_that_would_be_noise_or_never_come_are_refused(value):
+    assert refused(parse_definition, {**FULL, "reminderSeconds": value}).field == "reminderSeconds"
+
+
+def test_no_reminders_are_the_default():
+    assert parse_definition({**FULL, "reminderSeconds": 0}).reminder == 0
+    assert definition_json(parse_definition({**FULL, "reminderSeconds": None}))["reminderSeconds"] is None

@@ -1,0 +1,84 @@
+"""A notice as an email: the same bytes at every attempt, so that a repeat can be told by its Message-ID.
+
+The theory of the headers. Everything in them but the subject is made of validated addresses, ids and constants.
+The subject is other people's text. It goes through the older half of the standard library's `email`, for which
+a header's value is opaque: until Python 3.11.10 the newer half, EmailMessage, decodes encoded words while it
+folds, and so a subject such as `=?utf-8?q?x=0ABcc:_eve=40example.org?=` grew a header. What is not plain ASCII,
+or could be read as an encoded word, is encoded whole: it is shown as it was written.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from email.charset import QP, Charset
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
+from email.policy import compat32
+from email.utils import formatdate
+from uuid import UUID, uuid5
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from luota.alerts.notice import Notice, facts, text, title
+from luota.core.text import head, visible
+
+SUBJECT_CHARACTERS = 250
+WORD_BYTES = 45
+"""What an encoded word holds; as base64 and with its frame it stays within 75 characters (RFC 2047 section 2)."""
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("luota.alerts"),
+    autoescape=select_autoescape(("html",)),
+    trim_blocks=True,
+    keep_trailing_newline=True,
+    undefined=StrictUndefined,
+)
+_UTF8 = Charset("utf-8")
+_UTF8.body_encoding = QP
+_WIRE = compat32.clone(linesep="\r\n")
+
+
+def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
+    """Return the message as it goes over the wire: a text and an HTML part, only ASCII, lines of CRLF.
+
+    `sender` and `recipients` are what `luota.core.spec.addresses` accepts. The message of an incident's opening
+    is the root of a thread; all others about that incident, to that channel, answer it (RFC 5322 section
+    3.6.4), whether it has been sent or not. `Date` is when the notice was queued.
+    """
+    domain = sender.rpartition("@")[2]
+    message = MIMEMultipart("alternative", boundary=f"=_{notice.delivery_id}")  # not to be had in quoted-printable
+    message["From"] = f"Luota <{sender}>"
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = _opaque(head(visible(title(notice)), SUBJECT_CHARACTERS))
+    message["Date"] = formatdate(notice.queued_at / 1000)
+    root = None if notice.incident is None else f"<{uuid5(UUID(notice.incident.id), notice.channel)}@{domain}>"
+    if root is not None and notice.type == "incident.opened":
+        message["Message-ID"] = root
+    else:
+        message["Message-ID"] = f"<{notice.delivery_id}@{domain}>"
+        if root is not None:
+            message["In-Reply-To"] = root
+            message["References"] = root
+    # RFC 3834 section 5; Exchange; RFC 2919, which sieve's vacation (RFC 5230 section 4.6) keeps quiet at too.
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message["List-Id"] = f"Luota <luota.{domain}>"
+    message["X-Luota-Delivery"] = notice.delivery_id
+
+    said = {"title": title(notice), "facts": facts(notice), "text": text(notice), "channel": visible(notice.channel)}
+    for kind, template in (("plain", "notice.txt"), ("html", "notice.html")):
+        part = MIMENonMultipart("text", kind)
+        part.set_payload(_TEMPLATES.get_template(template).render(said), _UTF8)
+        message.attach(part)
+    return message.as_bytes(policy=_WIRE)
+
+
+def _opaque(line: str) -> str:
+    """Return a header's value that a reader decodes to exactly `line`, which holds nothing active (RFC 2047)."""
+    if line.isascii() and line.isprintable() and "=?" not in line:
+        return line
+    words = [""]
+    for character in line:
+        if len((words[-1] + character).encode()) > WORD_BYTES:
+            words.append("")
+        words[-1] += character
+    return "\n ".join(f"=?utf-8?b?{b64encode(word.encode()).decode()}?=" for word in words)

@@ -1,0 +1,65 @@
+"""The table of channel types: how a notice leaves, by the type of its channel.
+
+How settings are written and checked: `luota.core.spec.channels`, which has the same types.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+from msgspec import Struct
+
+from luota.alerts import messages, slack, webhook
+from luota.alerts.notice import Notice
+from luota.alerts.smtp import Relay
+from luota.core.retry import AttemptResult
+
+Send = Callable[[Notice, Mapping[str, Any], int], Awaitable[AttemptResult]]
+"""Make one attempt with a channel's settings at an instant (UTC ms). Never raises for what a provider does;
+the error of the result holds no secret."""
+
+
+Ready = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+async def _at_once(_: Mapping[str, Any]) -> None:
+    """Wait for nothing."""
+
+
+class Route(Struct, frozen=True):
+    """What the sender needs of a type. `ready` waits until another message may start to these settings.
+
+    `digests`: its readers are people, who get one message for many incidents at once.
+    `missing` is a sentence that says what this installation lacks for the type, and what to do: until then
+    nothing is sent, and no channel of it can be added.
+    """
+
+    send: Send
+    ready: Ready = _at_once
+    digests: bool = False
+    missing: str | None = None
+
+
+NO_RELAY = 'No SMTP server: add host = "…" and sender = "…" below [email] in the config file, and restart Luota.'
+
+
+def routes(client: httpx.AsyncClient, relay: Relay | None = None) -> dict[str, Route]:
+    """Return the table. `client` is from `transport.open_client` and outlives it; no `relay`, no email."""
+
+    async def to_webhook(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
+        body = messages.encode(notice)
+        headers = {**settings.get("headers", {}), **webhook.signed(notice.delivery_id, body, settings, now)}
+        return await webhook.send(client, settings["url"], body, headers, now=now)
+
+    async def to_slack(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
+        return await slack.send(client, notice, settings, now)
+
+    async def to_email(notice: Notice, settings: Mapping[str, Any], _: int) -> AttemptResult:
+        assert relay is not None
+        return await relay.send(notice, settings["to"])
+
+    return {
+        "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
+        "webhook": Route(to_webhook),
+        "slack": Route(to_slack, slack.Pace().wait, digests=True),
+    }

@@ -1,0 +1,73 @@
+"""Texts of other people on their way into a message: nothing active in them, nothing cut inside a character."""
+
+import unicodedata
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINER = "\u200d"
+_BACK = 40
+"""How far back a cut moves to spare a sequence; longer ones are no characters that anybody would miss."""
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""Return `text` with what a terminal or a reader's eye would obey written out, such as `\x1b` and `\u202e`.
+
+    That is: controls, line and paragraph separators, marks of direction. With `lines`, tabs and line breaks
+    stay, each break as one newline; without, they are written as spaces.
+    """
+    text = text.replace("\r\n", "\n")
+    if not lines:
+        text = text.replace("\n", " ").replace("\t", " ")
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if _active(c) else c for c in text)
+
+
+def _active(c: str) -> bool:
+    return c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"})
+
+
+def head(text: str, most: int) -> str:
+    """Return `text`, or as much of its beginning as leaves at most `most` characters with an ellipsis."""
+    return text if len(text) <= most else text[: cut(text, most - 1)] + "…"
+
+
+def tail(text: str, most: int) -> str:
+    """Return `text`, or as much of its end as leaves at most `most` characters with an ellipsis."""
+    if len(text) <= most:
+        return text
+    start = len(text) - most + 1
+    while start < len(text) and not _between(text, start):
+        start += 1
+    return "…" + text[start:]
+
+
+def cut(text: str, at: int) -> int:
+    """Return the last place at or before `at` that lies between two characters as people see them.
+
+    Spared are combining marks, emoji joined or coloured, variation selectors and flags, up to a length; what
+    is longer is cut between code points all the same.
+    """
+    for place in range(at, max(-1, at - _BACK), -1):
+        if _between(text, place):
+            return place
+    return max(at, 0)
+
+
+def _between(text: str, place: int) -> bool:
+    if not 0 < place < len(text):
+        return True
+    before, after = text[place - 1], text[place]
+    if before.isascii() and after.isascii():
+        return not (before == "\r" and after == "\n")
+    if _JOINER in (before, after) or unicodedata.category(after).startswith("M"):
+        return False
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
+        return False
+    flags = 0
+    while flags < place and _flag_letter(text[place - 1 - flags]):
+        flags += 1
+    return not (flags % 2 and _flag_letter(after))
+
+
+def _flag_letter(c: str) -> bool:
+    return "\U0001f1e6" <= c <= "\U0001f1ff"

@@ -1,0 +1,186 @@
+"""What a notice tells, and in which words, from real rows of a real engine."""
+
+import pytest
+
+from luota.alerts import messages
+from luota.alerts.notice import facts, local_time, notice_of, text, title
+from luota.core.model import RunState
+from luota.core.spec.ingest import Close, Ping, Start
+from luota.engine import Engine, channels, monitors
+from luota.engine.audit import Actor
+from luota.engine.channels import tell_gaps
+from luota.engine.ingest import CloseRun, RecordPing, StartRun
+from luota.store import deliveries
+from luota.store.monitors import definitions
+from tests.clock import FakeClock
+
+ACTOR = Actor("test", "test")
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    engine = await Engine.open(tmp_path, FakeClock(1_795_402_800_000), "a test")
+    await engine.watch(no_death)
+    workspace = next(iter(engine.registry.workspaces.values()))
+    doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
+    engine.channel = await engine.submit(channels.add(workspace, doc, ACTOR))
+    yield engine
+    await engine.close()
+
+
+async def created(engine, **doc):
+    workspace = next(iter(engine.registry.workspaces.values()))
+    return await engine.submit(monitors.create(workspace, doc, ACTOR))
+
+
+async def ran(engine, live, name, state, start=None, **close):
+    run = (await engine.submit(StartRun(live.id, start or Start(name), engine.clock.now()))).run
+    engine.clock.advance(60_000)
+    await engine.submit(CloseRun(run.id, state, Close(**close), engine.clock.now()))
+    engine.clock.advance(1000)
+    return run
+
+
+async def notices(engine):
+    """All that is queued for the channel, as the sender would tell it."""
+    wave = await deliveries.due(engine.reader, engine.channel, engine.clock.now(), 64)
+    sql_seen = await deliveries.evidence(engine.reader, wave)
+    defined = await definitions(engine.reader, [o.monitor_id for o in wave if o.monitor_id])
+    made = [
+        notice_of(o, "hook", defined.get(o.monitor_id or ""), sql_seen.get(o.id, deliveries.Evidence())) for o in wave
+    ]
+
+    async def sent(tx):
+        for one in wave:
+            await tx.execute("UPDATE deliveries SET next_attempt_at = NULL, state = 'delivered' WHERE id = ?", one.id)
+
+    await engine.submit(sent)
+    return made
+
+
+async def test_a_failure_tells_promise_first_then_what_arrived_the_run_and_what_changed(engine):
+    live = await created(
+        engine,
+        name="Weekly report",
+        mode="run",
+        schedule={"cron": "0 6 * * MON", "timezone": "Europe/Helsinki"},
+        promise="Every customer has last week's figures by Monday 08:00.",
+        owner="Ann",
+        runbook="https://wiki.example.org/r",
+    )
+    await ran(engine, live, "w46", RunState.SUCCESS, Start("w46", deploy_sha="abc", host="db-1"))
+    close = {"summary": "3 of 14 failed", "exit_code": 3, "output": "a\nb\n\x1b[31mboom\n"}
+    await ran(engine, live, "w47", RunState.FAILED, Start("w47", deploy_sha="def", host="db-1"), **close)
+    (notice,) = await notices(engine)
+    assert title(notice) == "Weekly report: failed (open)"
+    told = facts(notice)
+    assert told[0] == ("Promise", "Every customer has last week's figures by Monday 08:00.")
+    labels = [label for label, _ in told]
+    assert labels[1:3] == ["Expected", "What arrived"]
+    assert labels.index("Run summary") < labels.index("Owner") < labels.index("Output (end)")
+    said = dict(told)
+    assert said["Exit code"] == "3"
+    assert said["Changed since the last healthy run"] == "deploy SHA: abc → def"
+    assert said["Output (end)"] == "a\nb\n\\x1b[31mboom"
+    assert said["Schedule"] == "cron 0 6 * * MON (Europe/Helsinki)"
+    assert "+02:00 (Europe/Helsinki)" in said["Opened"]
+    assert "    a\n    b\n" in text(notice)
+    body = messages.body_of(notice)
+    assert body["run"]["outputTail"] == "a\nb\n\x1b[31mboom\n"
+    assert body["changes"] == [{"label": "deploy SHA", "before": "abc", "after": "def"}]
+
+
+async def test_a_recovery_tells_how_long_it_lasted_and_which_signal_ended_it(engine):
+    live = await created(engine, name="Report", mode="run", promise="Sent")
+    await ran(engine, live, "1", RunState.FAILED, summary="broke")
+    await notices(engine)
+    await ran(engine, live, "2", RunState.SUCCESS, summary="mended")
+    (notice,) = await notices(engine)
+    assert title(notice) == "Report: failed (resolved after 1 min 1 s)"
+    said = dict(facts(notice))
+    assert said["Lasted"] == "1 min 1 s"
+    assert said["Ended by"].endswith("succeeded")
+    assert said["Run summary"] == "mended"
+    assert "broke" in said["Was"]
+    body = messages.body_of(notice)
+    assert body["incident"]["durationSeconds"] == 61
+    assert body["run"]["summary"] == "mended"
+    assert body["incident"]["firstNotice"] is False
+    assert "Note" not in said
+
+
+async def test_a_recovery_that_is_the_first_word_of_an_incident_tells_both(engine):
+    live = await created(engine, name="Report", mode="run", promise="Sent")
+    await ran(engine, live, "1", RunState.FAILED, summary="broke")
+    await ran(engine, live, "2", RunState.SUCCESS, summary="mended")
+    (notice,) = await notices(engine)
+    said = dict(facts(notice))
+    assert "this one tells both" in said["Note"]
+    assert "broke" in said["Was"]
+    assert said["Expected"] == "a run that succeeds"
+
+
+async def test_silence_tells_what_was_expected_when_in_the_zone_of_the_monitor_and_the_latest_signal(engine):
+    live = await created(
+        engine,
+        name="Nightly",
+        mode="heartbeat",
+        schedule={"cron": "0 2 * * *", "timezone": "America/New_York"},
+        graceSeconds=300,
+    )
+    origin = Ping(host="db-1", deploy_sha="abc")
+    await engine.submit(RecordPing(live.id, origin, engine.clock.now()))
+    engine.clock.advance(2 * 86_400_000)
+    while await engine.judge(engine.clock.now()):
+        pass
+    notice, *_ = await notices(engine)
+    assert title(notice) == "Nightly: missed (open)"
+    said = dict(facts(notice))
+    assert said["Expected"] == (
+        f"a signal by {local_time(notice.incident.expected_at, 'America/New_York')}, grace 5 min"
+    )
+    assert " 02:00:00 -05:00 (America/New_York)" in said["Expected"]
+    assert (said["Host"], said["Deploy SHA"]) == ("db-1", "abc")
+    assert messages.body_of(notice)["signal"]["host"] == "db-1"
+
+
+async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine, tmp_path):
+    for number in range(3):
+        live = await created(engine, name=f"job {number}", mode="heartbeat", schedule={"every": 600})
+        await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+    await engine.close()
+    engine.clock.advance(3_600_000)
+    again = await Engine.open(tmp_path, engine.clock, "a test")
+    await again.watch(no_death)
+    again.channel = engine.channel
+    while await again.judge(again.clock.now()):
+        pass
+    await again.submit(tell_gaps)
+    (notice,) = await notices(again)
+    await again.close()
+    assert title(notice) == "Luota was not watching for 1 h: 3 monitors unverified"
+    assert text(notice).count("\n    job ") == 3
+    assert len(messages.body_of(notice)["gap"]["unverified"]) == 3
+
+
+async def test_a_test_notice_says_so(engine):
+    workspace_id = next(iter(engine.registry.workspaces))
+    await engine.submit(channels.test(workspace_id, engine.channel, "hook", ACTOR))
+    (notice,) = await notices(engine)
+    assert title(notice) == "A test of the channel hook."
+    assert messages.body_of(notice)["incident"] is None
+
+
+async def test_what_jobs_and_people_write_is_never_active_in_the_words(engine):
+    live = await created(engine, name="a\u202eb", mode="run", promise="x\r\nBcc: y")
+    start = Start("1\n2", host="\x1b]0;x\x07")
+    await ran(engine, live, "1", RunState.FAILED, start, summary="a\nb", output="\u2066\x00".replace("\x00", "\x01"))
+    (notice,) = await notices(engine)
+    told = title(notice) + "".join(label + said for label, said in facts(notice))
+    assert not set("\x1b\x07\x01\u202e\u2066\r") & set(told)
+    assert all("\n" not in said for label, said in facts(notice) if label != "Output (end)")

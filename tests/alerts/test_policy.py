@@ -1,0 +1,238 @@
+"""What is sent, what is not, and who hears of a route that is dead."""
+
+import pytest
+
+from luota.engine import channels
+from luota.engine.audit import Actor
+from luota.store import incidents
+from luota.store.reads import fetch
+from tests.alerts.test_sender import Rig, rig  # noqa: F401 (a fixture)
+from tests.receiver import Receiver, hang, reply
+
+ACTOR = Actor("test", "test")
+
+
+def workspace(rig):  # noqa: F811
+    return next(iter(rig.engine.registry.workspaces.values()))
+
+
+async def listed(rig):  # noqa: F811
+    return {one["name"]: one for one in await incidents.channels(rig.engine.reader, workspace(rig).id)}
+
+
+async def due_now(rig):  # noqa: F811
+    await rig.stop()
+
+    async def work(tx):
+        await tx.execute("UPDATE deliveries SET next_attempt_at = ? WHERE next_attempt_at IS NOT NULL", tx.now)
+
+    await rig.engine.submit(work)
+    await rig.start()
+
+
+async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_both(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        await rig.succeed(live)
+        rows = await rig.until(lambda rows: len(rows) == 2 and rows[1][1] == "delivered")
+        assert rows[0][1] == "cancelled"
+        assert "tells both" in rows[0][4]
+        body = receiver.requests[-1].json
+        assert body["type"] == "incident.resolved"
+        assert body["incident"]["firstNotice"] is True
+        assert "3 of 14 failed" in body["incident"]["openedSummary"]
+        assert body["incident"]["durationSeconds"] is not None
+
+
+async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.until(lambda rows: rows[0][1] == "delivered")
+        await rig.succeed(live)
+        await rig.until(lambda rows: len(rows) == 2 and rows[1][1] == "delivered")
+        assert [request.json["incident"]["firstNotice"] for request in receiver.requests] == [True, False]
+
+
+async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_if_it_arrives(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        import asyncio
+
+        go_on = asyncio.Event()
+
+        async def slow(reader, writer):
+            await go_on.wait()
+            await reply(200)(reader, writer)
+
+        receiver.answers[:] = [slow]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await receiver.wait(1)
+        await rig.succeed(live)
+        assert (await rig.rows())[0][1] == "cancelled"
+        go_on.set()
+        rows = await rig.until(lambda rows: rows[1][1] == "delivered")
+        assert rows[0][1] == "delivered"
+        assert [request.json["type"] for request in receiver.requests] == ["incident.opened", "incident.resolved"]
+
+
+async def test_a_dead_route_is_announced_once_through_the_other_channels_until_it_works_again(rig):  # noqa: F811
+    async with Receiver() as dead, Receiver() as alive:
+        dead.default = reply(410)
+        dead_id = await rig.channel("dead", dead.url)
+        await rig.channel("alive", alive.url)
+        lives = [await rig.monitor() for _ in range(3)]
+        await rig.start()
+        for live in lives:
+            await rig.fail(live)
+        await rig.until(lambda rows: len(rows) == 7 and all(row[1] != "queued" for row in rows))
+        told = [r.json for r in alive.requests if r.json["type"] == "channel.failed"]
+        assert len(told) == 1
+        assert told[0]["channel"]["name"] == "dead"
+        assert told[0]["channel"]["error"] == "HTTP 410 from the receiver"
+        assert dead.url not in alive.requests[-1].body.decode()
+        assert (await listed(rig))["dead"]["failedAt"] is not None
+
+        dead.default = reply(200)
+        delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, dead_id, "dead", ACTOR))
+        await rig.sender.prove(delivery_id, dead_id)
+        assert (await listed(rig))["dead"]["failedAt"] is None
+        assert (await listed(rig))["dead"]["provenAt"] is not None
+
+
+async def test_the_announcement_of_a_dead_route_never_announces_another(rig):  # noqa: F811
+    async with Receiver() as one, Receiver() as two:
+        one.default = two.default = reply(410)
+        await rig.channel("one", one.url)
+        await rig.channel("two", two.url)
+        live = await rig.monitor(channels=["one"])
+        await rig.start()
+        await rig.fail(live)
+        rows = await rig.until(lambda rows: len(rows) == 2 and all(row[1] == "failed_terminal" for row in rows))
+        assert [row[0] for row in rows] == ["incident.opened", "channel.failed"]
+        assert (await listed(rig))["two"]["failedAt"] is None
+
+
+async def test_a_failed_test_announces_nothing(rig):  # noqa: F811
+    async with Receiver() as one, Receiver() as two:
+        one.default = reply(410)
+        one_id = await rig.channel("one", one.url)
+        await rig.channel("two", two.url)
+        await rig.start()
+        delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, one_id, "one", ACTOR))
+        await rig.sender.prove(delivery_id, one_id)
+        assert len(await rig.rows()) == 1
+
+
+async def test_a_channel_is_unproven_until_something_was_delivered(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        channel_id = await rig.channel("hook", receiver.url)
+        assert (await listed(rig))["hook"]["provenAt"] is None
+        await rig.start()
+        for proven in (False, True):
+            delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, channel_id, "hook", ACTOR))
+            await rig.sender.prove(delivery_id, channel_id)
+            assert ((await listed(rig))["hook"]["provenAt"] is not None) == proven
+
+
+async def edited(rig, channel_id, **changes):  # noqa: F811
+    await rig.engine.submit(channels.edit(workspace(rig).id, channel_id, "hook", changes, ACTOR))
+
+
+async def types_of(rig):  # noqa: F811
+    return [(row[0], row[1]) for row in await rig.rows()]
+
+
+async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        channel_id = await rig.channel("hook", receiver.url)
+        await edited(rig, channel_id, kinds=["missed"])
+        await rig.fail(await rig.monitor())
+        assert await rig.rows() == []
+        await edited(rig, channel_id, kinds=None, notify=["resolved"])
+        live = await rig.monitor()
+        await rig.fail(live)
+        await rig.succeed(live)
+        assert await types_of(rig) == [("incident.resolved", "queued")]
+        await edited(rig, channel_id, notify=["opened"])
+        other = await rig.monitor()
+        await rig.fail(other)
+        await rig.succeed(other)
+        assert await types_of(rig) == [("incident.resolved", "queued"), ("incident.opened", "queued")]
+
+
+async def test_an_incident_that_ends_within_the_delay_is_not_told_at_all(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        channel_id = await rig.channel("hook", receiver.url)
+        await edited(rig, channel_id, delaySeconds=3600)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.succeed(live)
+        assert await types_of(rig) == [("incident.opened", "cancelled"), ("incident.resolved", "cancelled")]
+        assert "within the delay" in (await rig.rows())[1][4]
+        assert receiver.requests == []
+
+
+async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_its_end(rig):  # noqa: F811
+    async with Receiver() as receiver:
+        channel_id = await rig.channel("hook", receiver.url)
+        await edited(rig, channel_id, delaySeconds=1)
+        live = await rig.monitor()
+        await rig.start()
+        before = rig.engine.clock.now()
+        await rig.fail(live)
+        await receiver.wait(1)
+        assert receiver.requests[0].at >= before + 1000
+        await rig.until(lambda rows: rows[0][1] == "delivered")
+        await rig.succeed(live)
+        await receiver.wait(2)
+        await rig.until(lambda rows: rows[1][1] == "delivered")
+
+
+async def test_what_a_channel_wants_outlives_a_restart(rig):  # noqa: F811
+    from luota.engine import Engine
+
+    channel_id = await rig.channel("hook", "http://192.0.2.1/")
+    await edited(rig, channel_id, kinds=["stuck"], delaySeconds=60)
+    wants = workspace(rig).wants[channel_id]
+    data_dir, clock = rig.engine.data_dir, rig.engine.clock
+    await rig.engine.close()
+    rig.engine = await Engine.open(data_dir, clock, "a test")
+    assert workspace(rig).wants[channel_id] == wants
+
+
+async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_one_each_to_machines(rig):  # noqa: F811
+    async with Receiver() as people, Receiver() as machines:
+        await rig.channel("hook", machines.url)
+        doc = {"type": "slack", "name": "team", "url": people.url}
+        await rig.engine.submit(channels.add(workspace(rig), doc, ACTOR))
+        lives = [await rig.monitor(name=f"job {n:03}") for n in range(100)]
+        await rig.start()
+        for live in lives:
+            await rig.fail(live)
+        await machines.wait(100, timeout=60)
+        rows = await rig.until(lambda rows: not any(row[1] in ("queued", "failed_retrying") for row in rows), within=60)
+        assert len(people.requests) <= 12
+        said = "".join(request.body.decode() for request in people.requests)
+        assert all(f"job {n:03}" in said for n in range(100))
+        assert len({request.json["incident"]["id"] for request in machines.requests}) == 100
+        told = [row for row in rows if row[1] == "cancelled"]
+        assert all("told in the digest" in row[4] for row in told)
+        people.requests.clear()
+        for live in lives[:3]:
+            await rig.succeed(live)
+        await rig.until(lambda rows: not any(row[1] in ("queued", "failed_retrying") for row in rows), within=60)
+        said = "".join(request.json["text"] for request in people.requests)
+        assert 1 <= len(people.requests) <= 3
+        assert said.count("resolved") >= 3

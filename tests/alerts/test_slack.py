@@ -1,0 +1,230 @@
+"""Slack: what is sent fits, mentions nobody, keeps to its pace; what Slack answers leads to the right state."""
+
+import asyncio
+import random
+from ipaddress import ip_network
+
+import pytest
+
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
+from luota.alerts.sender import Sender
+from luota.alerts.slack import FALLBACK, HEADER, MOST_BLOCKS, SECTION, Pace, message_of, pieces, send
+from luota.alerts.transport import Resolver, open_client
+from luota.alerts.types import routes
+from luota.clock import SystemClock
+from luota.core.evidence import RunFacts
+from luota.engine import Engine, channels
+from luota.engine.audit import Actor
+from luota.store.reads import fetch
+from tests.receiver import Receiver, reply
+
+ACTOR = Actor("test", "test")
+LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
+NOW = 1_790_000_000_000
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+HOSTILE = [
+    "<!channel> <@U123> <https://evil.example|click> & more",
+    "<b>bold</b><script>alert(1)</script>",
+    "a\r\nBcc: x@example.org\r\n\r\nbody",
+    "\x1b[2J\x1b]0;owned\x07",
+    (FAMILY * 1700)[: 32 * 1024 // 4],
+    "\u202egnp.exe\u2066\u200f",
+    "``` @here #general *bold* ```",
+    "&" * 32_000,
+]
+
+
+def notice(text="broke", **more):
+    return Notice(
+        type="incident.opened",
+        delivery_id="d1",
+        channel="team",
+        at=NOW,
+        queued_at=NOW,
+        summary=text[:240],
+        incident=IncidentFacts("i1", "failed", "open", NOW, None, None, text[:240]),
+        monitor=MonitorFacts(
+            "m1", text[:120], text[:500], text[:200], "https://wiki.example.org/a|b", tags={"k": text[:120]}
+        ),
+        run=RunFacts("r1", text[:200], "failed", NOW - 5000, NOW, text[:240], 3, text, text[:200]),
+        **more,
+    )
+
+
+def strings(value):
+    match value:
+        case dict():
+            for one in value.values():
+                yield from strings(one)
+        case list():
+            for one in value:
+                yield from strings(one)
+        case str():
+            yield value
+
+
+def within_limits(message):
+    def units(text):
+        return len(text.encode("utf-16-le")) // 2
+
+    assert units(message["text"]) <= FALLBACK
+    assert len(message["blocks"]) <= MOST_BLOCKS
+    for block in message["blocks"]:
+        assert 0 < units(block["text"]["text"]) <= (HEADER if block["type"] == "header" else SECTION)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_that_a_job_writes_is_active_cut_inside_a_character_or_too_long(text):
+    message = message_of(notice(text))
+    within_limits(message)
+    own = "<https://wiki.example.org/a%7Cb>"
+    for said in strings(message):
+        assert not set("<>\x1b\x07\r\u202e\u2066\u200f") & set(said.replace(own, ""))
+        assert "&" not in said.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+        assert not said.replace("…", "").startswith("\u200d")
+        assert not said.endswith("\u200d")
+    assert all(block["text"].get("verbatim") for block in message["blocks"][1:])
+    assert (message["parse"], message["link_names"]) == ("none", False)
+
+
+def test_pieces_hold_the_whole_text_whatever_it_is():
+    chance = random.Random(1)
+    for _ in range(300):
+        text = "".join(
+            chance.choice(["a", "&", "<", "\n", "é", FAMILY, "\U0001f600"]) for _ in range(chance.randrange(200))
+        )
+        found = list(pieces(text, 40))
+        assert all(len(piece.encode("utf-16-le")) // 2 <= 40 for piece in found)
+        whole = "".join(found).replace("&lt;", "<").replace("&amp;", "&").replace("\n", "")
+        assert whole == text.replace("\n", "")
+
+
+def test_a_gap_of_five_hundred_monitors_fits_and_names_them_all():
+    hidden = tuple(
+        Named(str(n), f"job {n:03}", "no ping since 2026-11-21T00:52:25.495Z; Luota was not watching")
+        for n in range(500)
+    )
+    told = Notice(
+        type="watch.gap",
+        delivery_id="d1",
+        channel="team",
+        at=NOW,
+        queued_at=NOW,
+        summary="Luota was not running",
+        gap=GapFacts(NOW - 9_000_000, NOW, hidden, ()),
+    )
+    message = message_of(told)
+    within_limits(message)
+    said = "\n".join(strings(message))
+    assert all(f"job {n:03}" in said for n in range(500))
+
+
+def test_a_digest_of_a_hundred_hostile_incidents_fits_and_names_them_all():
+    told = Notice(
+        type="incident.digest",
+        delivery_id="d1",
+        channel="team",
+        at=NOW,
+        queued_at=NOW,
+        summary="Many incidents at once: 100 opened",
+        digest=tuple(Told("incident.opened", "i", f"job {n:03} <!here>", "missed", "&" * 300) for n in range(100)),
+    )
+    message = message_of(told)
+    within_limits(message)
+    said = "\n".join(strings(message))
+    assert all(f"job {n:03} &lt;!here&gt;: missed (open)" in said for n in range(100))
+
+
+def test_what_fits_into_no_message_says_so():
+    message = message_of(
+        notice("x", gap=GapFacts(0, 1, tuple(Named("m", "n" * 120, "r" * 400) for _ in range(2000)), ()))
+    )
+    within_limits(message)
+    assert "more than fits" in message["blocks"][-1]["text"]["text"]
+
+
+@pytest.fixture
+async def client():
+    async with open_client(LOOPBACK, Resolver()) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "terminal", "error"),
+    [
+        (reply(200, body=b"ok"), True, False, None),
+        (reply(403, body=b"invalid_token"), False, True, "HTTP 403 from the receiver: invalid_token"),
+        (reply(404, body=b"no_service"), False, True, "HTTP 404 from the receiver: no_service"),
+        (reply(410, body=b"channel_is_archived"), False, True, "HTTP 410 from the receiver: channel_is_archived"),
+        (reply(404, body=b"<html>secret page"), False, True, "HTTP 404 from the receiver"),
+        (reply(500, body=b"rollup_error"), False, False, "HTTP 500 from the receiver: rollup_error"),
+    ],
+)
+async def test_an_answer_of_slack_leads_to_its_state_and_its_word_is_kept(client, answer, ok, terminal, error):
+    async with Receiver() as receiver:
+        receiver.default = answer
+        result = await send(client, notice(), {"url": receiver.url}, NOW)
+    assert (result.ok, result.terminal, result.error) == (ok, terminal, error)
+
+
+async def test_when_slack_refuses_the_blocks_the_plain_text_is_sent_alone(client):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(400, body=b"invalid_blocks")]
+        assert (await send(client, notice(), {"url": receiver.url}, NOW)).ok
+        first, second = receiver.requests
+        assert "blocks" in first.json
+        assert "blocks" not in second.json
+        assert first.json["text"] == second.json["text"]
+
+
+async def test_one_hook_gets_one_message_at_a_time_and_another_is_not_held_up():
+    pace, loop = Pace(0.2), asyncio.get_running_loop()
+    began, started = loop.time(), []
+
+    async def one(url):
+        await pace.wait({"url": url})
+        started.append((url, loop.time() - began))
+
+    await asyncio.gather(*(one("a") for _ in range(4)), one("b"))
+    times = sorted(at for url, at in started if url == "a")
+    assert all(later - earlier >= 0.19 for earlier, later in zip(times, times[1:], strict=False))
+    assert dict(started)["b"] < 0.19
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+async def test_after_a_429_the_channel_rests_and_nothing_is_lost(tmp_path, client):
+    engine = await Engine.open(tmp_path, SystemClock(), "a test")
+    await engine.watch(no_death)
+    workspace = next(iter(engine.registry.workspaces.values()))
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(429, {"retry-after": "2"})]
+        doc = {"type": "slack", "name": "team", "url": receiver.url}
+        channel = await engine.submit(channels.add(workspace, doc, ACTOR))
+        for _ in range(3):
+            await engine.submit(channels.test(workspace.id, channel, "team", ACTOR))
+
+        async def retried(tx):  # tests are attempted once; these shall be notices that are not
+            await tx.execute(
+                "UPDATE deliveries SET type = 'watch.gap', notice = json_set(notice, '$.from', 0, '$.to', 1, "
+                "'$.unverified', json('[]'), '$.undecided', json('[]'))"
+            )
+
+        await engine.submit(retried)
+        task = asyncio.ensure_future(Sender(engine, routes(client)).run())
+        await receiver.wait(3, timeout=30)
+        first, second, *_ = receiver.requests
+        assert second.at - first.at >= 1900
+        assert all(
+            later.at - earlier.at >= 900
+            for earlier, later in zip(receiver.requests, receiver.requests[1:], strict=False)
+        )
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        states = await fetch(engine.reader, "SELECT state FROM deliveries WHERE attempts > 0")
+        assert len(states) >= 2
+    await engine.close()

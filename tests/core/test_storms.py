@@ -1,0 +1,16 @@
+from luota.core.storms import MOST, SPAN, held_until
+
+
+def test_up_to_ten_within_ten_seconds_are_told_one_by_one():
+    assert held_until([1000 + n for n in range(MOST)], []) is None
+    assert held_until([50_000, 50_001], [1000] * 20) is None
+    assert held_until([n * SPAN for n in range(1, 30)], []) is None
+
+
+def test_more_are_held_for_ten_seconds_after_the_first_that_waits():
+    assert held_until([1000] * (MOST + 1), []) == 1000 + SPAN
+    assert held_until([5000, 5001], [1000] * MOST) == 5000 + SPAN
+
+
+def test_one_alone_is_no_digest():
+    assert held_until([5000], [1000] * 30) is None

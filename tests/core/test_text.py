@@ -1,0 +1,52 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luota.core.text import cut, head, tail, visible
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+FLAG = "\U0001f1eb\U0001f1ee"
+THUMB = "\U0001f44d\U0001f3fd"
+
+
+def test_what_a_terminal_or_an_eye_would_obey_is_written_out():
+    assert visible("\x1b[31mred\u202egnp.exe\x00\x07") == "\\x1b[31mred\\u202egnp.exe\\x00\\x07"
+    assert visible("a\u2028b\x9bc") == "a\\u2028b\\x9bc"
+
+
+def test_line_breaks_stay_where_lines_are_wanted_and_are_spaces_elsewhere():
+    assert visible("a\r\nb\tc", lines=True) == "a\nb\tc"
+    assert visible("a\r\nBcc: x\rb") == "a Bcc: x\\rb"
+
+
+def test_emoji_and_letters_of_any_script_stay_as_they_are():
+    text = f"Päivä {FAMILY}{FLAG}{THUMB} שלום e\u0301 \u00a0"
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("unit", [FAMILY, FLAG, THUMB, "e\u0301", "\u2764\ufe0f"])
+@pytest.mark.parametrize("most", range(1, 40))
+def test_nothing_is_cut_inside_a_character(unit, most):
+    text = unit * 20
+    for short in (head(text, most), tail(text, most)):
+        assert len(short) <= max(most, 1)
+        whole = short.replace("…", "")
+        assert whole == unit * (len(whole) // len(unit))
+
+
+@given(st.text(), st.integers(1, 50))
+def test_a_shortened_text_is_short_enough_and_a_part_of_the_whole(text, most):
+    first, last = head(text, most), tail(text, most)
+    assert len(first) <= most
+    assert len(last) <= most
+    assert text.startswith(first.removesuffix("…")) or first == text
+    assert text.endswith(last.removeprefix("…")) or last == text
+    assert 0 <= cut(text, most) <= most
+
+
+@given(st.text())
+def test_nothing_active_is_left(text):
+    shown = visible(text)
+    assert not any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in shown)
