@@ -107,7 +107,7 @@ class Sender:
     async def _lane(self, channel_id: str) -> None:
         """Send what one channel is due, and sleep until it is due more."""
         poked = self._lanes[channel_id]
-        while True:
+        while not self._stopping:
             poked.clear()
             try:
                 await self._drain(channel_id, deadline=None)
