@@ -30,6 +30,7 @@ ERRORS = "tests/web/test_ingest_errors.py::"
 LIMITS = "tests/web/test_ingest_limits.py::"
 SENDER = "tests/alerts/test_sender.py::"
 DB = "tests/store/test_db.py::"
+ORDER = "tests/engine/test_order.py::"
 KILL = "tests/e2e/test_kill.py::"
 
 
@@ -132,17 +133,31 @@ MUTANTS = [
         KILL + "test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_same_id",
     ),
     mutant(
+        "a tick judged at the writer's time",
+        "luota/engine/__init__.py",
+        "batch.apply(live, Tick(), self.at)",
+        "batch.apply(live, Tick(), batch.now)",
+        ORDER + "test_a_ping_received_in_time_behind_a_tick_opens_nothing_however_late_the_writer_is",
+    ),
+    mutant(
+        "windows of a future that did not come",
+        "luota/engine/writer.py",
+        "tx.registry.windows = tx.registry.windows.until(now)",
+        "pass",
+        ORDER + "test_a_window_in_a_future_that_did_not_come_excuses_nothing",
+    ),
+    mutant(
         "no order per incident",
         "luota/store/deliveries.py",
         "AND e.seq < d.seq",
         "AND e.seq < 0",
-        SENDER + "test_a_recovery_waits_for_the_opening_that_is_still_to_be_delivered",
+        SENDER + "test_an_update_waits_for_the_opening_that_is_still_to_be_delivered",
     ),
     mutant(
         "a new id for every attempt",
         "luota/alerts/messages.py",
-        '"delivery": {"id": outgoing.id,',
-        '"delivery": {"id": f"{outgoing.id}-{outgoing.attempts}",',
+        '"id": notice.delivery_id,',
+        '"id": __import__("uuid").uuid4().hex,',
         SENDER + "test_a_failed_attempt_is_kept_and_repeated_with_the_same_id",
     ),
     mutant(
@@ -192,8 +207,8 @@ MUTANTS = [
     mutant(
         "time in which nothing could be written is no window",
         "luota/engine/writer.py",
-        "        if self._blind_since is None:\n            self._blind_since, self._blind_reason = self._clock.now(),",
-        "        if False:\n            self._blind_since, self._blind_reason = self._clock.now(),",
+        "        if self._blind_since is None:\n            self._blind_since = min(",
+        "        if False:\n            self._blind_since = min(",
         WRITER + "test_a_stretch_in_which_nothing_could_be_written_is_a_blind_window",
     ),
     mutant(

@@ -182,11 +182,14 @@ async def test_several_incidents_of_one_monitor_in_one_transaction_are_kept_in_t
     live = await runs(engine)
     run_ids = [await started(engine, live, f"run-{number}") for number in range(6)]
     engine.clock.advance(1000)
-    calls = []
+    commits, calls = [], []
+    committed = engine.writer.committed
+    engine.writer.committed = lambda batch: (commits.append(batch), committed(batch))
     for number, run_id in enumerate(run_ids):  # all wait for the writer together, and share its next transaction
         engine.clock.advance(1000)
         calls.append(close(engine, run_id, RunState.SUCCESS if number % 2 else RunState.FAILED))
     await asyncio.gather(*calls)
+    assert len(commits) == 1
     assert found(engine.data_dir, "SELECT state, count(*) FROM incidents GROUP BY state") == [("resolved", 3)]
     types = found(engine.data_dir, "SELECT type FROM deliveries ORDER BY seq")
     assert types == ([("incident.opened",)] * CHANNELS + [("incident.resolved",)] * CHANNELS) * 3
