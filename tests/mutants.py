@@ -30,6 +30,7 @@ ERRORS = "tests/web/test_ingest_errors.py::"
 LIMITS = "tests/web/test_ingest_limits.py::"
 SENDER = "tests/alerts/test_sender.py::"
 DB = "tests/store/test_db.py::"
+FLIGHT = "tests/engine/test_flight.py::"
 ORDER = "tests/engine/test_order.py::"
 KILL = "tests/e2e/test_kill.py::"
 
@@ -61,8 +62,8 @@ MUTANTS = [
     mutant(
         "reply before COMMIT",
         "luota/engine/writer.py",
-        "                alive_at = batch.now if self.listening else None\n",
-        "                alive_at = batch.now if self.listening else None\n                _answer(items, results)\n",
+        "        flight.ended = in_thread(",
+        "        answer(flight.items, flight.results)\n        flight.ended = in_thread(",
         OUTBOX + "test_nobody_is_answered_before_the_commit_that_makes_it_true",
     ),
     mutant(
@@ -79,8 +80,8 @@ MUTANTS = [
     mutant(
         "failed COMMIT applied to the live state",
         "luota/engine/writer.py",
-        "                alive_at = batch.now if self.listening else None\n",
-        "                alive_at = batch.now if self.listening else None\n                batch.publish()\n",
+        "        flight.ended = in_thread(",
+        "        flight.batch.publish()\n        flight.ended = in_thread(",
         OUTBOX
         + "test_a_failed_commit_leaves_neither_incident_nor_notice_nor_live_state_and_the_next_attempt_has_them_all",
     ),
@@ -91,6 +92,21 @@ MUTANTS = [
         "                pass\n",
         OUTBOX
         + "test_a_failed_commit_leaves_neither_incident_nor_notice_nor_live_state_and_the_next_attempt_has_them_all",
+    ),
+    mutant(
+        "a transaction committed on top of one that was not",
+        "luota/engine/flight.py",
+        "            raise Superseded\n",
+        "            pass\n",
+        FLIGHT + "test_what_stood_behind_a_broken_transaction_is_decided_anew_and_kept",
+        FLIGHT + "test_what_stood_behind_a_full_disk_is_refused_or_kept_but_never_half",
+    ),
+    mutant(
+        "a transaction decided without the one before it",
+        "luota/engine/writer.py",
+        "None if before is None else before.batch",
+        "None",
+        FLIGHT + "test_a_transaction_is_decided_on_top_of_one_that_is_still_being_committed",
     ),
     mutant(
         "incidents of one transaction out of order",

@@ -22,7 +22,8 @@ from luota.core.spec.channels import parse_wants
 from luota.core.wants import Wants
 from luota.engine.batch import Batch, new_id
 from luota.engine.registry import Live, LiveWorkspace, Registry
-from luota.engine.writer import Command, Transaction, Work, Writer
+from luota.engine.work import Command, Transaction, Work
+from luota.engine.writer import Writer
 from luota.store import db as files
 from luota.store import reads
 from luota.tasks import Died, spawn

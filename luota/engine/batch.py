@@ -41,11 +41,13 @@ class Batch:
     """What one transaction will write, and what it will make live once it is committed.
 
     `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
-    by (monitor id, external run id), the new ones of the batch included.
+    by (monitor id, external run id), the new ones of the batch included. `before` is the batch on top of
+    which it is planned, while that is not live yet.
     """
 
-    def __init__(self, registry: Registry, now: int) -> None:
+    def __init__(self, registry: Registry, now: int, before: "Batch | None" = None) -> None:
         self.registry = registry
+        self.before = before
         self.now = now
         self.rows = Rows()
         self.runs: dict[str, RunRow] = {}
@@ -57,7 +59,9 @@ class Batch:
 
     def live(self, monitor_id: str) -> Live | None:
         """Return the monitor as this batch has left it, or None when it is unknown or archived."""
-        live = self._staged.get(monitor_id) or self.registry.monitors.get(monitor_id)
+        live = self._staged.get(monitor_id)
+        if live is None:
+            live = self.registry.monitors.get(monitor_id) if self.before is None else self.before.live(monitor_id)
         return None if live is None or live.state.archived else live
 
     def apply(self, live: Live, event: Event, at: int) -> Outcome:

@@ -14,7 +14,7 @@ from luota.core.verdicts import undecided
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
-from luota.engine.writer import Transaction, Work
+from luota.engine.work import Transaction, Work
 
 SECRET_OVERLAP = 86_400_000
 """How long the old secret of a webhook is still signed with after a rotation."""

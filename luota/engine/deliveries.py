@@ -4,7 +4,7 @@ import msgspec
 
 from luota.core.retry import AttemptResult
 from luota.engine.batch import Batch
-from luota.engine.writer import Command, Transaction, Work
+from luota.engine.work import Command, Transaction, Work
 
 _ANNOUNCE_NOTHING = ("channel.test", "channel.failed")
 """A test has somebody who waits for its outcome; a dead route may not announce the next one for ever."""

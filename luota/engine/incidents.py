@@ -4,7 +4,7 @@ from luota.core.errors import Code, LuotaError
 from luota.core.events import Resolve
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
-from luota.engine.writer import Transaction, Work
+from luota.engine.work import Transaction, Work
 
 
 def acknowledge(incident_id: str, reason: str, actor: Actor) -> Work:

@@ -9,7 +9,7 @@ from luota.core.model import Mark, RunState, Status
 from luota.core.spec import ingest as spec
 from luota.engine.batch import Batch, new_id
 from luota.engine.registry import Live
-from luota.engine.writer import Command
+from luota.engine.work import Command
 from luota.store.reads import RunRow
 
 _WORD = {RunState.SUCCESS: ("successful", "failed"), RunState.FAILED: ("failed", "successful")}

@@ -14,7 +14,7 @@ from luota.core.spec.values import MAX_SLUG, format_instant, parse_duration, par
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import Live, LiveWorkspace
-from luota.engine.writer import Transaction, Work
+from luota.engine.work import Transaction, Work
 from luota.store.monitors import definition_of
 
 _COLUMNS = (

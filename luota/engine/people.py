@@ -11,7 +11,7 @@ from luota.core.spec.values import parse_text
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
-from luota.engine.writer import Transaction, Work
+from luota.engine.work import Transaction, Work
 
 ROLES = ("owner", "operator", "viewer")
 LEAST_PASSWORD = 12

@@ -8,7 +8,7 @@ import msgspec
 from luota.core.errors import LuotaError
 from luota.core.wants import EVERYTHING
 from luota.engine import Engine
-from luota.engine.writer import Transaction
+from luota.engine.work import Transaction
 from luota.store.reads import fetch
 
 EVERY_S = 30.0

@@ -6,7 +6,7 @@ import sqlite3
 
 from luota.core.errors import LuotaError
 from luota.engine import Engine
-from luota.engine.writer import Transaction
+from luota.engine.work import Transaction
 from luota.store.reads import fetch
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import aiosqlite
@@ -19,10 +18,11 @@ from luota.core.errors import Code, LuotaError
 from luota.core.events import ClockBack
 from luota.core.model import Window
 from luota.engine.batch import Batch
+from luota.engine.flight import Broken, Flight, Superseded, answer, planned, worked
 from luota.engine.registry import Registry
+from luota.engine.work import Command, Item, Transaction, Work
 from luota.store import reads
 from luota.store.db import in_thread, translated
-from luota.store.writes import Rows
 
 log = logging.getLogger(__name__)
 
@@ -32,69 +32,12 @@ JUMP = 5_000
 """A step of the wall clock against the monotonic one by more than this is a blind window."""
 BACK = 1_000
 """A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
+AHEAD = 16
+"""So many commands at least must wait before they are decided while another transaction is being committed."""
 MOST_WAITING = 5_000
 """Commands that may wait; more than that, and the storage must be stuck."""
 CHECKPOINT_ROWS = 20_000
 """Rows after which the log is checkpointed even under load; when idle, a tenth of it is enough."""
-
-
-class Command:
-    """A change that can share a transaction: `plan` decides synchronously and stages all its rows.
-
-    It raises a LuotaError before it stages anything, or not at all. `run_id` and `external` name the run
-    that it needs to find in `batch.runs` and `batch.external`.
-    """
-
-    at: int = 0
-    """The instant to which the change belongs: when it was received, or else submitted."""
-    run_id: str | None = None
-    external: tuple[str, str] | None = None
-
-    def plan(self, batch: Batch) -> Any:
-        """Stage the change in `batch` and return the caller's result."""
-        raise NotImplementedError
-
-
-class Transaction:
-    """A change with a transaction of its own, which may read and write the file itself.
-
-    `now` is the instant to which the change belongs: when it was submitted.
-    """
-
-    def __init__(self, batch: Batch, db: aiosqlite.Connection, now: int) -> None:
-        self.batch = batch
-        self.db = db
-        self.now = now
-        self.registry = batch.registry
-
-    async def fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a query inside the transaction."""
-        return await reads.fetch(self.db, sql, values)
-
-    async def execute(self, sql: str, *values: Any) -> int:
-        """Execute one statement; return how many rows it changed."""
-        cursor = await self.db.execute(sql, values)
-        await cursor.close()
-        return cursor.rowcount
-
-
-_BLIND = (
-    "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, ?) "
-    "ON CONFLICT (started_at) DO UPDATE SET ended_at = excluded.ended_at, reason = excluded.reason"
-)
-
-Work = Callable[[Transaction], Awaitable[Any]]
-
-
-class _Item:
-    """A change that waits, the instant to which it belongs, and the future of its caller."""
-
-    __slots__ = ("at", "future", "work")
-
-    def __init__(self, work: "Command | Work", at: int) -> None:
-        self.work = work
-        self.at = at
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class Writer:
@@ -112,8 +55,9 @@ class Writer:
         self._db = db
         self._registry = registry
         self._clock = clock
-        self._queue: deque[_Item] = deque()
+        self._queue: deque[Item] = deque()
         self._waiting = asyncio.Event()
+        self._wanted = 1
         self.closing = False
         self._unchecked = 0
         self._blind_since: int | None = None
@@ -132,21 +76,30 @@ class Writer:
         if len(self._queue) >= MOST_WAITING:
             raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: too much waits to be written.", retry_after=5)
         at = work.at if isinstance(work, Command) else 0
-        item = _Item(work, max(at or self._clock.now(), self._last_at))
+        item = Item(work, max(at or self._clock.now(), self._last_at))
         self._last_at = item.at
         self._queue.append(item)
-        self._waiting.set()
+        if len(self._queue) >= self._wanted:
+            self._waiting.set()
         return item.future
 
     async def run(self) -> None:
-        """Write until `close`, then until nothing is left to write."""
-        while self._queue or not self.closing:
-            if not self._queue:
-                self._waiting.clear()
-                await self._waiting.wait()
-                continue
-            await self._cycle()
-            if not self._queue or self._unchecked > CHECKPOINT_ROWS:
+        """Write until `close`, then until nothing is left to write.
+
+        While one transaction is being committed the next is decided on top of it, and stands ready behind it:
+        the driver's thread then need not wait for an event loop that is busy with requests.
+        """
+        flight: Flight | None = None
+        while flight is not None or self._queue or not self.closing:
+            if flight is not None:
+                behind = await self._launch_behind(flight)
+                await self._land(flight)
+                flight = behind
+            elif self._queue:
+                flight = await self._launch()
+            else:
+                await self._until(1)
+            if flight is None and (not self._queue or self._unchecked > CHECKPOINT_ROWS):
                 await self._checkpoint()
 
     def abandon(self, error: BaseException) -> None:
@@ -161,37 +114,85 @@ class Writer:
         self.closing = True
         self._waiting.set()
 
-    async def _cycle(self) -> None:
-        """Write one transaction with all that waits, up to a bound; a Transaction is alone in its own."""
-        items: list[_Item] = []
+    async def _until(self, wanted: int) -> None:
+        """Wait until so many changes wait, or something else has happened that `run` looks at."""
+        self._wanted = wanted
+        self._waiting.clear()
+        await self._waiting.wait()
+
+    def _take(self) -> list[Item]:
+        """Take all that waits, up to a bound; a Transaction is alone in its own."""
+        items: list[Item] = []
         while self._queue and len(items) < MOST_ITEMS:
             if not isinstance(self._queue[0].work, Command):
                 if not items:
                     items.append(self._queue.popleft())
                 break
             items.append(self._queue.popleft())
+        return items
+
+    async def _launch(self) -> Flight | None:
+        """Begin the next transaction; None when it has ended already."""
+        items = self._take()
         window = self._sense()
         if self._set_back:
             window = await self._clamp(items, window)
-        await self._attempt(items, window)
+        return await self._begin(items, window)
 
-    async def _attempt(self, items: list[_Item], window: Window | None) -> None:
-        """Write `items` and answer them."""
+    async def _launch_behind(self, flight: Flight) -> Flight | None:
+        """Begin the next transaction behind `flight` once as much waits for it; None if `flight` ends before.
+
+        Only commands fly behind, and only behind commands: all else needs what is live to be up to date.
+        """
+        wanted = max(len(flight.items), AHEAD)
+        while not flight.ended.done():
+            if not flight.shared or self._unchecked > CHECKPOINT_ROWS:
+                return None
+            if len(self._queue) < wanted:
+                await self._until(wanted)
+            elif not isinstance(self._queue[0].work, Command) or self._sense() is not None or self._set_back:
+                return None
+            else:
+                items = self._take()
+                try:
+                    return await self._plan(items, None, flight)
+                except Exception:  # noqa: BLE001 - it comes again, and is seen to, once `flight` has landed
+                    self._queue.extendleft(reversed(items))
+                    return None
+        return None
+
+    async def _land(self, flight: Flight) -> None:
+        """Wait for the commit and answer everybody."""
         try:
-            results = await self._write(items, window)
-        except sqlite3.OperationalError as error:
-            self._failed(error, items)
-            _answer(items, [translated(error)] * len(items))
-        except Exception as error:
-            # A defect of ours: the storage works. One command must not take the others with it.
-            if len(items) == 1:
-                log.exception("a transaction failed")
-                _answer(items, [error])
-                return
-            for item in items:
-                await self._attempt([item], window)
+            await self._finish(flight)
+        except Exception as error:  # noqa: BLE001 - what is not the storage's fault is logged there
+            await self._lost(flight.items, flight.window, error)
         else:
-            _answer(items, results)
+            answer(flight.items, flight.results)
+
+    async def _begin(self, items: list[Item], window: Window | None) -> Flight | None:
+        try:
+            return await self._plan(items, window, None)
+        except Exception as error:  # noqa: BLE001 - what is not the storage's fault is logged there
+            await self._lost(items, window, error)
+            return None
+
+    async def _lost(self, items: list[Item], window: Window | None, error: Exception) -> None:
+        """Answer those whose transaction has failed, or see to it that they get another."""
+        if isinstance(error, sqlite3.OperationalError):
+            self._failed(error, items)
+            answer(items, [translated(error)] * len(items))
+        elif isinstance(error, Superseded):
+            self._queue.extendleft(reversed(items))
+        elif len(items) == 1:
+            # A defect of ours: the storage works.
+            log.error("a transaction failed", exc_info=error)
+            answer(items, [error])
+        else:  # one command must not take the others with it
+            for item in items:
+                flight = await self._begin([item], window)
+                if flight is not None:
+                    await self._land(flight)
 
     def _sense(self) -> Window | None:
         """Return the blind window that ends now, if Luota could not hear or write until now.
@@ -225,7 +226,7 @@ class Writer:
             self._blind_since, self._blind_reason = window.start, window.reason
             self._failed(error, [])
 
-    async def _clamp(self, items: list[_Item], window: Window | None) -> Window | None:
+    async def _clamp(self, items: list[Item], window: Window | None) -> Window | None:
         """Clamp all that is remembered of the future, `items` and what waits behind them included.
 
         Returns the window that is still to be recorded.
@@ -247,49 +248,67 @@ class Writer:
                     tx.batch.apply(live, ClockBack(), now)
 
         try:
-            await self._write([_Item(clamp, now)], window)
+            await self._write([Item(clamp, now)], window)
         except sqlite3.OperationalError as error:
             self._failed(error, [])
             return window
         self._set_back = False
         return None
 
-    async def _write(self, items: list[_Item], window: Window | None = None) -> list[Any]:
-        """Plan and commit `items`; return their results, an exception for each that was refused.
+    async def _write(self, items: list[Item], window: Window | None) -> None:
+        """Plan and commit `items`, which nobody waits for."""
+        await self._finish(await self._plan(items, window, None))
+
+    async def _plan(self, items: list[Item], window: Window | None, before: Flight | None) -> Flight:
+        """Decide `items`, on top of `before` if given, and hand the commit to the driver's thread.
 
         `window` is a blind window that ends with this transaction: its verdicts know of it already.
         """
         known = self._registry.windows
-        while True:
-            batch = Batch(self._registry, self._clock.now())
-            if window is not None:
-                self._registry.windows = known.add(window)
-            try:
+        if window is not None:
+            self._registry.windows = known.add(window)
+        try:
+            while True:
+                batch = Batch(self._registry, self._clock.now(), None if before is None else before.batch)
                 if not items:
                     results: list[Any] = []
                 elif isinstance(items[0].work, Command):
                     await self._find_runs(batch, items)
-                    results = _planned(batch, items)
+                    results = planned(batch, items)
                 else:
                     await self._db.execute("BEGIN IMMEDIATE")
-                    results = [await _worked(items[0].work, Transaction(batch, self._db, items[0].at))]
-                if results and isinstance(results[-1], _Broken):
-                    del items[results[-1].index]
-                    self._registry.windows = known
-                    continue
-                if results and all(isinstance(result, Exception) for result in results):
-                    await self._roll_back()  # and with it what a refused change has written already
-                    self._registry.windows = known
-                    return results
+                    results = [await worked(items[0].work, Transaction(batch, self._db, items[0].at))]
+                if not results or not isinstance(results[-1], Broken):
+                    break
+                del items[results[-1].index]
+            alive_at = batch.now if self.listening else None
+            flight = Flight(batch, items, results, window, known, before, alive_at)
+            if not flight.refused:
                 batch.finish()
-                alive_at = batch.now if self.listening else None
-                self._unchecked += await in_thread(self._db, partial(_commit, batch.rows, window, alive_at))
-            except BaseException:
+            elif before is None:
                 self._registry.windows = known
+                await self._roll_back()  # what a refused change has written already
+        except BaseException:
+            self._registry.windows = known
+            if before is None:
                 await self._roll_back()
-                raise
-            self._committed(batch, window)
-            return results
+            raise
+        flight.ended = in_thread(self._db, flight.commit)
+        flight.ended.add_done_callback(lambda _: self._waiting.set())
+        return flight
+
+    async def _finish(self, flight: Flight) -> None:
+        """Wait for the commit; what was decided then holds."""
+        try:
+            self._unchecked += await flight.ended
+        except BaseException:
+            if flight.window is not None:
+                self._registry.windows = flight.known
+            await self._roll_back()
+            raise
+        flight.batch.before = None
+        if not flight.refused:
+            self._committed(flight.batch, flight.window)
 
     def _committed(self, batch: Batch, window: Window | None) -> None:
         """After COMMIT: storage works, and what was decided holds."""
@@ -302,7 +321,7 @@ class Writer:
         batch.publish()
         self.committed(batch)
 
-    async def _find_runs(self, batch: Batch, items: list[_Item]) -> None:
+    async def _find_runs(self, batch: Batch, items: list[Item]) -> None:
         """Read the runs that the commands refer to, in one query each way."""
         ids = {item.work.run_id for item in items if isinstance(item.work, Command) and item.work.run_id}
         keys = {item.work.external for item in items if isinstance(item.work, Command) and item.work.external}
@@ -320,7 +339,7 @@ class Writer:
             except sqlite3.Error as error:
                 log.warning("rollback failed: %s", error)
 
-    def _failed(self, error: sqlite3.Error, items: list[_Item]) -> None:
+    def _failed(self, error: sqlite3.Error, items: list[Item]) -> None:
         """Remember since when nothing is heard: since the oldest signal that is refused for it."""
         if self.failure is None:
             log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
@@ -339,61 +358,3 @@ class Writer:
             await reads.fetch(self._db, "PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             log.warning("checkpoint failed: %s", error)
-
-
-class _Broken:
-    """A command whose plan raised what it should not; `index` is its place."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-
-def _commit(rows: Rows, window: Window | None, alive_at: int | None, db: sqlite3.Connection) -> int:
-    """Write the rows of a transaction and COMMIT, in the driver's thread; return how many rows there were."""
-    if not db.in_transaction:
-        db.execute("BEGIN IMMEDIATE")
-    if window is not None:
-        db.execute(_BLIND, (window.start, window.end, window.reason))
-    count = rows.write(db)
-    if alive_at is not None:
-        db.execute("UPDATE instance SET alive_at = ?", (alive_at,))
-    db.execute("COMMIT")
-    return count
-
-
-def _planned(batch: Batch, items: list[_Item]) -> list[Any]:
-    results: list[Any] = []
-    for index, item in enumerate(items):
-        work, future = item.work, item.future
-        assert isinstance(work, Command)
-        work.at = item.at
-        try:
-            results.append(work.plan(batch))
-        except LuotaError as error:
-            results.append(error)
-        except Exception as error:
-            # A defect of ours in one command must not take the others with it.
-            log.exception("a command failed")
-            if not future.done():
-                future.set_exception(error)
-            return [_Broken(index)]
-    return results
-
-
-async def _worked(work: "Command | Work", tx: Transaction) -> Any:
-    assert not isinstance(work, Command)
-    try:
-        return await work(tx)
-    except LuotaError as error:
-        return error
-
-
-def _answer(items: list[_Item], results: list[Any]) -> None:
-    for item, result in zip(items, results, strict=True):
-        future = item.future
-        if future.done():  # its caller has gone; what it asked for is on disk all the same
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)

@@ -1,10 +1,12 @@
 """Opening `luota.db`: its single owner, its pragmas, its migrations."""
 
+import asyncio
 import fcntl
 import logging
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,13 +104,15 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
     return db
 
 
-async def in_thread(db: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Do `work` in the driver's thread and return its result: one hop, however many statements it executes.
+def in_thread(db: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+    """Begin `work` in the driver's thread, after all that was begun before; the future ends with its result.
 
-    A hop costs more than a short statement, since both threads must win the interpreter's lock for it.
+    It is one hop, however many statements `work` executes. A hop costs more than a short statement, since
+    both threads must win the interpreter's lock for it.
     """
-    result: T = await db._execute(work, db._conn)  # type: ignore[no-untyped-call]  # noqa: SLF001 - no public way
-    return result
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    db._tx.put_nowait((future, partial(work, db._conn)))  # noqa: SLF001 - there is no public way
+    return future
 
 
 async def open_reader(data_dir: Path) -> aiosqlite.Connection:

@@ -259,7 +259,7 @@ async def test_when_the_writer_dies_nobody_waits_for_ever_and_the_directory_is_g
     async def broken(_):
         raise ZeroDivisionError
 
-    engine.writer._cycle = lambda: broken(None)
+    engine.writer._launch = lambda: broken(None)
     with pytest.raises(LuotaError, match="writer has ended"):
         await engine.stamp()
     assert died == [("writer", ZeroDivisionError)]

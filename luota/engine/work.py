@@ -1,0 +1,64 @@
+"""The two kinds of change that the writer takes: commands that share a transaction, and works that have their own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiosqlite
+
+from luota.engine.batch import Batch
+from luota.store import reads
+
+
+class Command:
+    """A change that can share a transaction: `plan` decides synchronously and stages all its rows.
+
+    It raises a LuotaError before it stages anything, or not at all. `run_id` and `external` name the run
+    that it needs to find in `batch.runs` and `batch.external`.
+    """
+
+    at: int = 0
+    """The instant to which the change belongs: when it was received, or else submitted."""
+    run_id: str | None = None
+    external: tuple[str, str] | None = None
+
+    def plan(self, batch: Batch) -> Any:
+        """Stage the change in `batch` and return the caller's result."""
+        raise NotImplementedError
+
+
+class Transaction:
+    """A change with a transaction of its own, which may read and write the file itself.
+
+    `now` is the instant to which the change belongs: when it was submitted.
+    """
+
+    def __init__(self, batch: Batch, db: aiosqlite.Connection, now: int) -> None:
+        self.batch = batch
+        self.db = db
+        self.now = now
+        self.registry = batch.registry
+
+    async def fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query inside the transaction."""
+        return await reads.fetch(self.db, sql, values)
+
+    async def execute(self, sql: str, *values: Any) -> int:
+        """Execute one statement; return how many rows it changed."""
+        cursor = await self.db.execute(sql, values)
+        await cursor.close()
+        return cursor.rowcount
+
+
+Work = Callable[[Transaction], Awaitable[Any]]
+
+
+class Item:
+    """A change that waits, the instant to which it belongs, and the future of its caller."""
+
+    __slots__ = ("at", "future", "work")
+
+    def __init__(self, work: "Command | Work", at: int) -> None:
+        self.work = work
+        self.at = at
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
