@@ -1,9 +1,10 @@
 """Settings: defaults, then a TOML file, then LUOTA_… variables, then flags, each winning over the last."""
 
+import contextlib
 import ipaddress
 import os.path
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -108,7 +109,17 @@ class Config:
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
-    """Return the settings that hold, with every value checked.
+    """Return the settings that hold, as `check` finds them; raises the first of its mistakes."""
+    config, mistakes = check(path, environ, overrides)
+    if config is None:
+        raise mistakes[0]
+    return config
+
+
+def check(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> tuple[Config | None, list[LuotaError]]:
+    """Return the settings that hold, with every value checked, or None and all that is wrong with them.
 
     `path` is the TOML file, else the one that LUOTA_CONFIG names, else there is none. `overrides` are
     flags by setting (`server.port`); None counts as not given. A variable without a value counts as not
@@ -116,31 +127,47 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     directory; nobody giving `data_dir`, it is $STATE_DIRECTORY (systemd's; the first of several), else
     `./luota-data`.
 
-    INVALID, with the setting as field, for what cannot be read and for every value and name that is not
-    a setting's; the message names the source, what is allowed and the nearest known name.
+    A mistake is INVALID, with the setting (of a flag: the flag) as field, for what cannot be read and for every
+    value and name that is not a setting's; the message names the source, what is allowed and the nearest known name.
     """
     if path is None and environ.get("LUOTA_CONFIG"):
         path = Path(environ["LUOTA_CONFIG"])
+    mistakes: list[LuotaError] = []
     values: dict[str, Any] = {}
     if path is not None:
-        values |= _from_file(path)
-    values |= _from_environ(environ)
+        values |= _from_file(path, mistakes)
+    values |= _from_environ(environ, mistakes)
     for name, value in overrides.items():
         if value is not None:
-            values[name] = _checked(name, value, _flag(name))
+            with _noted(mistakes):
+                values[name] = _checked(name, value, _flag(name), field=_flag(name))
     state_directory = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     sections: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
     for name, value in values.items():
         section, _, key = name.rpartition(".")
         if section:
             sections[section][key] = value
-    return Config(
-        data_dir=values.get("data_dir") or Path(state_directory or "luota-data"),
-        server=Server(**sections["server"]),
-        limits=LimitSettings(**sections["limits"]),
-        alerts=Alerts(**sections["alerts"]),
-        email=_whole(Email(**sections["email"])),
-    )
+    if mistakes:
+        return None, mistakes
+    with _noted(mistakes):
+        config = Config(
+            data_dir=values.get("data_dir") or Path(state_directory or "luota-data"),
+            server=Server(**sections["server"]),
+            limits=LimitSettings(**sections["limits"]),
+            alerts=Alerts(**sections["alerts"]),
+            email=_whole(Email(**sections["email"])),
+        )
+        return config, []
+    return None, mistakes
+
+
+@contextlib.contextmanager
+def _noted(mistakes: list[LuotaError]) -> Iterator[None]:
+    """Add the refusal of what is done inside to `mistakes`, and go on."""
+    try:
+        yield
+    except LuotaError as mistake:
+        mistakes.append(mistake)
 
 
 def _whole(email: Email) -> Email:
@@ -308,32 +335,39 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 _SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in SETTINGS if "." in name))
 _VARIABLES = {variable(name): name for name in SETTINGS}
 # What snippets tell jobs to set (docs/api.md), and the name of the file itself.
-_NOT_SETTINGS = {"LUOTA_API_BASE_URL", "LUOTA_INGEST_TOKEN", "LUOTA_MONITOR_ID", "LUOTA_CONFIG"}
+_NOT_SETTINGS = {"LUOTA_API_BASE_URL", "LUOTA_INGEST_TOKEN", "LUOTA_MONITOR_ID", "LUOTA_CONFIG", "LUOTA_DEBUG"}
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, mistakes: list[LuotaError]) -> dict[str, Any]:
+    doc: dict[str, Any] = {}
+    with _noted(mistakes):
+        doc = _toml(path)
+    values: dict[str, Any] = {}
+    for key, value in doc.items():
+        inner = value if key in _SECTIONS else {key: value}
+        section = key if key in _SECTIONS else ""
+        if not isinstance(inner, dict):
+            mistakes.append(invalid(key, f"{path}: {key} is a section: write [{key}] and its keys below."))
+            continue
+        for inner_key, inner_value in inner.items():
+            with _noted(mistakes):
+                values |= _from_key(path, section, inner_key, inner_value)
+    for name in ("data_dir", "email.password_file"):
+        if values.get(name) is not None:
+            values[name] = path.parent / values[name]
+    return values
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            doc = tomllib.load(file)
+            return tomllib.load(file)
     except OSError as error:
         raise invalid("config", f"Cannot read the config file {path}: {error.strerror}.") from None
     except tomllib.TOMLDecodeError as error:
         raise invalid("config", f"{path} is not valid TOML: {error}.") from None
     except (UnicodeDecodeError, RecursionError):
         raise invalid("config", f"{path} is not valid TOML: it must be UTF-8 text.") from None
-    values: dict[str, Any] = {}
-    for key, value in doc.items():
-        if key not in _SECTIONS:
-            values |= _from_key(path, "", key, value)
-        elif isinstance(value, dict):
-            for inner, inner_value in value.items():
-                values |= _from_key(path, key, inner, inner_value)
-        else:
-            raise invalid(key, f"{path}: {key} is a section: write [{key}] and its keys below.")
-    for name in ("data_dir", "email.password_file"):
-        if values.get(name) is not None:
-            values[name] = path.parent / values[name]
-    return values
 
 
 def _from_key(path: Path, section: str, key: str, value: object) -> dict[str, Any]:
@@ -367,7 +401,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environ(environ: Mapping[str, str], mistakes: list[LuotaError]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, text in environ.items():
         if not key.startswith("LUOTA_") or key in _NOT_SETTINGS:
@@ -376,9 +410,10 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         if name is None:
             near = _near(key.lower(), {known.lower() for known in _VARIABLES})
             hint = f"Did you mean {near.upper()}?" if near else f"Known are {', '.join(_VARIABLES)}."
-            raise invalid(key, f"The variable {key} is not a setting. {hint}")
-        if text:
-            values[name] = _checked(name, SETTINGS[name].from_text(text), key)
+            mistakes.append(invalid(key, f"The variable {key} is not a setting. {hint}"))
+        elif text:
+            with _noted(mistakes):
+                values[name] = _checked(name, SETTINGS[name].from_text(text), key)
     return values
 
 
@@ -386,13 +421,13 @@ def _flag(name: str) -> str:
     return "--" + name.rpartition(".")[2].replace("_", "-")
 
 
-def _checked(name: str, value: object, where: str) -> Any:
+def _checked(name: str, value: object, where: str, *, field: str | None = None) -> Any:
     """Return a setting's value, or raise INVALID that says where it stands and what is allowed."""
     kind = SETTINGS[name]
     try:
         return kind.read(value)
     except LuotaError as error:
-        raise invalid(name, f"{where} is wrong: {error.message}") from None
+        raise invalid(field or name, f"{where} is wrong: {error.message}") from None
     except _WrongError as error:
         detail = f": {error}" if str(error) else ""
-        raise invalid(name, f"{where} must be {kind.allowed}{detail}.") from None
+        raise invalid(field or name, f"{where} must be {kind.allowed}{detail}.") from None

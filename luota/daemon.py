@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import uvloop
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from luota import systemd
 from luota.alarm import Alarm, stamp
+from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
 from luota.alerts.smtp import Relay
@@ -23,13 +25,19 @@ from luota.clock import Clock, SystemClock
 from luota.config import Config
 from luota.core.limits import Limits
 from luota.core.spec.values import format_instant
+from luota.drills import Drills, own_url
 from luota.engine import Engine
 from luota.engine.reminders import remind_for_ever
 from luota.engine.retention import prune_for_ever
 from luota.tasks import spawn
 from luota.web import app as web
 from luota.web.api import Api
+from luota.web.auth import Auth
+from luota.web.dashboard import Dashboard
+from luota.web.dashboard.html import Templates
+from luota.web.dashboard.visit import Site
 from luota.web.ingest import Ingest
+from luota.web.passwords import Passwords
 from luota.web.server import WebServer
 
 log = logging.getLogger("luota")
@@ -40,16 +48,21 @@ FINISH_WITHIN_S = 2.5
 """What requests in flight, then attempts to deliver, get to finish; with the last commit within 10 s."""
 
 
-def serve(config: Config) -> int:
+Beside = Callable[[str], Coroutine[Any, Any, None]]
+
+
+def serve(config: Config, beside: Beside | None = None) -> int:
     """Run the daemon until SIGTERM or SIGINT; return the exit status, 1 when a part of it died.
 
-    Raises the LuotaError that keeps it from starting.
+    `beside` runs as a part of it: it gets the URL at which this process listens, runs until it is cancelled, and
+    sees to it that somebody can sign in. Raises the LuotaError that keeps the daemon from starting.
     """
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    return uvloop.run(_serve(config, SystemClock()))
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its line per request would show where channels lead
+    return uvloop.run(_serve(config, SystemClock(), beside))
 
 
-async def _serve(config: Config, clock: Clock) -> int:
+async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
     stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     _stop_on_signals(stopped)
 
@@ -65,14 +78,25 @@ async def _serve(config: Config, clock: Clock) -> int:
             return 0
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
-        client = await reverse.enter_async_context(open_client(policy, resolver))
-        sender, alarm = Sender(engine, routes(client, _relay(config, resolver))), Alarm(engine)
+        dead_routes: set[tuple[str, int]] = set()
+        client = await reverse.enter_async_context(open_client(policy, resolver, own=dead_routes))
+        table = routes(client, _relay(config, resolver), Services(policy))
+        drills = Drills(engine, dead_routes)
+        sender, alarm = Sender(engine, table, config.server.base_url), Alarm(engine)
+        passwords = Passwords()
+        reverse.callback(passwords.close)
+        auth = Auth(engine, passwords, public_url=config.server.public_url, trusted=config.server.trusted_proxies)
+
+        def base_url() -> str:
+            return replace(config.server, port=server.port).base_url
+
         server = WebServer(
             web.build(
                 engine,
                 Ingest(engine, _limits(config), config.server.trusted_proxies),
-                Api(engine, sender, policy, resolver),
+                Api(engine, sender, policy, resolver, base_url, drills, auth.authorise_api),
                 alarm,
+                Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
                 access_log=config.server.access_log,
             ),
             host=config.server.host,
@@ -87,21 +111,28 @@ async def _serve(config: Config, clock: Clock) -> int:
             spawn(stamp(engine), "last-alive stamp", died),
             spawn(remind_for_ever(engine), "reminders", died),
             spawn(prune_for_ever(engine), "retention", died),
+            spawn(drills.run(own_url(config.server.host, server.port)), "drills", died),
         ]
         interval = systemd.watchdog_interval(os.environ, os.getpid())
         if interval is not None:
-            tasks.append(spawn(_feed_watchdog(engine, alarm, interval), "watchdog", died))
+            tasks.append(spawn(_feed_watchdog(engine, alarm, sender, interval), "watchdog", died))
         reverse.push_async_callback(_cancel, tasks)
         reverse.push_async_callback(sender.finish, FINISH_WITHIN_S)
         reverse.push_async_callback(server.stop, STOP_WITHIN_S)
+        reverse.callback(engine.changes.end)  # open event streams would keep the server from stopping
         if window is not None:
             log.info("was not watching %s to %s", format_instant(window.start), format_instant(window.end))
+        log.info("data in %s", config.data_dir.absolute())
         log.info(
             "watching %d monitors; listening on %s:%d",
             len(engine.registry.monitors),
             config.server.host,
             server.port,
         )
+        if beside is not None:
+            tasks.append(spawn(beside(own_url(config.server.host, server.port)), "what runs beside", died))
+        elif (setup := await auth.setup_link()) is not None:
+            log.info("nobody can sign in yet; create the first owner here, within 24 h: %s%s", base_url(), setup)
         systemd.notify(systemd.READY, os.environ)
         status = await stopped
         systemd.notify(systemd.STOPPING, os.environ)
@@ -122,7 +153,15 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver))
-        api = Api(engine, Sender(engine, routes(client, _relay(config, resolver))), policy, resolver)
+        table = routes(client, _relay(config, resolver), Services(policy))
+        api = Api(
+            engine,
+            Sender(engine, table, config.server.base_url),
+            policy,
+            resolver,
+            lambda: config.server.base_url,
+            Drills(engine, set()),
+        )
         ingest = Ingest(engine, _limits(config), ())
         yield web.build(engine, ingest, api, None, access_log=False)
 
@@ -169,11 +208,12 @@ async def _clock_is_past(engine: Engine, stopped: "asyncio.Future[int]") -> bool
     return not stopped.done()
 
 
-async def _feed_watchdog(engine: Engine, alarm: Alarm, interval: float) -> None:
-    """Tell systemd that Luota works, while loop, writer and alarm move. A full disk is no reason to restart."""
+async def _feed_watchdog(engine: Engine, alarm: Alarm, sender: Sender, interval: float) -> None:
+    """Tell systemd that Luota works, while loop, writer, alarm and sender move. A full disk is no reason to restart."""
     while True:
         await asyncio.sleep(interval)
-        if engine.writer.failure is not None or (engine.sickness() or alarm.sickness()) is None:
+        sick = engine.sickness() or alarm.sickness() or sender.sickness()
+        if engine.writer.failure is not None or sick is None:
             systemd.notify(systemd.WATCHDOG, os.environ)
 
 

@@ -98,8 +98,7 @@ MUTANTS = [
         "luota/engine/flight.py",
         "            raise Superseded\n",
         "            pass\n",
-        FLIGHT + "test_what_stood_behind_a_broken_transaction_is_decided_anew_and_kept",
-        FLIGHT + "test_what_stood_behind_a_full_disk_is_refused_or_kept_but_never_half",
+        FLIGHT + "test_what_a_broken_transaction_had_in_it_comes_before_what_stood_behind_it",
     ),
     mutant(
         "a transaction decided without the one before it",
@@ -114,6 +113,22 @@ MUTANTS = [
         "groupby(self._incidents, key=itemgetter(0))",
         "groupby(sorted(self._incidents, key=itemgetter(0)), key=itemgetter(0))",
         OUTBOX + "test_several_incidents_of_one_monitor_in_one_transaction_are_kept_in_their_order",
+    ),
+    mutant(
+        "no reserve for a full disk",
+        "luota/store/reserve.py",
+        "os.posix_fallocate(fd, 0, SIZE)",
+        "pass",
+        "tests/e2e/test_storage_failures.py::"
+        "test_on_a_full_disk_retention_makes_room_from_the_reserve_and_signals_are_taken_again",
+    ),
+    mutant(
+        "signals eat the reserve",
+        "luota/engine/writer.py",
+        "if self.full.is_set() and isinstance(work, Command):",
+        "if False:",
+        "tests/e2e/test_storage_failures.py::"
+        "test_on_a_full_disk_the_reserve_is_not_for_signals_but_for_what_people_change",
     ),
     mutant(
         "two owners of the file",
@@ -323,9 +338,9 @@ MUTANTS = [
     ),
     mutant(
         "the operator's API over TCP",
-        "luota/web/api.py",
-        "if LOCAL not in request.scope:",
-        "if False:",
+        "luota/web/api/__init__.py",
+        "local = LOCAL in request.scope",
+        "local = True",
         "tests/web/test_app.py::test_the_api_is_refused_over_tcp",
     ),
 ]

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from luota.alarm import Alarm
 from luota.alerts.guard import AddressPolicy
@@ -22,11 +23,17 @@ from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
 from luota.core.limits import Limits
+from luota.drills import Drills
 from luota.engine import Engine
 from luota.tasks import spawn
 from luota.web import app as web
 from luota.web.api import Api
+from luota.web.auth import Auth
+from luota.web.dashboard import Dashboard
+from luota.web.dashboard.html import Templates
+from luota.web.dashboard.visit import Site
 from luota.web.ingest import Ingest
+from luota.web.passwords import Passwords
 from luota.web.server import WebServer
 from tests.clock import FakeClock
 
@@ -84,6 +91,17 @@ class Served:
         doc = {"name": f"a {mode} job", "mode": mode, **least[mode], **fields}
         made = await self.api("POST", "/api/monitors", doc)
         return Monitor(self, made["monitor"], made["token"])
+
+    async def sign_in(self, role="owner", email=None):
+        """Return a client that is signed in as a new member with a role, and its CSRF token."""
+        email = email or f"{role}@example.org"
+        await self.api("POST", "/api/users", {"email": email, "role": role, "password": "correct horse battery"})
+        client = httpx.AsyncClient(base_url=self.base, transport=httpx.AsyncHTTPTransport(verify=NO_TLS), timeout=20)
+        client.headers["origin"] = self.base
+        answer = await client.post("/sign-in", data={"email": email, "password": "correct horse battery"})
+        assert answer.status_code == 303, answer.text
+        page = await client.get("/account")
+        return client, re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
 
     async def judge(self):
         """Judge all that has fallen due, as the alarm would."""
@@ -145,7 +163,9 @@ class Monitor:
 
 
 @contextlib.asynccontextmanager
-async def serving(data_dir, *, limits=None, trusted_proxies=(), allow=(), send=False, alarm=False, clock=None):
+async def serving(
+    data_dir, *, limits=None, trusted_proxies=(), allow=(), send=False, alarm=False, clock=None, authorise=None
+):
     """Open `data_dir` and serve it. `send` and `alarm` start the tasks that the daemon would run."""
     deaths = []
 
@@ -160,10 +180,25 @@ async def serving(data_dir, *, limits=None, trusted_proxies=(), allow=(), send=F
         client = await reverse.enter_async_context(open_client(policy, resolver, ssl_context=NO_TLS))
         sender, watcher = Sender(engine, routes(client)), Alarm(engine)
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
-        app = web.build(engine, ingest, Api(engine, sender, policy, resolver), watcher, access_log=True)
+        passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=1024))
+        reverse.callback(passwords.close)
+        auth, drills = Auth(engine, passwords, public_url=None, trusted=trusted_proxies), Drills(engine, set())
+
+        def base_url():
+            return f"http://127.0.0.1:{server.port}"
+
+        app = web.build(
+            engine,
+            ingest,
+            Api(engine, sender, policy, resolver, base_url, drills, authorise or auth.authorise_api),
+            watcher,
+            Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
+            access_log=True,
+        )
         server = WebServer(app, host="127.0.0.1", port=0, socket_path=data_dir / "luota.sock")
         await server.start()
         reverse.push_async_callback(server.stop, 5)
+        reverse.callback(engine.changes.end)
         await engine.watch(died)
         for wanted, task, name in ((send, sender, "sender"), (alarm, watcher, "alarm")):
             if wanted:

@@ -18,7 +18,7 @@ from uuid import UUID, uuid5
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from luota.alerts.notice import Notice, facts, text, title
+from luota.alerts.notice import LINK, Notice, facts, text, title
 from luota.core.text import head, visible
 
 SUBJECT_CHARACTERS = 250
@@ -64,7 +64,13 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
     message["List-Id"] = f"Luota <luota.{domain}>"
     message["X-Luota-Delivery"] = notice.delivery_id
 
-    said = {"title": title(notice), "facts": facts(notice), "text": text(notice), "channel": visible(notice.channel)}
+    said = {
+        "title": title(notice),
+        "facts": facts(notice),
+        "link": LINK,
+        "text": text(notice),
+        "channel": visible(notice.channel),
+    }
     for kind, template in (("plain", "notice.txt"), ("html", "notice.html")):
         part = MIMENonMultipart("text", kind)
         part.set_payload(_TEMPLATES.get_template(template).render(said), _UTF8)

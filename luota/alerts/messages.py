@@ -35,6 +35,8 @@ def body_of(notice: Notice) -> dict[str, Any]:
             "unverified": [{"id": m.id, "name": m.name, "reason": m.reason} for m in gap.unverified],
             "undecided": [_undecided(m) for m in gap.undecided],
         }
+    if notice.drill:
+        body["drill"] = True
     dead = notice.dead
     if dead is not None:
         body["channel"] = {"id": dead.id, "name": dead.name, "type": dead.type, "error": dead.error}
@@ -63,6 +65,7 @@ def _incident(notice: Notice, incident: IncidentFacts) -> dict[str, Any]:
         "summary": notice.summary,
         "openedSummary": incident.opened_summary,
         "firstNotice": incident.first_notice,
+        "url": incident.url,
     }
 
 

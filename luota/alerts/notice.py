@@ -26,12 +26,16 @@ OUTPUT_CHARACTERS = 2000
 DIGEST_LINE = 160
 """How many characters of each incident's summary a digest tells."""
 UTC_NAME = "UTC"
+LINK = "Incident page"
+LINKS = (LINK, "Runbook")
+"""The labels of the facts that are addresses and may be made links: one of Luota's own, one that was checked."""
 
 
 class IncidentFacts(Struct, frozen=True):
     """The incident at the time of the notice; `opened_summary` is why it is open, or was.
 
-    `first_notice` tells that the channel has not been told of it before.
+    `first_notice` tells that the channel has not been told of it before. `url` is its page; None where Luota's own
+    address is not known.
     """
 
     id: str
@@ -42,6 +46,7 @@ class IncidentFacts(Struct, frozen=True):
     resolved_at: int | None
     opened_summary: str
     first_notice: bool = False
+    url: str | None = None
 
     @property
     def lasted(self) -> int | None:
@@ -104,6 +109,7 @@ class Told(Struct, frozen=True):
     monitor: str
     kind: str
     summary: str
+    url: str | None = None
 
 
 class DeadRoute(Struct, frozen=True):
@@ -120,7 +126,8 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     `at` is the instant to which the news belongs, `summary` one line that says it. `run` is the run that
     the news is about (for a recovery the one that ended the incident), `signal` the newest ping,
-    `changes` what differs in `run` from the last healthy run before it.
+    `changes` what differs in `run` from the last healthy run before it. `drill` tells that the incident was
+    made on purpose (docs/drills.md).
     """
 
     type: str
@@ -137,12 +144,16 @@ class Notice(Struct, frozen=True, kw_only=True):
     gap: GapFacts | None = None
     dead: DeadRoute | None = None
     digest: tuple[Told, ...] = ()
+    drill: bool = False
 
 
-def notice_of(outgoing: Outgoing, channel: str, monitor: Definition | None, evidence: Evidence) -> Notice:
+def notice_of(
+    outgoing: Outgoing, channel: str, monitor: Definition | None, evidence: Evidence, base_url: str | None = None
+) -> Notice:
     """Return the notice of a delivery; `channel` is the channel's name, `monitor` the present definition.
 
-    What happened is as it was when the notice was queued; run and definition are as they are now.
+    What happened is as it was when the notice was queued; run and definition are as they are now. Links lead
+    to `base_url`, which is `config.Server.base_url`; without one there are none.
     """
     said = msgspec.json.decode(outgoing.notice)
     run, healthy = evidence.run, evidence.healthy
@@ -153,17 +164,15 @@ def notice_of(outgoing: Outgoing, channel: str, monitor: Definition | None, evid
         at=said["at"],
         queued_at=outgoing.queued_at,
         summary=said["reason"],
-        incident=_incident(outgoing, said),
+        incident=_incident(outgoing, said, base_url),
         monitor=_monitor(outgoing, monitor),
         run=run,
         signal=evidence.signal,
         changes=changes(run, healthy) if run is not None and healthy is not None else (),
         gap=_gap(said) if outgoing.type == "watch.gap" else None,
         dead=DeadRoute(**said["channel"]) if outgoing.type == "channel.failed" else None,
-        digest=tuple(
-            Told(one["type"], one["incident"], one["monitor"], one["kind"], one["reason"])
-            for one in said.get("incidents", ())
-        ),
+        digest=tuple(_told(one, base_url) for one in said.get("incidents", ())),
+        drill=said.get("drill", False),
     )
 
 
@@ -178,7 +187,7 @@ def title(notice: Notice) -> str:
             state = "open, it became worse"
         elif notice.type == "incident.reminder":
             state = f"still open after {format_duration((notice.at - incident.opened_at) // 60_000 * 60_000)}"
-        return visible(f"{notice.monitor.name}: {incident.kind} ({state})")
+        return visible(f"{'[Drill] ' if notice.drill else ''}{notice.monitor.name}: {incident.kind} ({state})")
     if gap is not None:
         count = len(gap.unverified)
         hid = f"{count} monitor{'' if count == 1 else 's'} unverified"
@@ -210,8 +219,13 @@ _LISTS = {
 
 
 def text(notice: Notice) -> str:
-    """Return the whole notice as plain text: the title, then the facts, lists indented under their label."""
-    lines = [title(notice), ""]
+    """Return the whole notice as plain text: the title, then the details."""
+    return f"{title(notice)}\n\n{details(notice)}"
+
+
+def details(notice: Notice) -> str:
+    """Return the facts as plain text, a line each, lists indented under their label."""
+    lines = []
     for label, said in facts(notice):
         if "\n" in said or label in _LISTS:
             lines += [f"{label}:", *("    " + line for line in said.split("\n"))]
@@ -234,6 +248,7 @@ def _incident_facts(notice: Notice) -> Iterator[tuple[str, str]]:
         states = {"incident.opened": "open", "incident.updated": "open, it became worse"}
         told = (
             visible(f"{one.monitor}: {one.kind} ({states.get(one.type, 'resolved')}): {head(one.summary, DIGEST_LINE)}")
+            + (f" {one.url}" if one.url else "")
             for one in notice.digest
         )
         yield "Incidents", "\n".join(told)
@@ -241,6 +256,8 @@ def _incident_facts(notice: Notice) -> Iterator[tuple[str, str]]:
             yield "What to do", f"mend its destination, then prove it: luota channel test {notice.dead.name}"
             yield "Until then", "nobody hears of incidents by this channel"
         return
+    if notice.drill:
+        yield "Drill", "this failure was made on purpose, to prove that its notice arrives; nobody needs to act"
     yield "Promise", monitor.promise or ""
     if incident.lasted is not None:
         yield "Ended by", notice.summary
@@ -255,6 +272,7 @@ def _incident_facts(notice: Notice) -> Iterator[tuple[str, str]]:
     yield "Opened", local_time(incident.opened_at, monitor.timezone)
     if incident.resolved_at is not None:
         yield "Resolved", local_time(incident.resolved_at, monitor.timezone)
+    yield LINK, incident.url or ""
 
 
 def _expected(incident: IncidentFacts, monitor: MonitorFacts) -> str:
@@ -320,7 +338,16 @@ def _monitor_facts(notice: Notice) -> Iterator[tuple[str, str]]:
         yield "Incident", notice.incident.id
 
 
-def _incident(outgoing: Outgoing, said: dict[str, Any]) -> IncidentFacts | None:
+def _told(said: dict[str, Any], base_url: str | None) -> Told:
+    id_ = said["incident"]
+    return Told(said["type"], id_, said["monitor"], said["kind"], said["reason"], _page(base_url, id_))
+
+
+def _page(base_url: str | None, incident_id: str) -> str | None:
+    return None if base_url is None else f"{base_url}/incidents/{incident_id}"
+
+
+def _incident(outgoing: Outgoing, said: dict[str, Any], base_url: str | None) -> IncidentFacts | None:
     if outgoing.incident_id is None or outgoing.opened_at is None:
         return None
     resolved = said["state"] == "resolved"
@@ -334,6 +361,7 @@ def _incident(outgoing: Outgoing, said: dict[str, Any]) -> IncidentFacts | None:
         resolved_at=said["at"] if resolved else None,
         opened_summary=outgoing.incident_summary or "",
         first_notice=bool(outgoing.untold),
+        url=_page(base_url, outgoing.incident_id),
     )
 
 

@@ -28,6 +28,8 @@ AT_ONCE = 8
 """Attempts under way per channel."""
 WAVE = 64
 LONGEST_SLEEP_S = 30.0
+STUCK_MS = 120_000
+"""How long a lane may stand still: longer than any sleep, and than any attempt takes."""
 STORAGE_PAUSE_S = 2.0
 TOO_MANY_REQUESTS = 429
 LONGEST_REST = 3_600_000
@@ -35,15 +37,20 @@ LONGEST_REST = 3_600_000
 
 
 class Sender:
-    """Sends the outbox by `routes`, the table of channel types, until it is cancelled."""
+    """Sends the outbox by `routes`, the table of channel types, until it is cancelled.
 
-    def __init__(self, engine: Engine, routes: Mapping[str, Route]) -> None:
+    Links in notices lead to `base_url` (`config.Server.base_url`); without it there are none.
+    """
+
+    def __init__(self, engine: Engine, routes: Mapping[str, Route], base_url: str | None = None) -> None:
         self._engine = engine
         self._routes = routes
+        self._base_url = base_url
         self._lanes: dict[str, asyncio.Event] = {}
         self._proofs: dict[str, asyncio.Event] = {}
         self._rests: dict[str, int] = {}
         self._storms: dict[str, int] = {}
+        self._moved_at: dict[str, int] = {}
         self._running = False
         self._stopping = False
         self._attempts: set[asyncio.Task[None]] = set()
@@ -58,6 +65,13 @@ class Sender:
         """Return what this installation lacks to send to channels of a type, in a sentence, or None."""
         return self._routes[type_].missing
 
+    def sickness(self) -> str | None:
+        """Return why notices are not sent at present, or None. What a provider does is no sickness of the sender."""
+        now = self._engine.clock.monotonic()
+        if any(now - moved_at > STUCK_MS for moved_at in self._moved_at.values()):
+            return "the sender does not move"
+        return None
+
     async def run(self) -> None:
         """Keep a lane for every channel, and wake them when something was queued."""
         self._running = True
@@ -70,6 +84,8 @@ class Sender:
                 for workspace in self._engine.registry.workspaces.values():
                     for channel_id in workspace.channels:
                         self._open(lanes, channel_id)
+                for channel_id in self._engine.registry.dead_routes:
+                    self._open(lanes, channel_id)
                 for lane in self._lanes.values():
                     lane.set()
                 await queued.wait()
@@ -90,8 +106,7 @@ class Sender:
             return
         done = self._proofs.setdefault(delivery_id, asyncio.Event())
         try:
-            row = await deliveries.delivery(self._engine.reader, delivery_id)
-            if row[3] == 0:
+            if await deliveries.attempts_of(self._engine.reader, delivery_id) == 0:
                 async with asyncio.timeout(within):
                     await done.wait()
         except TimeoutError:
@@ -108,10 +123,14 @@ class Sender:
         """Send what one channel is due, and sleep until it is due more."""
         poked = self._lanes[channel_id]
         while not self._stopping:
+            self._moved_at[channel_id] = self._engine.clock.monotonic()
             poked.clear()
             try:
                 await self._drain(channel_id, deadline=None)
                 at = await self._next(channel_id)
+                if at is None and await deliveries.channel_of(self._engine.reader, channel_id) is None:
+                    del self._lanes[channel_id]  # it was removed
+                    return
                 now = self._engine.clock.now()
             except (sqlite3.Error, LuotaError) as error:
                 log.warning("the outbox cannot be read: %s", error)
@@ -223,6 +242,7 @@ class Sender:
             except LuotaError as error:
                 log.warning("delivery %s, attempt %d cannot be recorded yet: %s", outgoing.id, number, error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
+        self._moved_at[outgoing.channel_id] = clock.monotonic()
         proof = self._proofs.get(outgoing.id)
         if proof is not None:
             proof.set()
@@ -244,7 +264,7 @@ class Sender:
         if route.missing is not None:
             return AttemptResult(ok=False, error=route.missing)
         try:
-            notice = notice_of(outgoing, channel.name, monitor, evidence)
+            notice = notice_of(outgoing, channel.name, monitor, evidence, self._base_url)
             return await route.send(notice, channel.settings, now)
         except Exception:
             # A defect of ours in one notice must not stop all the others, start after start.

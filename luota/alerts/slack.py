@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from luota.alerts import webhook
-from luota.alerts.notice import Notice, facts, text, title
+from luota.alerts.notice import LINKS, Notice, facts, text, title
 from luota.core.retry import AttemptResult
 from luota.core.text import cut
 
@@ -130,7 +130,7 @@ def _sections(notice: Notice) -> Iterator[str]:
                 yield f"{_FENCE}\n{piece}\n{_FENCE}"
             continue
         start = f"*{escaped(label)}:* "
-        if notice.monitor is not None and label == "Runbook":
+        if label in LINKS:
             line = f"{start}<{escaped(said).replace('|', '%7C')}>"
         else:
             line = start + next(pieces(said, SECTION - len(start)))

@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
 
 import h11
 import httpcore
@@ -73,13 +73,14 @@ class Resolver:
         if address is not None:
             return [str(address)]
         key = (host, port)
-        if key not in self._running:
+        running = self._running.get(key)
+        if running is None:
             await self._take_thread()
-            if key in self._running:  # another waiter for the same name was first
+            running = self._running.get(key)
+            if running is not None:  # another waiter for the same name was first
                 self._free.release()
             else:
-                self._start(key)
-        running = self._running[key]
+                running = self._start(key)
         await asyncio.wait({running}, timeout=self._timeout)
         if not running.done():
             raise Unreachable(f"the host name was not resolved within {self._timeout:g} s")
@@ -99,7 +100,7 @@ class Resolver:
                 f"name lookups are stuck: {self._threads} of them wait for an answer; check this host's DNS"
             ) from None
 
-    def _start(self, key: tuple[str, int]) -> None:
+    def _start(self, key: tuple[str, int]) -> "asyncio.Future[list[str] | Exception]":
         loop = asyncio.get_running_loop()
         running: asyncio.Future[list[str] | Exception] = loop.create_future()
         self._running[key] = running
@@ -118,15 +119,20 @@ class Resolver:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
                 loop.call_soon_threadsafe(finish, outcome)
 
-        threading.Thread(target=work, name="luota-lookup", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="luota-lookup", daemon=True).start()
+        except RuntimeError:  # no more threads for this process
+            finish(Unreachable("this machine gives Luota no more threads to look names up in"))
+        return running
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves, judges, then dials the judged address itself. TLS still verifies the name."""
 
-    def __init__(self, policy: AddressPolicy, resolver: Resolver) -> None:
+    def __init__(self, policy: AddressPolicy, resolver: Resolver, own: Container[tuple[str, int]]) -> None:
         self._policy = policy
         self._resolver = resolver
+        self._own = own
         self._dialler = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -137,6 +143,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        if (host, port) in self._own:  # as it is written: a name that leads there is judged like any other
+            return await self._dialler.connect_tcp(host, port, timeout, local_address, socket_options)
         allowed, refusal = _judge(await self._resolver.addresses(host, port), self._policy)
         if refusal is not None:
             raise Unreachable(refusal)
@@ -168,13 +176,19 @@ def _judge(addresses: Sequence[str], policy: AddressPolicy) -> tuple[list[str], 
 class _GuardedTransport(httpx.AsyncBaseTransport):
     """httpx above a pool of httpcore that dials through `_GuardedBackend`."""
 
-    def __init__(self, policy: AddressPolicy, resolver: Resolver, ssl_context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        resolver: Resolver,
+        own: Container[tuple[str, int]],
+        ssl_context: ssl.SSLContext,
+    ) -> None:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context,
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=_GuardedBackend(policy, resolver),
+            network_backend=_GuardedBackend(policy, resolver, own),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -209,12 +223,18 @@ class _Body(httpx.AsyncByteStream):
 
 
 def open_client(
-    policy: AddressPolicy, resolver: Resolver, *, ssl_context: ssl.SSLContext | None = None
+    policy: AddressPolicy,
+    resolver: Resolver,
+    *,
+    own: Container[tuple[str, int]] = frozenset(),
+    ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """Return the client for all outgoing messages; the caller closes it, after the last attempt.
 
-    Every address is judged by `policy` before it is dialled. The environment (proxies, netrc) is ignored,
-    redirects are not followed, cookies are neither kept nor sent, and answers are asked for uncompressed.
+    Every address is judged by `policy` before it is dialled, but for those that are in `own` at that moment, as
+    (IP address, port): what this process itself listens on for a drill (docs/drills.md, "Dead route"). The
+    environment (proxies, netrc) is ignored, redirects are not followed, cookies are neither kept nor sent, and
+    answers are asked for uncompressed.
     Certificates are checked against the host's store and httpx's own bundle unless `ssl_context` is given.
     There is no deadline over a whole exchange: that is the caller's. Failures raise `Unreachable`.
     """
@@ -223,7 +243,7 @@ def open_client(
         ssl_context.load_default_certs()
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
     return httpx.AsyncClient(
-        transport=_GuardedTransport(policy, resolver, ssl_context),
+        transport=_GuardedTransport(policy, resolver, own, ssl_context),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies,
@@ -303,6 +323,8 @@ def _words(error: Exception) -> str:
 
 
 def _lookup_words(error: Exception) -> str:
+    if isinstance(error, Unreachable):
+        return str(error)
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
         return "the host name was not resolved: no answer from DNS"
     if isinstance(error, socket.gaierror):

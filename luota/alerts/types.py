@@ -10,6 +10,7 @@ import httpx
 from msgspec import Struct
 
 from luota.alerts import messages, slack, webhook
+from luota.alerts.apprise import MISSING, Services, installed
 from luota.alerts.notice import Notice
 from luota.alerts.smtp import Relay
 from luota.core.retry import AttemptResult
@@ -43,8 +44,11 @@ class Route(Struct, frozen=True):
 NO_RELAY = 'No SMTP server: add host = "…" and sender = "…" below [email] in the config file, and restart Luota.'
 
 
-def routes(client: httpx.AsyncClient, relay: Relay | None = None) -> dict[str, Route]:
-    """Return the table. `client` is from `transport.open_client` and outlives it; no `relay`, no email."""
+def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Services | None = None) -> dict[str, Route]:
+    """Return the table. `client` is from `transport.open_client` and outlives it.
+
+    No `relay`, no email; no `services`, or the extra not installed, no apprise.
+    """
 
     async def to_webhook(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
         body = messages.encode(notice)
@@ -58,8 +62,13 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None) -> dict[str, R
         assert relay is not None
         return await relay.send(notice, settings["to"])
 
+    async def to_apprise(notice: Notice, settings: Mapping[str, Any], _: int) -> AttemptResult:
+        assert services is not None
+        return await services.send(notice, settings)
+
     return {
         "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
         "webhook": Route(to_webhook),
         "slack": Route(to_slack, slack.Pace().wait, digests=True),
+        "apprise": Route(to_apprise, digests=True, missing=None if services and installed() else MISSING),
     }

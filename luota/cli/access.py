@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.output import fields, table
 
+User = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by email or id.")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 Target = Annotated[str | None, typer.Argument(metavar="M", help="A monitor, by id or slug.")]
 OfWorkspace = Annotated[
     bool, typer.Option("--workspace", help="The token of a workspace: M names it, else the first one.")
@@ -19,24 +22,81 @@ def create_user(
     *,
     email: Annotated[str, typer.Argument(metavar="EMAIL")],
     name: Annotated[str | None, typer.Option(help="What to call them; else the part before the @.")] = None,
-    role: Annotated[str | None, typer.Option(metavar="owner|operator|viewer")] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    role: Annotated[
+        str | None,
+        typer.Option(metavar="owner|operator|viewer", help="Else owner for the very first user, viewer for others."),
+    ] = None,
+    password_stdin: PasswordStdin = False,
+    workspace: Workspace = None,
 ) -> None:
     """Create a user; the password is asked for twice."""
     body = {"email": email, "password": _password() if password_stdin else _asked_password()}
     body |= {key: value for key, value in (("name", name), ("role", role)) if value is not None}
-    reply = cli.call("POST", api("users"), body)
+    reply = cli.call("POST", api("users", workspace=workspace), body)
     user = reply["user"]
-    cli.answer(reply, fields((key, user.get(key)) for key in ("id", "email", "name", "role")))
+    text = fields((key, user.get(key)) for key in ("id", "email", "name", "role"))
+    if role is None:
+        text += f"\n\nThe role is {user['role']}, since --role was not given: the first user owns, all others view."
+    cli.answer(reply, text)
 
 
-def list_users(cli: Cli) -> None:
-    """List the users."""
-    reply = cli.call("GET", api("users"))
+def list_users(cli: Cli, *, workspace: Workspace = None) -> None:
+    """List the users of a workspace."""
+    reply = cli.call("GET", api("users", workspace=workspace))
     rows = [(u["email"], u["name"], u["role"], u["createdAt"]) for u in reply["users"]]
     cli.answer(reply, table(("EMAIL", "NAME", "ROLE", "CREATED"), rows, empty="No users yet."))
+
+
+def set_password(
+    cli: Cli,
+    *,
+    user: User,
+    password_stdin: PasswordStdin = False,
+    workspace: Workspace = None,
+) -> None:
+    """Give a user another password; it is asked for twice. All their sessions end."""
+    body = {"password": _password() if password_stdin else _asked_password()}
+    reply = cli.call("POST", api("users", user, "password", workspace=workspace), body)
+    cli.answer(reply, f"{reply['user']['email']} has a new password, and is signed out everywhere.")
+
+
+def set_role(
+    cli: Cli,
+    *,
+    user: User,
+    role: Annotated[str, typer.Argument(metavar="owner|operator|viewer")],
+    workspace: Workspace = None,
+) -> None:
+    """Give a user another role."""
+    reply = cli.call("POST", api("users", user, "role", workspace=workspace), {"role": role})
+    cli.answer(reply, f"{reply['user']['email']} is {reply['user']['role']} now.")
+
+
+def delete_user(
+    cli: Cli,
+    *,
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: Workspace = None,
+) -> None:
+    """Delete a user with all sessions, in every workspace. What they did stays in the audit log."""
+    if not yes and not cli.as_json and sys.stdin.isatty() and not typer.confirm(f"Delete {user}?"):
+        print("Nothing was changed.")
+        raise typer.Exit(1)
+    reply = cli.call("DELETE", api("users", user, workspace=workspace))
+    cli.answer(reply, f"Deleted {reply['user']['email']}.")
+
+
+def create_workspace(
+    cli: Cli,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    slug: Annotated[str | None, typer.Option(metavar="S", help="Its short name; else made of the name.")] = None,
+) -> None:
+    """Create a workspace."""
+    body = {key: value for key, value in (("name", name), ("slug", slug)) if value is not None}
+    reply = cli.call("POST", api("workspaces"), body)
+    cli.answer(reply, fields((key, reply["workspace"][key]) for key in ("id", "name", "slug")))
 
 
 def list_workspaces(cli: Cli) -> None:

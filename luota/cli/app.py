@@ -1,17 +1,40 @@
 """The table of commands."""
 
+from typing import Annotated
+
 import typer
 
-from luota.cli import access, channels, incidents, monitors, process, replay
+from luota import __version__
+from luota.cli import access, channels, code, demo, drills, incidents, monitors, process, replay, upkeep
 from luota.cli.command import command, group
+from luota.cli.exec import exec_
 
 app = group("Luota watches scheduled work and never lies by silence.")
 
+
+@app.callback(invoke_without_command=True)
+def _about(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version of this program.")] = False
+) -> None:
+    if version:
+        print(f"luota {__version__}")
+        raise typer.Exit
+
+
 command(app, "init")(process.init)
 command(app, "serve")(process.serve)
+command(app, "demo")(demo.demo)
 command(app, "check-config")(process.check_config)
+command(app, "doctor")(upkeep.doctor)
+command(app, "backup")(upkeep.backup)
+command(app, "restore")(upkeep.restore)
+command(app, "export")(code.export)
+command(app, "apply")(code.apply)
+command(app, "prune")(upkeep.prune)
+command(app, "openapi")(process.openapi)
 command(app, "version")(process.version)
 command(app, "ping")(monitors.ping)
+command(app, "exec")(exec_)
 command(app, "replay")(replay.replay)
 
 
@@ -23,9 +46,13 @@ def _add(name: str, about: str, parent: typer.Typer = app) -> typer.Typer:
 
 user = _add("user", "People who may sign in.")
 command(user, "create")(access.create_user)
+command(user, "password")(access.set_password)
+command(user, "role")(access.set_role)
+command(user, "delete")(access.delete_user)
 command(user, "list")(access.list_users)
 
 workspace = _add("workspace", "Owners of monitors, channels and members.")
+command(workspace, "create")(access.create_workspace)
 command(workspace, "list")(access.list_workspaces)
 
 token = _add("token", "The keys that jobs send.")
@@ -46,14 +73,21 @@ add_channel = _add("add", "Add a channel.", channel)
 command(add_channel, "email")(channels.add_email)
 command(add_channel, "webhook")(channels.add_webhook)
 command(add_channel, "slack")(channels.add_slack)
+command(add_channel, "apprise")(channels.add_apprise)
 command(channel, "list")(channels.list_all)
 command(channel, "test")(channels.test)
 command(channel, "edit")(channels.edit)
 command(channel, "rotate-secret")(channels.rotate_secret)
 command(channel, "remove")(channels.remove)
 
+drill = _add("drill", "Deliberate failures that prove the path to people.")
+command(drill, "run")(drills.run)
+command(drill, "list")(drills.list_all)
+
 incident = _add("incident", "What went wrong.")
 command(incident, "list")(incidents.list_all)
 command(incident, "show")(incidents.show)
 command(incident, "ack")(incidents.acknowledge)
 command(incident, "resolve")(incidents.resolve)
+command(incident, "note")(incidents.note)
+command(incident, "export")(incidents.export)

@@ -53,6 +53,17 @@ def add_slack(
     _add(cli, workspace, {"type": "slack", "name": name, "url": url})
 
 
+def add_apprise(
+    cli: Cli,
+    *,
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    url: Annotated[str, typer.Option(help="One URL as https://appriseit.com has it, such as ntfy://topic.")],
+    workspace: Workspace = None,
+) -> None:
+    """Add any service that Apprise knows: ntfy, Telegram, Discord, Matrix … Needs pip install 'luota[apprise]'."""
+    _add(cli, workspace, {"type": "apprise", "name": name, "url": url})
+
+
 def edit(
     cli: Cli,
     *,
@@ -87,32 +98,40 @@ def rotate_secret(cli: Cli, *, channel: Channel) -> None:
 
 
 def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
-    """List the channels with what became of their last notice."""
+    """List the channels: whether each can be trusted, and what became of its last delivery."""
     reply = cli.call("GET", api("channels", workspace=workspace))
-    rows = []
-    for channel in reply["channels"]:
-        last = channel.get("lastDelivery") or {}
-        to = ", ".join(channel.get("to", ())) or None
-        rows.append(
-            (
-                channel["name"],
-                channel["type"],
-                to,
-                _trust(channel),
-                last.get("state"),
-                last.get("lastError"),
-                channel["id"],
-            )
-        )
-    headers = ("NAME", "TYPE", "TO", "TRUST", "LAST NOTICE", "LAST ERROR", "ID")
-    text = table(headers, rows, empty="No channels yet. Nobody is told of incidents.")
+    rows = [
+        (channel["name"], channel["type"], ", ".join(channel.get("to", ())), _state(channel), _last(channel))
+        for channel in reply["channels"]
+    ]
+    text = table(
+        ("NAME", "TYPE", "TO", "STATE", "LAST DELIVERY"), rows, empty="No channels yet. Nobody is told of incidents."
+    )
     cli.answer(reply, "\n".join([text, *_warnings(reply["channels"])]))
 
 
-def _trust(channel: Mapping[str, Any]) -> str:
-    if channel.get("failedAt"):
-        return "dead route"
+def _state(channel: Mapping[str, Any]) -> str:
+    last = channel.get("lastDelivery") or {}
+    if channel.get("failedAt") or str(last.get("state")).startswith("failed"):
+        return "failing"
     return "proven" if channel.get("provenAt") else "unproven"
+
+
+def _last(channel: Mapping[str, Any]) -> str:
+    """Say in words what became of the last delivery of a channel."""
+    last = channel.get("lastDelivery")
+    if last is None:
+        return "none yet"
+    match last["state"]:
+        case "delivered":
+            return f"delivered {last['finishedAt']}"
+        case "queued":
+            return "waits for its first attempt"
+        case "failed_retrying":
+            return f"failed, again at {last['nextAttemptAt']}: {last['lastError']}"
+        case "failed_terminal":
+            return f"given up {last['finishedAt']}: {last['lastError']}"
+    return f"cancelled: {last['lastError']}"
 
 
 def _warnings(channels: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -131,7 +150,10 @@ def test(cli: Cli, *, channel: Channel) -> None:
     delivery = reply["delivery"]
     keys = ("channel", "state", "attempts", "nextAttemptAt", "lastError")
     names = ("channel", "state", "attempts", "next attempt", "last error")
-    cli.answer(reply, fields((name, delivery.get(key)) for name, key in zip(names, keys, strict=True)))
+    pairs = [(name, delivery.get(key)) for name, key in zip(names, keys, strict=True)]
+    if delivery.get("providerId"):
+        pairs.append(("provider's id", delivery["providerId"]))
+    cli.answer(reply, fields(pairs))
     if delivery["state"] != "delivered":
         raise typer.Exit(1)
 

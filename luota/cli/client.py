@@ -22,6 +22,8 @@ ANSWER_WITHIN_S = 60.0
 RETRY_FOR_MS = 5000
 """How long a command waits while another one, or a daemon that just starts, holds the data directory."""
 _RETRY_EVERY_S = 0.1
+MAX_BODY = 64 * 1024
+"""What the API takes (docs/api.md)."""
 
 _SOCKET = "luota.sock"
 _FILES = ("luota.db", "luota.lock")  # the lock comes first in the life of a directory
@@ -58,7 +60,7 @@ def call(
     user may not; UNAVAILABLE when the daemon goes away or stays silent, and then the request may have been
     carried out all the same.
     """
-    content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    content = body if isinstance(body, bytes) or body is None else _encoded(body)
     sent = {"content-type": "application/json", **(headers or {})}
     clock = SystemClock()
     give_up_at = clock.monotonic() + RETRY_FOR_MS
@@ -66,13 +68,27 @@ def call(
         connected = _connect(config.data_dir)
         if connected is not None:
             return _answer(*_over_socket(connected, method, path, content, sent))
-        _prepare(config.data_dir, create=create)
+        prepare(config.data_dir, create=create)
         try:
             return _answer(*_run(_in_process(config, method, path, content, sent)))
         except _InUseError as refusal:
             if clock.monotonic() >= give_up_at:
                 raise refusal.error from None
         time.sleep(_RETRY_EVERY_S)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a body as JSON; INVALID with the key for what was given in bytes that are no UTF-8."""
+    for key, value in body.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise LuotaError(Code.INVALID, f"{key} is not valid UTF-8 text. Give it in UTF-8.", field=key) from None
+    content = json.dumps(body, ensure_ascii=False).encode()
+    if len(content) > MAX_BODY:
+        key, size = max(((key, len(json.dumps(value))) for key, value in body.items()), key=lambda pair: pair[1])
+        raise LuotaError(Code.TOO_LARGE, f"{key} is too long: it has about {size} characters.", field=key)
+    return content
 
 
 class _InUseError(Exception):
@@ -120,8 +136,19 @@ def _over_socket(
     )
 
 
-def _prepare(data_dir: Path, *, create: bool) -> None:
-    """See to it that this process can work in the data directory, as its owner would."""
+def listens(data_dir: Path) -> bool:
+    """Tell whether a daemon listens on the socket of a data directory; FORBIDDEN when this user may not know."""
+    connected = _connect(data_dir)
+    if connected is not None:
+        connected.close()
+    return connected is not None
+
+
+def prepare(data_dir: Path, *, create: bool) -> None:
+    """See to it that this process can work in the data directory, as its owner would.
+
+    NOT_FOUND where there is none, unless `create`; FORBIDDEN when this user may not use it.
+    """
     try:
         if create:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -201,6 +228,8 @@ def _answer(status: int, content: bytes) -> dict[str, Any]:
     if 200 <= status < 300 and isinstance(doc, dict):
         return doc
     body = doc if isinstance(doc, dict) else {}
+    if status == 413:
+        raise LuotaError(Code.TOO_LARGE, "What was given is too long: a request holds at most 64 KiB.")
     message = body.get("message") or body.get("error") or f"Luota gave an answer of status {status}."
     if status >= 500 and body.get("requestId"):
         message = f"{message}. Its log says more about {body['requestId']}."

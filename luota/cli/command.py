@@ -4,7 +4,8 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,15 @@ import typer
 from luota.cli import client
 from luota.config import Config, load
 from luota.core.errors import Code, LuotaError
+from luota.core.text import visible
 
 P = ParamSpec("P")
+
+# What click raises for a wrong command line. Newer versions of typer bring a click of their own.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+LONGEST_NAME = 200
+"""No id and no name is longer; a much longer one would not fit into the line of a request."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 ConfigFile = Annotated[
@@ -71,6 +79,10 @@ def api(*segments: str, **query: str | None) -> str:
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise LuotaError(Code.NOT_FOUND, f"{segment!r} is neither an id nor a name.")
+    for text in (*segments, *query.values()):
+        if text is not None and len(text) > LONGEST_NAME:
+            said = f"{text[:40]!r}… is neither an id nor a name: it has {len(text)} characters."
+            raise LuotaError(Code.NOT_FOUND, said)
     chosen = {key: value for key, value in query.items() if value is not None}
     given = urlencode(chosen, errors="surrogateescape")
     path = "/".join(["/api", *(quote(segment, safe="", errors="surrogateescape") for segment in segments)])
@@ -101,7 +113,8 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[Concatenate[Cli, 
             try:
                 function(cli, **options)  # type: ignore[call-arg]  # typer fills what the signature names
             except LuotaError as error:
-                fail(error, as_json=as_json)
+                refuse([error], as_json=as_json)
+                raise typer.Exit(1) from None
 
         own = list(inspect.signature(function).parameters.values())[1:]
         common = [
@@ -121,11 +134,48 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[Concatenate[Cli, 
     return register
 
 
-def fail(error: LuotaError, *, as_json: bool) -> None:
-    """Print why a command was refused and end it with exit status 1."""
+def refuse(errors: Sequence[LuotaError], *, as_json: bool) -> None:
+    """Print on stderr why a command was refused: the first reason, and in `also` the others."""
     if as_json:
-        shown = json.dumps({"error": error.code.value, "message": error.message, "field": error.field})
+        first, *others = [{"error": e.code.value, "message": e.message, "field": e.field} for e in errors]
+        print(json.dumps({**first, "also": others} if others else first), file=sys.stderr)
     else:
-        shown = f"error: {error.message}"
-    print(shown, file=sys.stderr)
-    raise typer.Exit(1)
+        # What was given may be repeated in it, and a terminal would act upon that.
+        print("\n".join(f"error: {visible(error.message, lines=True)}" for error in errors), file=sys.stderr)
+
+
+def run(app: typer.Typer, args: Sequence[str]) -> int:
+    """Run the command that `args` name; return its exit status and end nothing with a traceback.
+
+    2 for a command line that is wrong, said as other refusals are. What nobody foresaw is one line and 1; the
+    variable LUOTA_DEBUG has its traceback printed.
+    """
+    own = args[: args.index("--")] if "--" in args else args
+    as_json = "--json" in own
+    try:
+        status = app(args=list(args), prog_name="luota", standalone_mode=False)
+        sys.stdout.flush()
+    except _UsageError as error:
+        if as_json:
+            option = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "opts", [None])[-1]
+            said = {"error": "usage", "message": error.format_message(), "field": option}  # type: ignore[attr-defined]
+            print(json.dumps(said), file=sys.stderr)
+        else:
+            error.show()  # type: ignore[attr-defined]
+        return 2
+    except typer.Abort:
+        print("Aborted.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; what Python writes at its end has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the outermost of all handlers
+        if os.environ.get("LUOTA_DEBUG"):
+            traceback.print_exc()
+        what = " ".join(str(error).split()) or type(error).__name__
+        message = f"luota: internal error: {what}; run with LUOTA_DEBUG=1 for the traceback"
+        shown = json.dumps({"error": "internal", "message": message, "field": None}) if as_json else message
+        print(shown, file=sys.stderr)
+        return 1
+    return status if isinstance(status, int) else 0

@@ -1,7 +1,10 @@
 """Commands about incidents."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +12,7 @@ import typer
 from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.output import fields, shown, table
+from luota.core.errors import Code, LuotaError
 
 Incident = Annotated[str, typer.Argument(metavar="I", help="An incident, by id.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept on its timeline.")]
@@ -55,10 +59,54 @@ def resolve(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
     _act(cli, incident, "resolve", reason)
 
 
+def note(
+    cli: Cli, *, incident: Incident, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write.")]
+) -> None:
+    """Write a note on its timeline."""
+    reply = cli.call("POST", api("incidents", incident, "note"), {"text": text})
+    cli.answer(reply, f"Noted on {reply['incident']['id']}.")
+
+
+class PacketFormat(StrEnum):
+    """What a packet can be written as."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def export(
+    cli: Cli,
+    *,
+    incident: Incident,
+    format: Annotated[PacketFormat, typer.Option("--format", help="What to write.")] = PacketFormat.MARKDOWN,
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Instead of printing it.")] = None,
+    workspace: Workspace = None,
+) -> None:
+    """Write its evidence packet, to be taken along."""
+    reply = cli.call("GET", api("incidents", incident, "packet", format=format.value, workspace=workspace))
+    if format is PacketFormat.MARKDOWN:
+        text = str(reply["markdown"]).removesuffix("\n")
+    else:
+        text = json.dumps(reply["packet"], indent=2)
+    if output is None:
+        cli.answer(reply, text)
+        return
+    try:
+        output.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        said = f"{output} cannot be written: {error.strerror}."
+        raise LuotaError(Code.INVALID, said, field="output") from None
+    cli.answer({"file": str(output)}, f"Written to {shown(output)}.")
+
+
 def _act(cli: Cli, incident: str, action: str, reason: str | None) -> None:
     body = {} if reason is None else {"reason": reason}
     reply = cli.call("POST", api("incidents", incident, action), body)
-    cli.answer(reply, f"{reply['incident']['id']} is {reply['incident']['state']}.")
+    shown = reply["incident"]
+    text = f"{shown['id']} is {shown['state']}."
+    if action == "resolve":
+        text += " Its monitor is unverified until its next signal."
+    cli.answer(reply, text)
 
 
 def _described(incident: Mapping[str, Any]) -> str:

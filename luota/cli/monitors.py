@@ -1,6 +1,7 @@
 """Commands about monitors."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,12 +10,13 @@ import typer
 
 from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
-from luota.cli.output import fields, table
+from luota.cli.monitor_text import described, in_words, no_grace
+from luota.cli.output import table
 from luota.core.errors import LuotaError, invalid
-from luota.core.schedule import parse_schedule
-from luota.core.spec.values import format_duration
 
-Monitor = Annotated[str, typer.Argument(metavar="M", help="A monitor, by id or slug.")]
+Monitor = Annotated[
+    str, typer.Argument(metavar="M", help="A monitor, by id, slug or the first 8 or more characters of its id.")
+]
 
 Every = Annotated[
     str | None, typer.Option("--every", metavar="DUR", help="A signal in each such interval: 60, 5m, 1d.")
@@ -24,7 +26,12 @@ Calendar = Annotated[
     str | None, typer.Option("--calendar", metavar="EXPR", help="As systemd's OnCalendar: 'Mon..Fri 08:00'.")
 ]
 Timezone = Annotated[str | None, typer.Option("--timezone", metavar="TZ", help="Of --cron or --calendar; else UTC.")]
-Grace = Annotated[str | None, typer.Option("--grace", metavar="DUR", help="How long silence is only late.")]
+Grace = Annotated[
+    str | None,
+    typer.Option(
+        "--grace", metavar="DUR", help="How long silence is only late; else 0: it is an incident at the very moment."
+    ),
+]
 MaxRuntime = Annotated[
     str | None,
     typer.Option("--max-runtime", metavar="DUR", help="After which an open run is stuck; else 24 h."),
@@ -97,26 +104,34 @@ def create(
     )
     reply = _define(cli, "POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
     monitor, token = reply["monitor"], reply["token"]
-    url = f"{cli.config.server.base_url}/v1/"
+    url = f"{reply['baseUrl']}/v1/"
     if mode == "run":
         data = json.dumps({"monitorId": monitor["id"], "externalRunId": "run-1"})
         example = f"curl -X POST {url}runs/start -H 'x-luota-key: {token}' -d '{data}'"
     else:
         example = f"curl -X POST {url}monitors/{monitor['id']}/ping -H 'x-luota-key: {token}'"
-    cli.answer(reply, f"{_described(monitor, token=token)}\n\nSend its first signal:\n{example}")
+    cli.answer(reply, f"{described(monitor, token=token)}{no_grace(monitor)}\n\nSend its first signal:\n{example}")
 
 
-def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
+def list_all(
+    cli: Cli,
+    *,
+    archived: Annotated[bool, typer.Option("--archived", help="Those that were put away.")] = False,
+    workspace: Workspace = None,
+) -> None:
     """List the monitors."""
+    if archived:
+        _list_archived(cli, workspace)
+        return
     reply = cli.call("GET", api("monitors", workspace=workspace))
     rows = [
         (
             m["slug"],
             m["status"],
             m["mode"],
-            _in_words(m.get("schedule")),
+            in_words(m.get("schedule")),
             m["lastSignalAt"],
-            m["deadlineAt"],
+            None if m["status"] == "draft" else m["deadlineAt"],
             m["name"],
         )
         for m in reply["monitors"]
@@ -125,10 +140,21 @@ def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
     cli.answer(reply, table(headers, rows, empty="No monitors yet. See: luota monitor create --help"))
 
 
+def _list_archived(cli: Cli, workspace: str | None) -> None:
+    reply = cli.call("GET", api("monitors", workspace=workspace, archived="true"))
+    rows = [(m["slug"], m["mode"], m["archivedAt"], m["name"], m["id"]) for m in reply["monitors"]]
+    cli.answer(reply, table(("SLUG", "MODE", "ARCHIVED", "NAME", "ID"), rows, empty="No archived monitors."))
+
+
 def show(cli: Cli, *, monitor: Monitor) -> None:
     """Show a monitor, its present verdict and why it holds."""
     reply = cli.call("GET", api("monitors", monitor))
-    cli.answer(reply, _described(reply["monitor"]))
+    shown = reply["monitor"]
+    more = {}
+    if shown["incidentId"] is not None and not cli.as_json:
+        found = cli.call("GET", api("incidents", shown["incidentId"], workspace=shown["workspaceId"]))["incident"]
+        more["incident"] = f"{found['kind']}, {found['state']} since {found['openedAt']}: {found['summary']}"
+    cli.answer(reply, described(shown, **more))
 
 
 def edit(
@@ -183,7 +209,7 @@ def edit(
     if not body:
         raise typer.BadParameter("Nothing to change: give an option.")
     reply = _define(cli, "PATCH", api("monitors", monitor), body)
-    cli.answer(reply, _described(reply["monitor"]))
+    cli.answer(reply, described(reply["monitor"]))
 
 
 def pause(
@@ -201,13 +227,13 @@ def pause(
     if duration is not None:
         body["for"] = duration
     reply = cli.call("POST", api("monitors", monitor, "pause"), body)
-    cli.answer(reply, _described(reply["monitor"]))
+    cli.answer(reply, described(reply["monitor"]))
 
 
 def resume(cli: Cli, *, monitor: Monitor) -> None:
     """End a pause."""
     reply = cli.call("POST", api("monitors", monitor, "resume"))
-    cli.answer(reply, _described(reply["monitor"]))
+    cli.answer(reply, described(reply["monitor"]))
 
 
 def archive(
@@ -216,7 +242,7 @@ def archive(
     """Put a monitor away for good. Its history stays until retention ends it."""
     if not yes and not cli.as_json and sys.stdin.isatty():
         found = cli.call("GET", api("monitors", monitor))["monitor"]
-        print(_described(found))
+        print(described(found))
         print("\nFrom now on and for good nobody watches it and its signals are refused.")
         if not typer.confirm(f"Archive {found['slug']}?"):
             print("Nothing was changed.")
@@ -253,23 +279,35 @@ def ping(
 
 _OPTIONS = {
     "schedule": "--every, --cron or --calendar",
+    "schedule.every": "--every",
+    "schedule.cron": "--cron",
+    "schedule.calendar": "--calendar",
+    "schedule.timezone": "--timezone",
     "graceSeconds": "--grace",
     "maxRuntimeSeconds": "--max-runtime",
     "expectedFreshnessSeconds": "--freshness",
     "failuresBeforeIncident": "--tolerance",
+    "reminderSeconds": "--remind",
+    "channels": "--channel",
+    "tags": "--tag",
 }
-"""The options whose names are not the API's, by the word that a refusal uses."""
+"""The options whose names are not the API's, by the field that a refusal names."""
 
 
 def _define(cli: Cli, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a definition. A refusal names the option to give."""
+    """Send a definition. A refusal names the option that was or is to be given, its `field` stays the API's."""
     try:
         return cli.call(method, path, body)
     except LuotaError as error:
-        option = _OPTIONS.get(error.field or "")
-        if option is None:
-            raise
-        raise LuotaError(error.code, f"{error.message} (option {option})", field=error.field) from None
+        message = error.message
+        for word, option in _OPTIONS.items():
+            if "." not in word:
+                message = re.sub(rf"\b(?<!-){word}\b(?!\.)", option, message)
+        field = error.field or ""
+        given = "--tag" if field.startswith("tags.") else _OPTIONS.get(field)
+        if given is not None and given not in message:
+            message += f" (option {given})"
+        raise LuotaError(error.code, message, field=error.field) from None
 
 
 def _given(**keys: Any) -> dict[str, Any]:
@@ -323,41 +361,3 @@ def _checked_json(text: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(f"--payload is not JSON: {error}.") from None
     return text
-
-
-def _described(monitor: Mapping[str, Any], **more: str) -> str:
-    limits = (
-        ("grace", "graceSeconds"),
-        ("max runtime", "maxRuntimeSeconds"),
-        ("freshness", "expectedFreshnessSeconds"),
-        ("reminders every", "reminderSeconds"),
-    )
-    return fields(
-        [
-            ("monitor", f"{monitor['name']} ({monitor['slug']})"),
-            ("id", monitor["id"]),
-            ("status", f"{monitor['status']} since {monitor['since']}"),
-            ("why", monitor.get("reason")),
-            ("last signal", monitor["lastSignalAt"]),
-            ("next expected", monitor["nextExpectedAt"]),
-            ("deadline", monitor["deadlineAt"]),
-            ("mode", monitor["mode"]),
-            ("schedule", _in_words(monitor.get("schedule"))),
-            *((name, format_duration(monitor[key] * 1000)) for name, key in limits if monitor.get(key) is not None),
-            ("tolerance", monitor.get("failuresBeforeIncident")),
-            *((key, monitor.get(key)) for key in ("promise", "owner", "runbook", "environment", "tags")),
-            (
-                "channels",
-                "every one of the workspace" if monitor.get("channels") is None else monitor["channels"],
-            ),
-            *more.items(),
-        ]
-    )
-
-
-def _in_words(schedule: object) -> str | None:
-    try:
-        parsed = parse_schedule(schedule)
-    except LuotaError:  # a newer daemon's
-        return json.dumps(schedule)
-    return None if parsed is None else parsed.describe()

@@ -1,13 +1,15 @@
 """Commands about Luota itself."""
 
+import json
+import os
 from typing import Annotated
 
 import typer
 
 from luota import __version__
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, api, refuse
 from luota.cli.output import fields
-from luota.config import describe
+from luota.config import check, describe
 
 
 def init(cli: Cli) -> None:
@@ -33,13 +35,25 @@ def serve(
 
 
 def check_config(cli: Cli) -> None:
-    """Print the settings that hold, or what is wrong with them."""
-    doc = describe(cli.config)
+    """Print the settings that hold, or all that is wrong with them."""
+    config, mistakes = check(cli.config_file, os.environ, cli.overrides)
+    if config is None:
+        refuse(mistakes, as_json=cli.as_json)
+        raise typer.Exit(1)
+    doc = describe(config)
     pairs: list[tuple[str, object]] = []
     for name, value in doc.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]
         pairs.extend((f"{name}.{key}" if key else name, setting) for key, setting in inner)
     cli.answer(doc, fields(pairs))
+
+
+def openapi(cli: Cli) -> None:
+    """Print the OpenAPI 3.1 description of both APIs, as JSON."""
+    from luota.web.openapi import document  # noqa: PLC0415 - slow to load, and needed here alone
+
+    described = document(__version__)
+    cli.answer(described, json.dumps(described, indent=2))
 
 
 def version(cli: Cli) -> None:

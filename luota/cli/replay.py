@@ -1,7 +1,9 @@
 """The command that runs the core over a recorded or invented history."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -44,16 +46,23 @@ def replay(
     ],
 ) -> None:
     """Judge a recorded or invented history: print each transition with its reason, one a line."""
-    if trace == "-":
-        _print(sys.stdin.buffer, "stdin", as_json=cli.as_json)
-        return
+    with contextlib.ExitStack() as opened:
+        if trace == "-":
+            lines, name = sys.stdin.buffer, "stdin"
+        else:
+            try:
+                lines, name = opened.enter_context(Path(trace).open("rb")), trace
+            except OSError as error:
+                said = f"{trace} cannot be read: {error.strerror}. Name a file of JSON Lines, or - for stdin."
+                raise LuotaError(Code.NOT_FOUND, said) from None
+        _print(_read(lines, name), name, as_json=cli.as_json)
+
+
+def _read(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
     try:
-        with Path(trace).open("rb") as lines:
-            _print(lines, trace, as_json=cli.as_json)
-    except OSError as error:
-        if error.filename != trace:
-            raise  # of the output
-        said = f"{trace} cannot be read: {error.strerror}. Name a file of JSON Lines, or - for stdin."
+        yield from lines
+    except OSError as error:  # a directory, or a disk that fails
+        said = f"{name} cannot be read: {error.strerror}. Name a file of JSON Lines, or - for stdin."
         raise LuotaError(Code.NOT_FOUND, said) from None
 
 
@@ -77,11 +86,22 @@ def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
                     out += _text(monitor, step, width).encode(errors="backslashreplace")
                 out += b"\n"
             if len(out) > _CHUNK:
-                sys.stdout.buffer.write(out)
+                _write(out)
                 out.clear()
     finally:
+        _write(out)
+
+
+def _write(out: bytearray) -> None:
+    try:
         sys.stdout.buffer.write(out)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        # What is left in the buffer would fail once more, with a traceback, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LuotaError(Code.UNAVAILABLE, f"The output cannot be written: {error.strerror}.") from None
 
 
 def _document(monitor: str, step: Transition) -> _Line:

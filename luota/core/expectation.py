@@ -70,17 +70,17 @@ def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict
     return {**changes, "basis_at": basis, "set_at": end}
 
 
-def met_by(rules: Rules, state: State, signal: int) -> int | None:
-    """Return the occurrence that a run start at `signal` meets; None without a schedule.
+def met_by(rules: Rules, basis: int, signal: int) -> int | None:
+    """Return the occurrence that a signal at `signal` meets, the one before it at `basis`; None without a schedule.
 
-    With `every`, a start ahead of its time is an occurrence of its own.
+    With `every`, a signal ahead of its time is an occurrence of its own.
     """
     schedule = rules.schedule
     if schedule is None:
         return None
     if not isinstance(schedule, Every):
         return schedule.met_by(signal)
-    first = state.basis_at + schedule.interval
+    first = basis + schedule.interval
     return signal if signal < first else signal - (signal - first) % schedule.interval
 
 

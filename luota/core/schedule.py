@@ -3,6 +3,7 @@
 How a change of the clock is treated: `luota.core.occurrences`.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +23,9 @@ from luota.core.spec.values import parse_duration
 SLACK: Final = 60_000  # docs/verdicts.md, "Schedules": at most a minute, at most a tenth of the gap
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
-_MACROS = {
+_QUARTZ = re.compile(r"LW?|[0-9]*W|([0-7]|[A-Z]{3})L", re.IGNORECASE)  # what cronsim takes beyond Debian's cron
+
+MACROS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *",
@@ -103,15 +106,23 @@ class Cron(_Grid):
     """A five-field cron expression or a macro such as `@daily`, read as Debian's cron does."""
 
     def __post_init__(self) -> None:
-        expression = _MACROS.get(self.expression.lower(), self.expression)
-        minute, hour, *_ = expression.split()
-        wildcard = minute.startswith("*") or hour.startswith("*")
+        expression, wildcard = " ".join(self.fields), self.wildcard
 
         def matches(local: datetime) -> Iterator[datetime]:
             return CronSim(expression, local)
 
         memo = Memo(occurrences(matches, self.timezone, at_jump=not wildcard, both_passes=wildcard))
         object.__setattr__(self, "_memo", memo)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The five fields: minute, hour, day of the month, month, day of the week."""
+        return tuple(MACROS.get(self.expression.lower(), self.expression).split())
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether minute or hour begins with a `*`, which decides what a change of the clock does to it."""
+        return self.fields[0].startswith("*") or self.fields[1].startswith("*")
 
     def describe(self) -> str:
         """Return a fragment of a sentence, such as `cron 0 2 * * * (Europe/Helsinki)`."""
@@ -232,8 +243,8 @@ def _shared(kind: type[Cron] | type[Calendar], text: str, zone: str, field: str)
 def _check_cron(text: str, field: str) -> None:
     """Refuse what cronsim would read otherwise than Debian's cron, or fail on without saying why."""
     if text.startswith("@"):
-        if text.lower() not in _MACROS:
-            raise invalid(field, f"{text!r} is not a known macro; there are {', '.join(_MACROS)}.")
+        if text.lower() not in MACROS:
+            raise invalid(field, f"{text!r} is not a known macro; there are {', '.join(MACROS)}.")
         return
     parts = text.split()
     if len(parts) == 6:
@@ -246,6 +257,9 @@ def _check_cron(text: str, field: str) -> None:
         )
     for term in ",".join(parts).split(","):
         base, slash, _ = term.partition("/")
+        if "#" in base or _QUARTZ.fullmatch(base):
+            said = f"{term!r} is not known to Debian's cron, which has no L, W and #"
+            raise invalid(field, f'{said}; a calendar can say it, such as {{"calendar": "*-*~01 02:00"}}.')
         if slash and base != "*" and "-" not in base:
             # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
             raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")

@@ -48,7 +48,7 @@ def start(case: Case, event: Start) -> None:
     """A run began: the signal against the schedule, and a limit of its own."""
     rules, state = case.rules, case.state
     began, _ = effective(rules.mode, event.at, case.now)
-    occurrence = met_by(rules, state, began)
+    occurrence = met_by(rules, state.basis_at, began)
     counted = occurrence is not None and occurrence == state.counted_at
     # By the client's clock the limit may lie in the past; its verdict may not.
     limit = max(began + rules.max_runtime, case.now + 1)

@@ -72,7 +72,7 @@ def undecided(rules: Rules, state: State, window: Window) -> int | None:
     exposed = [run.limit_at for run in state.runs if run.started_at < window.end and window.start <= run.limit_at]
     expected, deadline = state.expected_at, state.deadline_at
     if expected is not None and deadline is not None:
-        hidden_from = exposed_from(rules, state, expected)
+        hidden_from = exposed_from(rules, state.basis_at, expected)
         exposed += [deadline] if hidden_from < window.end and window.start <= deadline else []
     return min(exposed, default=None)
 
@@ -169,7 +169,7 @@ class Case:
         expected = state.expected_at
         assert expected is not None
         kind = Kind.STALE if rules.mode is Mode.FRESHNESS else Kind.MISSED
-        window = self.windows.over(exposed_from(rules, state, expected), at)
+        window = self.windows.over(exposed_from(rules, state.basis_at, expected), at)
         if window is not None:
             rest = expected_after(rules, expected, window.end, at)
             self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)
@@ -285,9 +285,9 @@ class Case:
         )
 
 
-def exposed_from(rules: Rules, state: State, expected: int) -> int:
-    """Return from when on a blind window could have hidden the signal that was `expected`."""
+def exposed_from(rules: Rules, basis: int, expected: int) -> int:
+    """Return from when on a blind window could have hidden what was `expected` after a signal at `basis`."""
     if rules.mode is Mode.FRESHNESS:
-        return state.basis_at
+        return basis
     schedule = rules.schedule
     return expected if schedule is None or isinstance(schedule, Every) else expected - schedule.slack(expected)

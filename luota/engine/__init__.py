@@ -21,11 +21,13 @@ from luota.core.schedule import parse_schedule
 from luota.core.spec.channels import parse_wants
 from luota.core.wants import Wants
 from luota.engine.batch import Batch, new_id
+from luota.engine.changes import Changes
 from luota.engine.registry import Live, LiveWorkspace, Registry
 from luota.engine.work import Command, Transaction, Work
 from luota.engine.writer import Writer
 from luota.store import db as files
 from luota.store import reads
+from luota.store.reserve import Reserve
 from luota.tasks import Died, spawn
 
 SILENT_AFTER = 15_000
@@ -60,15 +62,17 @@ class Engine:
         connections: tuple[aiosqlite.Connection, aiosqlite.Connection],
         registry: Registry,
         alive_at: int | None,
+        reserve: Reserve,
     ) -> None:
         self.data_dir = data_dir
         self.clock = clock
         self.registry = registry
         self.alive_at = alive_at
         self.reader = connections[1]
-        self.writer = Writer(connections[0], registry, clock)
+        self.writer = Writer(connections[0], registry, clock, reserve)
         self.deadlines_changed = asyncio.Event()
         self.notices_queued = asyncio.Event()
+        self.changes = Changes()
         self.unverified_found = False
         self._lock = lock
         self._db = connections[0]
@@ -97,7 +101,9 @@ class Engine:
             reader = await files.open_reader(data_dir)
             undo.push_async_callback(reader.close)
             registry, alive_at = await _load(db)
-            engine = cls(data_dir, clock, lock, (db, reader), registry, alive_at)
+            reserve = Reserve(data_dir)
+            reserve.keep()
+            engine = cls(data_dir, clock, lock, (db, reader), registry, alive_at, reserve)
             undo.pop_all()
         return engine
 
@@ -180,6 +186,8 @@ class Engine:
 
     def _committed(self, batch: Batch) -> None:
         self.deadlines_changed.set()
+        if self.changes.listeners:
+            self.changes.publish(batch.changed())
         if batch.queued_notice:
             self.notices_queued.set()
         if batch.found_unverified:
@@ -206,7 +214,10 @@ async def _load(db: aiosqlite.Connection) -> tuple[Registry, int | None]:
     registry.windows = Windows(await reads.windows(db))
     channels: dict[str, tuple[str, ...]] = {}
     wants: dict[str, dict[str, Wants]] = {}
-    sql = "SELECT workspace_id, id, rules FROM channels WHERE removed_at IS NULL ORDER BY created_at, id"
+    sql = (
+        "SELECT workspace_id, id, rules FROM channels WHERE removed_at IS NULL AND drill_of IS NULL "
+        "ORDER BY created_at, id"
+    )
     for workspace_id, channel_id, rules in await reads.fetch(db, sql):
         channels[workspace_id] = (*channels.get(workspace_id, ()), channel_id)
         wants.setdefault(workspace_id, {})[channel_id] = parse_wants(msgspec.json.decode(rules))
@@ -226,6 +237,7 @@ async def _load(db: aiosqlite.Connection) -> tuple[Registry, int | None]:
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(20_000, 10, 10)  # a request leaves next to no cycles: the default looks for them in vain
     return registry, alive_at
 
 
@@ -234,7 +246,7 @@ def _load_monitors(registry: Registry, runs: dict[str, tuple[OpenRun, ...]], db:
     workspaces = {workspace_id: workspace_id for workspace_id in registry.workspaces}
     lives = registry.monitors
     for definition, row in reads.monitor_rows(db):
-        key = definition[4:]
+        key = definition[5:]
         shared = rules.get(key)
         if shared is None:
             try:
@@ -243,9 +255,9 @@ def _load_monitors(registry: Registry, runs: dict[str, tuple[OpenRun, ...]], db:
                 # A timezone, say, that the system's data no longer has. Not to watch it would be silence.
                 said = f"Monitor {definition[2]} cannot be watched: {error.message}"
                 raise LuotaError(Code.CONFLICT, f"{said} Give this host what it needs (tzdata?).") from None
-        monitor_id, workspace_id, slug, salt = definition[:4]
+        monitor_id, workspace_id, slug, salt, drill_of = definition[:5]
         state = reads.state_of(row, runs.get(monitor_id, ()))
-        lives[monitor_id] = Live(monitor_id, workspaces[workspace_id], slug, salt, shared, state, row[1])
+        lives[monitor_id] = Live(monitor_id, workspaces[workspace_id], slug, salt, shared, state, row[1], drill_of)
     registry.index()
 
 

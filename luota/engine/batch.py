@@ -42,7 +42,7 @@ class Batch:
 
     `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
     by (monitor id, external run id), the new ones of the batch included. `before` is the batch on top of
-    which it is planned, while that is not live yet.
+    which it is planned, while that is not live yet. `concerns` are the ids of what it changes beside monitors.
     """
 
     def __init__(self, registry: Registry, now: int, before: "Batch | None" = None) -> None:
@@ -55,6 +55,7 @@ class Batch:
         self.after: list[Callable[[], None]] = []
         self.queued_notice = False
         self.found_unverified = False
+        self.concerns: set[str] = set()
         self._staged: dict[str, Live] = {}
 
     def live(self, monitor_id: str) -> Live | None:
@@ -96,6 +97,10 @@ class Batch:
             else:
                 self.registry.put(live)
 
+    def changed(self) -> set[str]:
+        """Return the ids of all that this batch changes, for those who look on."""
+        return self.concerns | self._staged.keys()
+
     def _incident(self, live: Live, incident_id: str | None, transition: Transition) -> str | None:
         """Write what a transition does to the monitor's incident; return the open incident's id."""
         action, at, run_id = transition.action, transition.at, transition.run
@@ -134,6 +139,8 @@ class Batch:
         self.rows.add("incident_events", event)
         state = "resolved" if action is Action.RESOLVED else "open"
         facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason, "run": run_id}
+        if live.drill_of is not None:
+            facts["drill"] = True
         self.notify(live, _TYPES[action], incident_id, facts)
         if action is not Action.RESOLVED:
             return incident_id

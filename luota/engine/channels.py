@@ -165,7 +165,7 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
     """Return what a gap notice says to one workspace, without those who were `told` of already."""
     unverified, undecided_at = [], {}
     for live in tx.registry.monitors.values():
-        if live.workspace_id != workspace.id or live.id in told:
+        if live.workspace_id != workspace.id or live.id in told or live.drill_of is not None:
             continue
         if live.state.unverified_by == window.start:
             unverified.append((live.id, live.state.reason))

@@ -34,6 +34,7 @@ class RecordAttempt(Command):
     def plan(self, batch: Batch) -> None:
         """Stage the attempt, the delivery's new state, and that the channel has proven itself."""
         result = self.result
+        batch.concerns |= {self.delivery_id, self.channel_id}
         batch.rows.add(
             "attempts",
             (

@@ -1,4 +1,4 @@
-"""What people do to incidents: acknowledge and resolve."""
+"""What people do to incidents: acknowledge, note and resolve."""
 
 from luota.core.errors import Code, LuotaError
 from luota.core.events import Resolve
@@ -39,6 +39,17 @@ def resolve(incident_id: str, reason: str, actor: Actor) -> Work:
             _event(tx, incident_id, "note", reason, actor)
         tx.batch.apply(live, Resolve(), tx.now)
         audit(tx.batch, actor, workspace_id, "incident.resolve", incident_id, reason=reason)
+
+    return work
+
+
+def note(incident_id: str, text: str, actor: Actor) -> Work:
+    """Add a note to the timeline of an incident, which may be resolved."""
+
+    async def work(tx: Transaction) -> None:
+        _, workspace_id, _ = await _incident(tx, incident_id)
+        _event(tx, incident_id, "note", text, actor)
+        audit(tx.batch, actor, workspace_id, "incident.note", incident_id)
 
     return work
 

@@ -204,7 +204,8 @@ async def _channel_ids(tx: Transaction, workspace_id: str, names: tuple[str, ...
     ids: list[str] = []
     for name in names or ():
         rows = await tx.fetch(
-            "SELECT id FROM channels WHERE workspace_id = ? AND (name = ? OR id = ?) AND removed_at IS NULL",
+            "SELECT id FROM channels WHERE workspace_id = ? AND (name = ? OR id = ?) AND removed_at IS NULL "
+            "AND drill_of IS NULL",
             workspace_id,
             name,
             name,

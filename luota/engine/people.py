@@ -1,52 +1,264 @@
 """Users and workspaces: who may see and change what, and the workspace's own token."""
 
-import re
 import secrets
 from typing import Any
 
 import msgspec
 
 from luota.core.errors import Code, LuotaError, invalid
-from luota.core.spec.values import parse_text
+from luota.core.spec.people import parse_workspace, parse_workspace_changes
+from luota.core.spec.values import slug_of
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
 from luota.engine.work import Transaction, Work
 
-ROLES = ("owner", "operator", "viewer")
-LEAST_PASSWORD = 12
-
-_EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
+# -- people ----------------------------------------------------------------------------------------
 
 
-def parse_user(doc: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Return email (in lower case), name, role and password of a new user; INVALID names what is wrong."""
-    email = parse_text(doc.get("email"), "email", minimum=3, maximum=254).lower()
-    if not _EMAIL.fullmatch(email) or not email.isprintable():
-        raise invalid("email", "email must be an address such as ann@example.org.")
-    name, role = doc.get("name"), doc.get("role")
-    name = email.partition("@")[0][:120] if name is None else parse_text(name, "name", minimum=1, maximum=120)
-    role = "owner" if role is None else role
-    if role not in ROLES:
-        raise invalid("role", f"role must be one of {', '.join(ROLES)}.")
-    password = parse_text(doc.get("password"), "password", maximum=256)
-    if len(password) < LEAST_PASSWORD:
-        raise invalid("password", f"password must have at least {LEAST_PASSWORD} characters.")
-    return email, name, role, password
+def create_user(
+    workspace: LiveWorkspace, email: str, name: str, role: str, password_hash: str | None, actor: Actor
+) -> Work:
+    """Create a user who is a member of one workspace; the result is the user's id.
 
-
-def create_user(workspace: LiveWorkspace, email: str, name: str, role: str, password_hash: str, actor: Actor) -> Work:
-    """Create a user who is a member of one workspace; the result is the user's id."""
+    Without a password hash the user is invited: a password link lets them choose one. CONFLICT when the
+    address is taken.
+    """
 
     async def work(tx: Transaction) -> str:
-        if await tx.fetch("SELECT 1 FROM users WHERE email = ?", email):
-            raise LuotaError(Code.CONFLICT, f"There is a user {email} already.", field="email")
-        user_id = new_id()
-        sql = "INSERT INTO users (id, email, name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)"
-        await tx.execute(sql, user_id, email, name, password_hash, tx.now)
+        user_id = await _insert_user(tx, email, name, password_hash)
         await tx.execute("INSERT INTO members VALUES (?, ?, ?)", workspace.id, user_id, role)
         audit(tx.batch, actor, workspace.id, "user.create", user_id, email=email, role=role)
         return user_id
+
+    return work
+
+
+def set_password(user_id: str, password_hash: str, actor: Actor, keep: bytes | None = None) -> Work:
+    """Give a user another password; all sessions but the one with the token hash `keep` end, and password links.
+
+    NOT_FOUND when there is no such user.
+    """
+
+    async def work(tx: Transaction) -> None:
+        if not await tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user_id):
+            raise _no_user()
+        await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
+        await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
+        await audit_person(tx, actor, "user.password", user_id)
+
+    return work
+
+
+def delete_user(user_id: str, actor: Actor) -> Work:
+    """Delete a user with all sessions, memberships and links.
+
+    NOT_FOUND when there is no such user, CONFLICT for the last owner of a workspace.
+    """
+
+    async def work(tx: Transaction) -> None:
+        found = await tx.fetch("SELECT email FROM users WHERE id = ?", user_id)
+        if not found:
+            raise _no_user()
+        for (workspace_id,) in await tx.fetch("SELECT workspace_id FROM members WHERE user_id = ?", user_id):
+            await _refuse_last_owner(tx, workspace_id, user_id)
+        await audit_person(tx, actor, "user.delete", user_id, email=found[0][0])
+        await tx.execute("DELETE FROM sessions WHERE user_id = ?", user_id)
+        await tx.execute("DELETE FROM members WHERE user_id = ?", user_id)
+        await tx.execute("DELETE FROM users WHERE id = ?", user_id)
+
+    return work
+
+
+async def audit_person(tx: Transaction, actor: Actor, action: str, user_id: str, **detail: Any) -> None:
+    """Record what concerns a person and no single workspace: an entry in each that they are a member of."""
+    found = await tx.fetch("SELECT workspace_id FROM members WHERE user_id = ?", user_id)
+    for (workspace_id,) in found or [(None,)]:
+        audit(tx.batch, actor, workspace_id, action, user_id, **detail)
+
+
+# -- members ---------------------------------------------------------------------------------------
+
+
+def add_member(workspace_id: str, email: str, role: str, actor: Actor) -> Work:
+    """Make an existing user a member; the result is the user's id. NOT_FOUND, CONFLICT when a member already."""
+
+    async def work(tx: Transaction) -> str:
+        found = await tx.fetch("SELECT id FROM users WHERE email = ?", email)
+        if not found:
+            raise LuotaError(Code.NOT_FOUND, f"There is no user {email}. Invite them as a new one.", field="email")
+        user_id: str = found[0][0]
+        sql = "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        if not await tx.execute(sql, workspace_id, user_id, role):
+            raise LuotaError(Code.CONFLICT, f"{email} is a member already.", field="email")
+        audit(tx.batch, actor, workspace_id, "member.add", user_id, email=email, role=role)
+        return user_id
+
+    return work
+
+
+def set_role(workspace_id: str, user_id: str, role: str, actor: Actor) -> Work:
+    """Give a member another role, from the next request on. NOT_FOUND; CONFLICT for the last owner."""
+
+    async def work(tx: Transaction) -> None:
+        email, before = await _member(tx, workspace_id, user_id)
+        if role == before:
+            return
+        await _refuse_last_owner(tx, workspace_id, user_id)
+        sql = "UPDATE members SET role = ? WHERE workspace_id = ? AND user_id = ?"
+        await tx.execute(sql, role, workspace_id, user_id)
+        audit(tx.batch, actor, workspace_id, "member.role", user_id, email=email, before=before, role=role)
+
+    return work
+
+
+def remove_member(workspace_id: str, user_id: str, actor: Actor) -> Work:
+    """End a membership, from the next request on; the user remains. NOT_FOUND; CONFLICT for the last owner."""
+
+    async def work(tx: Transaction) -> None:
+        email, role = await _member(tx, workspace_id, user_id)
+        await _refuse_last_owner(tx, workspace_id, user_id)
+        await tx.execute("DELETE FROM members WHERE workspace_id = ? AND user_id = ?", workspace_id, user_id)
+        audit(tx.batch, actor, workspace_id, "member.remove", user_id, email=email, role=role)
+
+    return work
+
+
+# -- one-time links --------------------------------------------------------------------------------
+
+
+def make_link(
+    purpose: str,
+    user_id: str | None,
+    token_hash: bytes,
+    expires_at: int,
+    actor: Actor,
+    *,
+    workspace_id: str | None = None,
+) -> Work:
+    """Make the link of `purpose` ("setup" or "password"), of which only the hash of its token is kept.
+
+    It takes the place of the user's others. The result tells whether it was made: one of the set-up is
+    only while there are no users. An owner who makes it names the workspace: NOT_FOUND for one who is no
+    member there; CONFLICT for a member of other workspaces too, as whose owner one could sign in by it.
+    """
+
+    async def work(tx: Transaction) -> bool:
+        if purpose == "setup":
+            await tx.execute("DELETE FROM one_time_links WHERE purpose = 'setup'")
+            if await tx.fetch("SELECT 1 FROM users LIMIT 1"):
+                return False
+            audit(tx.batch, actor, None, "setup.link", "instance")
+        else:
+            assert user_id is not None
+            if not await tx.fetch("SELECT 1 FROM users WHERE id = ?", user_id):
+                raise _no_user()
+            if workspace_id is not None:
+                await _member(tx, workspace_id, user_id)
+                sql = "SELECT 1 FROM members WHERE user_id = ? AND workspace_id <> ?"
+                if await tx.fetch(sql, user_id, workspace_id):
+                    said = "They are a member of other workspaces too: only the host can give them a new password."
+                    raise LuotaError(Code.CONFLICT, f"{said} Run: luota user password.")
+            await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
+            await audit_person(tx, actor, "user.link", user_id)
+        sql = "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
+        await tx.execute(sql, token_hash, purpose, user_id, tx.now, expires_at)
+        return True
+
+    return work
+
+
+def use_setup_link(token_hash: bytes, email: str, name: str, password_hash: str, source: str) -> Work:
+    """Create the first owner of the first workspace; the result is the user's id.
+
+    The link is used up in the same transaction. CONFLICT when there is a user already, NOT_FOUND for a
+    link that does not hold. `source` is from where, for the audit log.
+    """
+
+    async def work(tx: Transaction) -> str:
+        if await tx.fetch("SELECT 1 FROM users LIMIT 1"):
+            raise LuotaError(Code.CONFLICT, "This Luota is set up already: sign in.")
+        sql = "DELETE FROM one_time_links WHERE token_hash = ? AND purpose = 'setup' AND expires_at > ?"
+        if not await tx.execute(sql, token_hash, tx.now):
+            raise LuotaError(Code.NOT_FOUND, "This set-up link does not hold any more: restart Luota for a new one.")
+        user_id = await _insert_user(tx, email, name, password_hash)
+        ((workspace_id,),) = await tx.fetch("SELECT id FROM workspaces ORDER BY created_at, rowid LIMIT 1")
+        await tx.execute("INSERT INTO members VALUES (?, ?, 'owner')", workspace_id, user_id)
+        audit(tx.batch, Actor(email, source), workspace_id, "user.create", user_id, email=email, role="owner")
+        return user_id
+
+    return work
+
+
+def use_password_link(token_hash: bytes, password_hash: str, source: str) -> Work:
+    """Set the password of the link's user, whose sessions end; the result is the user's id.
+
+    The link is used up in the same transaction. NOT_FOUND for one that does not hold.
+    """
+
+    async def work(tx: Transaction) -> str:
+        sql = (
+            "SELECT u.id, u.email FROM one_time_links l JOIN users u ON u.id = l.user_id "
+            "WHERE l.token_hash = ? AND l.purpose = 'password' AND l.expires_at > ?"
+        )
+        found = await tx.fetch(sql, token_hash, tx.now)
+        if not found:
+            raise LuotaError(Code.NOT_FOUND, "This link does not hold any more: ask an owner for a new one.")
+        user_id: str = found[0][0]
+        await set_password(user_id, password_hash, Actor(found[0][1], source))(tx)
+        return user_id
+
+    return work
+
+
+# -- workspaces ------------------------------------------------------------------------------------
+
+
+def create_workspace(name: object, slug: object, actor: Actor, owner_id: str | None = None) -> Work:
+    """Create a workspace, owned by a user if one is named; the result is the workspace.
+
+    Without a slug the name suggests one. CONFLICT when the slug is taken, INVALID for what makes no sense.
+    """
+
+    async def work(tx: Transaction) -> LiveWorkspace:
+        called, chosen = parse_workspace(name, slug)
+        made = LiveWorkspace(new_id(), called, chosen or slug_of(called), secrets.token_hex(16))
+        if await tx.fetch("SELECT 1 FROM workspaces WHERE slug = ?", made.slug):
+            raise LuotaError(Code.CONFLICT, f"There is a workspace {made.slug} already: choose a slug.", field="slug")
+        sql = "INSERT INTO workspaces (id, name, slug, token_salt, created_at) VALUES (?, ?, ?, ?, ?)"
+        await tx.execute(sql, made.id, made.name, made.slug, made.salt, tx.now)
+        if owner_id is not None:
+            await tx.execute("INSERT INTO members VALUES (?, ?, 'owner')", made.id, owner_id)
+        audit(tx.batch, actor, made.id, "workspace.create", made.id, name=made.name, slug=made.slug)
+        _publish(tx, made)
+        return made
+
+    return work
+
+
+def edit_workspace(workspace_id: str, doc: dict[str, Any], actor: Actor) -> Work:
+    """Change a workspace's name and retention by the keys of `doc` (`core.spec.people`); the result is the workspace.
+
+    INVALID, also for incidents that would be kept shorter than signals.
+    """
+
+    async def work(tx: Transaction) -> LiveWorkspace:
+        changes = parse_workspace_changes(doc)
+        workspace = tx.registry.workspaces[workspace_id]
+        if not changes:
+            return workspace
+        columns = ", ".join(f"{column} = ?" for column in changes)
+        await tx.execute(f"UPDATE workspaces SET {columns} WHERE id = ?", *changes.values(), workspace_id)
+        sql = "SELECT name, retention_days, incident_retention_days FROM workspaces WHERE id = ?"
+        ((name, days, incident_days),) = await tx.fetch(sql, workspace_id)
+        if incident_days < days:
+            field = "retentionDays" if "retention_days" in changes else "incidentRetentionDays"
+            said = f"Incidents would be kept for {incident_days} days and signals for {days}: keep incidents as long."
+            raise invalid(field, said)
+        audit(tx.batch, actor, workspace_id, "workspace.edit", workspace_id, changes=doc)
+        renewed = msgspec.structs.replace(workspace, name=name)
+        _publish(tx, renewed)
+        return renewed
 
     return work
 
@@ -59,11 +271,46 @@ def rotate_workspace(workspace: LiveWorkspace, actor: Actor) -> Work:
         await tx.execute("UPDATE workspaces SET token_salt = ? WHERE id = ?", salt, workspace.id)
         audit(tx.batch, actor, workspace.id, "token.rotate", workspace.id)
         renewed = msgspec.structs.replace(tx.registry.workspaces[workspace.id], salt=salt)
-
-        def publish() -> None:
-            tx.registry.workspaces[workspace.id] = renewed
-
-        tx.batch.after.append(publish)
+        _publish(tx, renewed)
         return renewed
 
     return work
+
+
+def _publish(tx: Transaction, workspace: LiveWorkspace) -> None:
+    def publish() -> None:
+        tx.registry.workspaces[workspace.id] = workspace
+
+    tx.batch.after.append(publish)
+
+
+async def _insert_user(tx: Transaction, email: str, name: str, password_hash: str | None) -> str:
+    if await tx.fetch("SELECT 1 FROM users WHERE email = ?", email):
+        raise LuotaError(Code.CONFLICT, f"There is a user {email} already.", field="email")
+    user_id = new_id()
+    sql = "INSERT INTO users (id, email, name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)"
+    await tx.execute(sql, user_id, email, name, password_hash, tx.now)
+    return user_id
+
+
+async def _member(tx: Transaction, workspace_id: str, user_id: str) -> tuple[str, str]:
+    """Return a member's address and role."""
+    sql = "SELECT u.email, m.role FROM members m JOIN users u ON u.id = m.user_id WHERE workspace_id = ? AND id = ?"
+    found = await tx.fetch(sql, workspace_id, user_id)
+    if not found:
+        raise LuotaError(Code.NOT_FOUND, "There is no such member in this workspace.")
+    email, role = found[0]
+    return email, role
+
+
+async def _refuse_last_owner(tx: Transaction, workspace_id: str, user_id: str) -> None:
+    """Raise CONFLICT if the workspace has no owner but this one."""
+    sql = "SELECT user_id FROM members WHERE workspace_id = ? AND role = 'owner'"
+    if await tx.fetch(sql, workspace_id) == [(user_id,)]:
+        name = tx.registry.workspaces[workspace_id].name
+        said = f"They are the last owner of {name}, which nobody could manage then: make somebody else an owner first."
+        raise LuotaError(Code.CONFLICT, said)
+
+
+def _no_user() -> LuotaError:
+    return LuotaError(Code.NOT_FOUND, "There is no such user. See: luota user list.")

@@ -9,7 +9,10 @@ from luota.core.wants import Wants
 
 
 class Live(Struct, gc=False):
-    """One monitor that is not archived. Replaced, never changed, so that a failed commit leaves it as it was."""
+    """One monitor that is not archived. Replaced, never changed, so that a failed commit leaves it as it was.
+
+    `drill_of` is the monitor of which it is a twin, on which a drill runs: people see it nowhere else.
+    """
 
     id: str
     workspace_id: str
@@ -18,6 +21,7 @@ class Live(Struct, gc=False):
     rules: Rules
     state: State
     incident_id: str | None = None
+    drill_of: str | None = None
 
 
 class LiveWorkspace(Struct, frozen=True):
@@ -43,6 +47,7 @@ class Registry:
         self.monitors: dict[str, Live] = {}
         self.workspaces: dict[str, LiveWorkspace] = {}
         self.routes: dict[str, tuple[str, ...]] = {}
+        self.dead_routes: set[str] = set()  # channels of drills, of which their twins alone know
         self.deadlines = Deadlines()
         self.windows: Windows = NO_WINDOWS
 

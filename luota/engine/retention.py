@@ -1,11 +1,12 @@
 """Retention: what is older than a workspace wants to keep is deleted, in transactions that ingest does not feel."""
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 
 from luota.core.errors import LuotaError
-from luota.engine import Engine
+from luota.engine import Engine, sessions
 from luota.engine.work import Transaction
 from luota.store.reads import fetch
 
@@ -13,6 +14,8 @@ log = logging.getLogger(__name__)
 
 DAY = 86_400_000
 EVERY_S = 3600.0
+FULL_S = 10.0
+"""How often it is tried on a disk that stays full."""
 PAUSE_S = 0.05
 """Between two transactions, so that signals always find the writer free."""
 MOST_ROWS = 200
@@ -43,9 +46,15 @@ _OLD_DELIVERIES = (
 
 
 async def prune_for_ever(engine: Engine) -> None:
-    """Prune once an hour. Storage that does not work is the writer's to tell of; here it is tried again."""
+    """Prune once an hour, and when the disk is full, since that may make room.
+
+    Storage that does not work is the writer's to tell of; here it is tried again.
+    """
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(min(EVERY_S, FULL_S))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_S):
+                await engine.writer.full.wait()
         try:
             count = await prune(engine)
         except (LuotaError, sqlite3.Error):  # the writer tells of the storage; here it is tried again
@@ -58,10 +67,12 @@ async def prune(engine: Engine) -> int:
     """Delete all that has outlived its workspace's retention; return how many rows that were.
 
     Signals go after `retention_days`, or when a monitor has more than `retention_count`; incidents with
-    their events and deliveries after `incident_retention_days`, counted from their end; open ones never.
+    their events and deliveries, and drills, after `incident_retention_days`, counted from their end; open ones never.
+    Sessions and links go when they have ended.
     """
     now = engine.clock.now()
     count: int = await engine.submit(_prune_windows)
+    count += await engine.submit(sessions.prune)
     sql = "SELECT id, retention_days, retention_count, incident_retention_days FROM workspaces"
     for workspace_id, days, most, incident_days in await fetch(engine.reader, sql):
         signals_from = now - days * DAY
@@ -77,6 +88,11 @@ async def prune(engine: Engine) -> int:
         sql = (
             "DELETE FROM audit_entries WHERE id IN (SELECT id FROM audit_entries WHERE workspace_id = ?1 "
             "AND at < ?2 ORDER BY at LIMIT ?3)"
+        )
+        count += await _repeat(engine, sql, workspace_id, incidents_from)
+        sql = (
+            "DELETE FROM drills WHERE id IN (SELECT id FROM drills WHERE workspace_id = ?1 AND finished_at < ?2 "
+            "ORDER BY finished_at LIMIT ?3)"
         )
         count += await _repeat(engine, sql, workspace_id, incidents_from)
     return count

@@ -58,7 +58,7 @@ class Item:
 
     __slots__ = ("at", "future", "work")
 
-    def __init__(self, work: "Command | Work", at: int) -> None:
+    def __init__(self, work: "Command | Work", at: int, future: "asyncio.Future[Any]") -> None:
         self.work = work
         self.at = at
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.future = future

@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiosqlite
@@ -23,6 +24,7 @@ from luota.engine.registry import Registry
 from luota.engine.work import Command, Item, Transaction, Work
 from luota.store import reads
 from luota.store.db import in_thread, translated
+from luota.store.reserve import Reserve, make_room
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +46,21 @@ class Writer:
     """Owns the writing connection.
 
     `listening` says that this process hears signals: its commits then move the last-alive stamp, from
-    which the next start tells how long nobody listened. `failure` says why commits fail at present.
+    which the next start tells how long nobody listened. `failure` says why commits fail at present; while it is
+    that the disk is `full`, signals and verdicts are refused, and what is left goes to what makes room.
     """
 
-    def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock) -> None:
+    def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock, reserve: Reserve) -> None:
         self.listening = False
         self.failure: str | None = None
         self.committed_at = -1
         self.committed: Callable[[Batch], None] = lambda _: None
+        self.full = asyncio.Event()
         self._db = db
+        self._reserve = reserve
         self._registry = registry
         self._clock = clock
+        self._loop = asyncio.get_running_loop()  # to ask for it costs a system call
         self._queue: deque[Item] = deque()
         self._waiting = asyncio.Event()
         self._wanted = 1
@@ -75,8 +81,10 @@ class Writer:
         """
         if len(self._queue) >= MOST_WAITING:
             raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: too much waits to be written.", retry_after=5)
+        if self.full.is_set() and isinstance(work, Command):
+            raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: the disk is full.", retry_after=5)
         at = work.at if isinstance(work, Command) else 0
-        item = Item(work, max(at or self._clock.now(), self._last_at))
+        item = Item(work, max(at or self._clock.now(), self._last_at), self._loop.create_future())
         self._last_at = item.at
         self._queue.append(item)
         if len(self._queue) >= self._wanted:
@@ -99,7 +107,9 @@ class Writer:
                 flight = await self._launch()
             else:
                 await self._until(1)
-            if flight is None and (not self._queue or self._unchecked > CHECKPOINT_ROWS):
+            if flight is None and self.full.is_set():
+                await self._make_room()
+            elif flight is None and (not self._queue or self._unchecked > CHECKPOINT_ROWS):
                 await self._checkpoint()
 
     def abandon(self, error: BaseException) -> None:
@@ -202,7 +212,7 @@ class Writer:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         jump = (now - self._wall) - (monotonic - self._monotonic)
         last, self._wall, self._monotonic = self._wall, now, monotonic
-        if not self.listening:
+        if not self.listening or self.full.is_set():
             return None
         if jump < -BACK:
             log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
@@ -248,7 +258,7 @@ class Writer:
                     tx.batch.apply(live, ClockBack(), now)
 
         try:
-            await self._write([Item(clamp, now)], window)
+            await self._write([Item(clamp, now, self._loop.create_future())], window)
         except sqlite3.OperationalError as error:
             self._failed(error, [])
             return window
@@ -281,7 +291,7 @@ class Writer:
                 if not results or not isinstance(results[-1], Broken):
                     break
                 del items[results[-1].index]
-            alive_at = batch.now if self.listening else None
+            alive_at = batch.now if self.listening and not self.full.is_set() else None
             flight = Flight(batch, items, results, window, known, before, alive_at)
             if not flight.refused:
                 batch.finish()
@@ -313,9 +323,9 @@ class Writer:
     def _committed(self, batch: Batch, window: Window | None) -> None:
         """After COMMIT: storage works, and what was decided holds."""
         self.committed_at = self._clock.monotonic()
-        if self.failure is not None:
+        if self.failure is not None and not self.full.is_set():
             log.warning("storage works again")
-        self.failure = None
+            self.failure = None
         if window is not None:
             self._blind_since = None
         batch.publish()
@@ -344,12 +354,17 @@ class Writer:
         if self.failure is None:
             log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
         self.failure = str(error)
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            self.full.set()
+            self._reserve.release()
         if self._blind_since is None:
             self._blind_since = min((item.at for item in items), default=self._clock.now())
             self._blind_reason = f"nothing could be written: {error}"
 
     async def _checkpoint(self) -> None:
         """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""
+        if not self._reserve.kept:
+            self._reserve.keep()
         if self._unchecked < CHECKPOINT_ROWS // 10 or self.failure is not None:
             return
         self._unchecked = 0
@@ -358,3 +373,9 @@ class Writer:
             await reads.fetch(self._db, "PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             log.warning("checkpoint failed: %s", error)
+
+    async def _make_room(self) -> None:
+        """On a full disk: see whether there is room again, by the checkpoint, by retention, or by somebody."""
+        self._unchecked = 0
+        if await in_thread(self._db, partial(make_room, reserve=self._reserve)):
+            self.full.clear()

@@ -6,6 +6,7 @@ from typing import Any
 import aiosqlite
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from luota.core.evidence import RunFacts, SignalFacts
 from luota.store.reads import fetch
@@ -17,7 +18,11 @@ _ELIGIBLE = (
     "AND e.seq < d.seq AND (e.next_attempt_at IS NOT NULL OR EXISTS "
     "(SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.next_attempt_at IS NOT NULL)))"
 )
-_OF_INCIDENTS = "d.type IN ('incident.opened', 'incident.updated', 'incident.resolved')"
+# A drill is told one by one: a digest would hide it.
+_OF_INCIDENTS = (
+    "d.type IN ('incident.opened', 'incident.updated', 'incident.resolved') "
+    "AND json_extract(d.notice, '$.drill') IS NULL"
+)
 _NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
 
 
@@ -175,11 +180,63 @@ def _run(row: tuple[Any, ...]) -> RunFacts:
     return RunFacts(*known)
 
 
-async def delivery(db: aiosqlite.Connection, delivery_id: str) -> tuple[Any, ...]:
-    """Return (channel name, type, state, attempts, next attempt, last error) of a delivery that exists."""
+async def attempts_of(db: aiosqlite.Connection, delivery_id: str) -> int:
+    """Return how many attempts of a delivery that exists are recorded."""
+    count: int
+    ((count,),) = await fetch(db, "SELECT attempts FROM deliveries WHERE id = ?", (delivery_id,))
+    return count
+
+
+class Attempt(Struct, frozen=True):
+    """One try of a delivery, with the provider's answer. Instants are UTC milliseconds."""
+
+    number: int
+    started_at: int
+    finished_at: int
+    ok: bool
+    status: int | None
+    error: str | None
+    provider_id: str | None
+
+
+class Sent(Struct, frozen=True):
+    """A delivery as people see it, with every attempt in order; `monitor` and `kind` are those of its incident."""
+
+    id: str
+    type: str
+    state: str
+    queued_at: int
+    next_attempt_at: int | None
+    finished_at: int | None
+    last_error: str | None
+    provider_id: str | None
+    incident_id: str | None
+    monitor: str | None
+    kind: str | None
+    attempts: tuple[Attempt, ...] = ()
+
+
+async def deliveries_of_channel(db: aiosqlite.Connection, channel_id: str, most: int) -> list[Sent]:
+    """Return up to `most` deliveries of a channel, the newest first."""
     sql = (
-        "SELECT c.name, c.type, d.state, d.attempts, d.next_attempt_at, d.last_error "
-        "FROM deliveries d JOIN channels c ON c.id = d.channel_id WHERE d.id = ?"
+        "SELECT d.id, d.type, d.state, d.queued_at, d.next_attempt_at, d.finished_at, d.last_error, d.provider_id, "
+        "d.incident_id, i.monitor_name, i.kind FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id "
+        "WHERE d.channel_id = ? ORDER BY d.queued_at DESC, d.seq DESC LIMIT ?"
     )
-    (row,) = await fetch(db, sql, (delivery_id,))
-    return row
+    found = [Sent(*row) for row in await fetch(db, sql, (channel_id, most))]
+    sql = (
+        "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
+        f"WHERE delivery_id IN ({', '.join('?' * len(found))}) ORDER BY delivery_id, number"
+    )
+    made: dict[str, list[Attempt]] = {one.id: [] for one in found}
+    for delivery_id, number, started_at, finished_at, ok, *answer in await fetch(db, sql, list(made)):
+        made[delivery_id].append(Attempt(number, started_at, finished_at, bool(ok), *answer))
+    return [replace(one, attempts=tuple(made[one.id])) for one in found]
+
+
+async def waiting_of_channel(db: aiosqlite.Connection, channel_id: str) -> int:
+    """Return how many deliveries of a channel are to be attempted, or attempted again."""
+    count: int
+    sql = "SELECT count(*) FROM deliveries WHERE channel_id = ? AND next_attempt_at IS NOT NULL"
+    ((count,),) = await fetch(db, sql, (channel_id,))
+    return count

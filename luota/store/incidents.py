@@ -11,7 +11,8 @@ from luota.store.reads import fetch
 
 _INCIDENT = (
     "SELECT id, monitor_id, kind, state, opened_at, acknowledged_at, resolved_at, summary, expected_at, "
-    "evidence_count, resolution, run_id, monitor_name, promise, owner, runbook FROM incidents"
+    "evidence_count, resolution, run_id, monitor_name, promise, owner, runbook, "
+    "(SELECT m.drill_of FROM monitors m WHERE m.id = incidents.monitor_id) FROM incidents"
 )
 _DELIVERY = (
     "SELECT d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
@@ -99,7 +100,7 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
     sql = (
         "SELECT id, name, type, created_at, proven_at, failed_at, rules, "
         "iif(type = 'email', json_extract(settings, '$.to'), NULL) FROM channels "
-        "WHERE workspace_id = ? AND removed_at IS NULL ORDER BY name"
+        "WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL ORDER BY name"
     )
     found = []
     for channel_id, name, type_, created_at, proven_at, failed_at, rules, to in await fetch(db, sql, (workspace_id,)):
@@ -141,7 +142,7 @@ def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
         resolution,
         *rest,
     ) = row
-    run_id, name, promise, owner, runbook = rest
+    run_id, name, promise, owner, runbook, drill_of = rest
     return {
         "id": id_,
         "monitorId": monitor_id,
@@ -159,6 +160,7 @@ def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
         "promise": promise,
         "owner": owner,
         "runbook": runbook,
+        "drillOf": drill_of,
     }
 
 
@@ -177,3 +179,36 @@ def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
         "finishedAt": _iso(finished),
         "providerId": provider,
     }
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An incident as one line of a list. Instants are UTC milliseconds; `drill_of` is set for the twin of a drill."""
+
+    id: str
+    monitor_id: str
+    monitor: str
+    kind: str
+    state: str
+    opened_at: int
+    acknowledged_at: int | None
+    resolved_at: int | None
+    summary: str
+    owner: str | None
+    drill_of: str | None
+
+
+async def listed(
+    db: aiosqlite.Connection, workspace_id: str, monitor_id: str | None, state: str | None, start: int, most: int
+) -> list[Listed]:
+    """Return up to `most` incidents from the `start`-th on: those that are not resolved, then the newest."""
+    where, values = ["i.workspace_id = ?"], [workspace_id]
+    for column, value in (("i.monitor_id", monitor_id), ("i.state", state)):
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
+    sql = (
+        "SELECT i.id, i.monitor_id, i.monitor_name, i.kind, i.state, i.opened_at, i.acknowledged_at, i.resolved_at, "
+        "i.summary, i.owner, m.drill_of FROM incidents i JOIN monitors m ON m.id = i.monitor_id "
+        f"WHERE {' AND '.join(where)} ORDER BY i.state = 'resolved', i.opened_at DESC, i.id LIMIT ? OFFSET ?"
+    )
+    return [Listed(*row) for row in await fetch(db, sql, (*values, most, start))]

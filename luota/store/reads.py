@@ -38,8 +38,8 @@ _RUN = (
 )
 
 _DEFINITIONS = (
-    "SELECT id, workspace_id, slug, token_salt, mode, schedule, grace_ms, max_runtime_ms, freshness_ms, tolerance "
-    "FROM monitors WHERE archived_at IS NULL"
+    "SELECT id, workspace_id, slug, token_salt, drill_of, mode, schedule, grace_ms, max_runtime_ms, freshness_ms, "
+    "tolerance FROM monitors WHERE archived_at IS NULL"
 )
 _STATES = (
     "SELECT monitor_id, incident_id, status, since, reason, basis_at, set_at, signal_at, expected_at, deadline_at, "
@@ -60,7 +60,7 @@ async def fetch(db: aiosqlite.Connection, sql: str, values: Iterable[Any] = ()) 
 def monitor_rows(db: sqlite3.Connection) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Yield the definition and the state of every monitor that is not archived.
 
-    The one is four columns of identity and six of rules; the other the monitor's id, the open incident's
+    The one is five columns of identity and six of rules; the other the monitor's id, the open incident's
     and what `state_of` takes. For the driver's thread.
     """
     # Two scans, since SQLite would join them by looking up one state after the other, in twice the time.

@@ -17,28 +17,48 @@ from luota.core.errors import LuotaError
 from luota.engine import Engine
 from luota.store.db import translated
 from luota.web.api import Api
-from luota.web.http import STATUS, Endpoint, error_body, with_request_id
+from luota.web.dashboard import Dashboard
+from luota.web.http import Endpoint, WithRequestId, rendered
 from luota.web.ingest import Ingest
 
 log = logging.getLogger(__name__)
 
 
-def build(engine: Engine, ingest: Ingest, api: Api, alarm: Alarm | None, *, access_log: bool) -> ASGIApp:
-    """Return the app. `alarm` is None where nothing is watched, in a command that runs by itself."""
+def build(
+    engine: Engine,
+    ingest: Ingest,
+    api: Api,
+    alarm: Alarm | None,
+    dashboard: Dashboard | None = None,
+    *,
+    access_log: bool,
+) -> ASGIApp:
+    """Return the app. `alarm` and `dashboard` are None where nothing is watched, in a command that runs by itself."""
 
     async def healthz(_: Request) -> Response:
-        sick = engine.sickness() or ("nothing is watched" if alarm is None else alarm.sickness())
+        sick = engine.sickness() or (
+            "nothing is watched" if alarm is None else alarm.sickness() or api.sender.sickness()
+        )
         if sick is None:
             return JSONResponse({"ok": True})
         return JSONResponse({"ok": False, "error": sick}, status_code=503)
 
-    app = Starlette(routes=[*ingest.routes(), Route("/healthz", healthz), *api.routes()])
+    async def no_route(request: Request, error: Exception) -> Response:
+        """No such route, or not with this method: JSON where programs call, a page elsewhere."""
+        assert isinstance(error, HTTPException)
+        said = {404: "Not found", 405: "Method not allowed"}.get(error.status_code, error.detail)
+        if dashboard is None or request.url.path.startswith(("/v1", "/api")):
+            return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
+        return await dashboard.no_page(request, error.status_code, error.headers)
+
+    pages = [] if dashboard is None else dashboard.routes()
+    app = Starlette(routes=[*ingest.routes(), Route("/healthz", healthz), *api.routes(), *pages])
     app.router.redirect_slashes = False
     # Without Starlette's outermost layer, which would answer a defect of ours in plain text before we could.
-    handlers: dict[Any, Any] = {HTTPException: _http_error, LuotaError: _refused, sqlite3.Error: _unreadable}
+    handlers: dict[Any, Any] = {HTTPException: no_route, LuotaError: _refused, sqlite3.Error: _unreadable}
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)
     routed = _pings_first(ingest.ping_endpoint, app)
-    return with_request_id(routed, access_log=access_log, elapsed=engine.clock.monotonic)
+    return WithRequestId(routed, ingest.whole_ping, access_log=access_log, elapsed=engine.clock.monotonic)
 
 
 def _pings_first(ping: Endpoint, app: ASGIApp) -> ASGIApp:
@@ -58,19 +78,10 @@ def _pings_first(ping: Endpoint, app: ASGIApp) -> ASGIApp:
     return routed
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
-    """No such route, or not with this method."""
-    assert isinstance(error, HTTPException)
-    said = {404: "Not found", 405: "Method not allowed"}.get(error.status_code, error.detail)
-    return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
-
-
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, LuotaError)
-    headers: dict[str, Any] = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(error.retry_after)
-    return JSONResponse(error_body(error), status_code=STATUS[error.code], headers=headers)
+    status, body, headers = rendered(error)
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from luota.core.errors import Code, LuotaError
+from luota.web.exchange import Reply
 from luota.web.request_id import new_request_id
 from luota.web.server import LOCAL
 
@@ -30,6 +31,9 @@ STATUS = {
 
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
+
+Taken = Callable[[Scope, bytes, Callable[[Any], None]], bool]
+"""Takes a request with its body, and later calls back with the reply or the error; False if it is not its own."""
 
 _JSON: Header = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
@@ -94,10 +98,16 @@ def error_body(error: LuotaError) -> dict[str, Any]:
             return {"error": error.message} if error.field is None else {"error": error.message, "field": error.field}
 
 
+def rendered(error: LuotaError) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return status, body and headers of a refusal: what a LuotaError means over HTTP."""
+    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    return STATUS[error.code], error_body(error), headers
+
+
 async def refuse(send: Send, error: LuotaError) -> None:
-    """Answer with what a LuotaError means over HTTP."""
-    headers = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
-    await answer(send, STATUS[error.code], error_body(error), headers)
+    """Answer with a refusal."""
+    status, body, headers = rendered(error)
+    await answer(send, status, body, _fields(headers))
 
 
 def client_address(scope: Scope, trusted: tuple[Network, ...]) -> str:
@@ -127,19 +137,27 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in networks)
 
 
-def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int]) -> ASGIApp:
-    """Give every response an X-Request-Id, and its log line the same id.
+class WithRequestId:
+    """An ASGI app that gives every response an X-Request-Id, and its log line the same id.
 
-    Around the raw app, since a 500 bypasses middleware that is added the usual way. A defect of ours
+    Around the raw `app`, since a 500 bypasses middleware that is added the usual way. A defect of ours
     becomes a 500 with the id, and a traceback in the log alone. `elapsed` reads monotonic milliseconds.
+    Requests that have come whole, body and all, are offered to `direct` first.
     """
 
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, direct: Taken, *, access_log: bool, elapsed: Callable[[], int]) -> None:
+        self._app = app
+        self._direct = direct
+        self._access_log = access_log
+        self._elapsed = elapsed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
         request_id = new_request_id()
         id_header = (b"x-request-id", request_id.encode())
         scope["luota.request_id"] = request_id
         status = 0
-        began = elapsed()
+        began = self._elapsed()
 
         def marked(message: Message) -> Awaitable[None]:
             nonlocal status
@@ -149,7 +167,7 @@ def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int
             return send(message)
 
         try:
-            await app(scope, receive, marked)
+            await self._app(scope, receive, marked)
         except Disconnected:
             status = status or 499  # as nginx logs it; nobody sees it
         except LuotaError as error:
@@ -159,19 +177,44 @@ def with_request_id(app: ASGIApp, *, access_log: bool, elapsed: Callable[[], int
             if status:
                 raise
             await answer(marked, 500, {"error": "Internal error", "requestId": request_id})
-        if access_log:
-            source = "socket" if scope.get(LOCAL) else client_address(scope, ())
-            log.info(
-                "%s %s %s %d %d ms %s",
-                source,
-                scope["method"],
-                scope["raw_path"].decode("latin-1"),  # not decoded: a path may hold an encoded line break
-                status,
-                elapsed() - began,
-                request_id,
-            )
+        # Whoever asks for health every few seconds would drown what jobs sent.
+        if self._access_log and not (status == HTTPStatus.OK and scope["path"] == "/healthz"):
+            self._log(scope, status, began, request_id)
 
-    return wrapped
+    def whole(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        """Answer a request by one later call of `reply`, or return False if it needs the app proper."""
+        began = self._elapsed() if self._access_log else 0
+
+        def done(result: Any) -> None:
+            request_id = new_request_id()
+            headers: dict[str, str] = {}
+            if isinstance(result, LuotaError):
+                status, result, headers = rendered(result)
+            elif isinstance(result, Exception):
+                log.error("%s failed", request_id, exc_info=result)
+                status, result = 500, {"error": "Internal error", "requestId": request_id}
+            else:
+                status = 202
+            reply(status, [(b"x-request-id", request_id.encode()), *_fields(headers)], _encode(result))
+            if self._access_log:
+                self._log(scope, status, began, request_id)
+
+        return self._direct(scope, body, done)
+
+    def _log(self, scope: Scope, status: int, began: int, request_id: str) -> None:
+        log.info(
+            "%s %s %s %d %d ms %s",
+            "socket" if scope.get(LOCAL) else client_address(scope, ()),
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),  # not decoded: a path may hold an encoded line break
+            status,
+            self._elapsed() - began,
+            request_id,
+        )
+
+
+def _fields(headers: dict[str, str]) -> list[Header]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -1,5 +1,7 @@
 """The ingest API: docs/api.md says what each route takes and answers."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.routing import Route
@@ -15,11 +17,12 @@ from luota.engine import Engine
 from luota.engine.ingest import CloseRun, PingResult, RecordPing, RunResult, StartRun
 from luota.engine.registry import Live
 from luota.store import reads
-from luota.web.http import Endpoint, Network, answer, client_address, header, read_body
+from luota.web.http import MAX_BODY, Endpoint, Network, answer, client_address, header, read_body
 from luota.web.server import LOCAL
 
 _BAD_KEY = "Invalid ingest key"
 _BAD_KEY_OR_RUN = "Invalid ingest key or run not found"
+_BEFORE, _AFTER = "/v1/monitors/", "/ping"
 _COUNTED = (Code.UNAUTHENTICATED, Code.NOT_FOUND)
 
 
@@ -62,18 +65,45 @@ class Ingest:
             try:
                 reply = await handle(scope, spec.decode_body(raw))
             except LuotaError as error:
-                if address and error.code in _COUNTED:
-                    limit.count(address, self._engine.clock.now())
+                self._refused(address, error)
                 raise
             await answer(send, 202, reply)
 
         return endpoint
 
+    def whole_ping(self, scope: Scope, raw: bytes, done: Callable[[Any], None]) -> bool:
+        """Take a ping by the monitor's own token that has come whole; see `luota.web.http.Taken`.
+
+        No task and no coroutine is made for it: they would cost more than all checks of a ping.
+        """
+        path = scope["path"]
+        if not (path.startswith(_BEFORE) and path.endswith(_AFTER) and scope["method"] == "POST"):
+            return False
+        monitor_id = path[len(_BEFORE) : -len(_AFTER)]
+        if len(raw) > MAX_BODY or not monitor_id or "/" in monitor_id:
+            return False
+        address = client_address(scope, self._trusted)
+        try:
+            if address:
+                self._limits.ip_minute.check(address, self._engine.clock.now())
+            recorded = self._record(monitor_id, scope, spec.decode_body(raw))
+        except Exception as error:  # noqa: BLE001 - whoever called it answers for us
+            self._refused(address, error)
+            asyncio.get_running_loop().call_soon(done, error)
+            return True
+
+        def ended(recorded: "asyncio.Future[PingResult]") -> None:
+            error = recorded.exception()
+            if error is not None:
+                self._refused(address, error)
+            done(error or _pinged(recorded.result()))
+
+        recorded.add_done_callback(ended)
+        return True
+
     async def ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Record a heartbeat or fresh output, by the monitor's own token."""
-        live = self._monitor(scope["path_params"]["monitor_id"])
-        self._admit(scope, live)
-        return await self._ping(live, body)
+        return _pinged(await self._record(scope["path_params"]["monitor_id"], scope, body))
 
     async def workspace_ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Record a heartbeat or fresh output, by the workspace's token, which is accepted here only."""
@@ -90,7 +120,7 @@ class Ingest:
             raise LuotaError(Code.UNAUTHENTICATED, _BAD_KEY)
         limits = self._limits
         limits.admit([(limits.workspace_minute, workspace.id)], self._engine.clock.now())
-        return await self._ping(live, body)
+        return _pinged(await self._ping(live, body))
 
     async def start(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Open a run, or return the one that this start opened before."""
@@ -149,18 +179,22 @@ class Ingest:
         result: RunResult = await self._engine.submit(command)
         return result
 
-    async def _ping(self, live: Live, body: spec.Body) -> dict[str, Any]:
+    def _record(self, monitor_id: str, scope: Scope, body: spec.Body) -> "asyncio.Future[PingResult]":
+        live = self._monitor(monitor_id)
+        self._admit(scope, live)
+        return self._ping(live, body)
+
+    def _ping(self, live: Live, body: spec.Body) -> "asyncio.Future[PingResult]":
         ping = spec.parse_ping(body)
         if live.rules.mode is Mode.RUN:
             said = "This is a run monitor. Send POST /v1/runs/start, then POST /v1/runs/{runId}/success or /fail."
             raise invalid("monitorId", said)
-        command = RecordPing(live.id, ping, self._engine.clock.now())
-        result: PingResult = await self._engine.submit(command)
-        return {
-            "ok": True,
-            "monitor": {"id": result.monitor_id, "status": result.status.value},
-            "heartbeat": {"id": result.heartbeat_id, "occurredAt": format_instant(result.occurred_at)},
-        }
+        return self._engine.submit(RecordPing(live.id, ping, self._engine.clock.now()))
+
+    def _refused(self, address: str, error: BaseException) -> None:
+        """Count what is refused for a wrong id or key against the address that it came from."""
+        if address and isinstance(error, LuotaError) and error.code in _COUNTED:
+            self._limits.ip_minute.count(address, self._engine.clock.now())
 
     def _monitor(self, monitor_id: str) -> Live:
         """Return a monitor by the id that a client gave; a malformed one is an unknown one."""
@@ -184,6 +218,14 @@ class Ingest:
             ],
             self._engine.clock.now(),
         )
+
+
+def _pinged(result: PingResult) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "monitor": {"id": result.monitor_id, "status": result.status.value},
+        "heartbeat": {"id": result.heartbeat_id, "occurredAt": format_instant(result.occurred_at)},
+    }
 
 
 def _no_monitor() -> LuotaError:

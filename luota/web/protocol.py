@@ -5,21 +5,17 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Generator
 from enum import Enum
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 from uvicorn import Config
-from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
-from uvicorn.protocols.http.httptools_impl import (
-    HEADER_VALUE_RE,
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from luota.web.exchange import Direct, Exchange
 from luota.web.request_id import new_request_id
 
 _log = logging.getLogger(__name__)
@@ -27,7 +23,6 @@ _log = logging.getLogger(__name__)
 HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
 
 _PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
-_DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 _LINGER_S = 2.0  # how long a client has to read a refusal
 
 
@@ -49,6 +44,13 @@ class Connections(ServerState):
         super().__init__()
         self.none_left = asyncio.Event()
         self.stopping = False
+        self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
+
+    def begin_all(self) -> None:
+        """Answer all requests that have come whole: at one go, since the commit's thread waits at each pause."""
+        whole, self.whole = self.whole, []
+        for protocol, cycle in whole:
+            protocol.begin(cycle)
 
 
 class _Refused(Exception):  # noqa: N818 - it stops the parser and is never seen outside this module
@@ -80,6 +82,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._refusal: tuple[HTTPStatus, str] | None = None
         self._hung_up: asyncio.TimerHandle | None = None
+        self._direct: Direct | None = getattr(self.app, "whole", None)
+        self._held: Exchange | None = None  # a request that the app has not seen yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -101,8 +105,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         for start in range(0, len(data), _PIECE):
             if self._refusal is not None or self._hung_up is not None:
-                return
+                break
             self._feed(data[start : start + _PIECE])
+        if self._held is not None:
+            self._hand_over()
         if self._refusal is None and self._hung_up is None:
             self._watch()
 
@@ -156,7 +162,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._replay = b"\r\n".join([*lines, *(b": ".join(pair) for pair in kept), b"\r\n"])
             return
         super().on_headers_complete()
-        self.cycle.__class__ = _Exchange  # uvicorn has no setting for it
+        self.cycle.__class__ = Exchange  # uvicorn has no setting for it
+        assert isinstance(self.cycle, Exchange)
+        self.cycle.in_task = super()._start_asgi_task
         self._unanswered.append(self.cycle)
         self._phase = _Phase.BODY
         self._span = 0
@@ -173,6 +181,32 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase = _Phase.IDLE
         self._fed = 0
         super().on_message_complete()
+        if self._held is not None:
+            whole, self._held = self.server_state.whole, None
+            if not whole:
+                self.loop.call_soon(self.server_state.begin_all)
+            whole.append((self, self.cycle))
+
+    def begin(self, cycle: RequestResponseCycle) -> None:
+        """Answer a request that has come whole."""
+        assert isinstance(cycle, Exchange)
+        assert self._direct is not None
+        known = cycle.keep_alive and not cycle.disconnected
+        if not (known and self._direct(cycle.scope, bytes(cycle.body), cycle.reply)):
+            super()._start_asgi_task(cycle, self.app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # A request whose head and body come at one go may need no task. One that waited for its turn gets one.
+        if self._direct is not None and self._phase is _Phase.HEAD and cycle.more_body:
+            self._held = cast("Exchange", cycle)  # which it becomes in a moment
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _hand_over(self) -> None:
+        """Let the app proper answer the request that was held."""
+        cycle, self._held = self._held, None
+        assert cycle is not None
+        super()._start_asgi_task(cycle, self.app)
 
     def _head_size(self) -> int:
         request_line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
@@ -311,61 +345,3 @@ class _Unread:
 
     def close(self) -> None:
         self._protocol.close_answered()
-
-
-class _Sent:
-    """What there is to await of a message that has been sent."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
-
-
-_SENT = _Sent()
-
-
-class _Exchange(RequestResponseCycle):
-    """One request and its answer, which leaves in one write when it comes whole.
-
-    An answer begins with its first body message, as ASGI has it. uvicorn writes its head before that: one
-    more system call for each answer, and a packet.
-    """
-
-    _start: HTTPResponseStartEvent | None = None
-
-    def send(self, message: ASGISendEvent) -> Awaitable[None]:  # type: ignore[override]
-        if message["type"] == "http.response.start" and not self.response_started and self._start is None:
-            self._start = message
-            return _SENT
-        start, self._start = self._start, None
-        if start is None:
-            return super().send(message)
-        whole = self._whole(start, message)
-        if whole is None:
-            return self._send_both(start, message)
-        self.transport.write(whole)
-        self.response_started = self.response_complete = True
-        self.message_event.set()
-        self.on_response()
-        return _SENT
-
-    def _whole(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
-        """Return the answer as it goes over the wire, or None where uvicorn has more to decide about it."""
-        if message["type"] != "http.response.body" or message.get("more_body", False) or not self.keep_alive:
-            return None
-        if self.disconnected or self.flow.write_paused or self.scope["method"] == "HEAD":
-            return None
-        body = message.get("body", b"")
-        parts = [STATUS_LINE[start["status"]]]
-        measured = False
-        for name, value in (*self.default_headers, *start["headers"]):
-            if name == b"content-length":
-                measured = int(value) == len(body)
-            elif name in _DECISIVE or HEADER_VALUE_RE.search(value):
-                return None
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", body)
-        return b"".join(parts) if measured else None
-
-    async def _send_both(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> None:
-        await super().send(start)
-        await super().send(message)

@@ -1,28 +1,10 @@
-"""Notices for tests of channels, and a corpus of texts that nobody should obey."""
+"""Notices for tests of channels."""
 
 from luota.alerts.notice import IncidentFacts, MonitorFacts, Notice
 from luota.core.evidence import Change, RunFacts
 
 INCIDENT = "2e4ee7a6-efc7-41bb-893a-57fab210176b"
 AT = 1_777_426_391_398
-
-HOSTILE = {
-    "html": "<script>alert(1)</script><img src=x onerror=alert(1)><a href='javascript:x'>x</a>&lt;b&gt;\"'",
-    "template": "{{ 7 * 7 }}{% raw %}{# x #}",
-    "header break": "x\r\nBcc: eve@example.org\r\n\r\n<b>body",
-    "lone breaks": "x\nBcc: eve@example.org\rCc: eve@example.org\x0bTo: eve@example.org\x85To: x\u2028To: y",
-    "encoded word": "=?utf-8?q?x=0D=0ABcc:_eve=40example.org?= =?utf-8?b?eA0KQmNjOiBlQGV4YW1wbGUub3Jn?=",
-    "encoded word, latin": "=?iso-8859-1?q?=0ABcc=3A_eve=40example.org?=",
-    "boundary": "--=_82f06f15-b4c4-462c-b264-3896ebc19a3a\r\nContent-Type: text/html\r\n\r\n<b>",
-    "end of mail": "\r\n.\r\nRCPT TO:<eve@example.org>\r\n..\r\n.",
-    "terminal": "\x1b[2J\x1b]0;owned\x07\x1b[31mred\x9b2J\x08\x7f",
-    "directions": "\u202egnp.exe\u202c \u2066\u2067x\u2069\u200f\u061c",
-    "emoji": "👩🏽‍🚀🇫🇮" * 1500,
-    "one long word": "x" * 5000,
-    "combining": "e" + "\u0301" * 500,
-    "from": "From eve@example.org Mon\nFrom x",
-    "nothing visible": "\u200b\u00ad\ufeff",
-}
 
 
 def notice(type_: str = "incident.opened", text: str | None = None, **more) -> Notice:

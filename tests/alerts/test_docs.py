@@ -8,6 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from luota.alerts import types
+from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.messages import body_of
 from luota.alerts.sender import Sender
@@ -81,7 +82,8 @@ def test_every_condition_that_can_be_played_stands_in_the_table():
     assert {condition for condition, _, _ in table()} == set(ANSWERS)
 
 
-@pytest.mark.parametrize("kind", ["webhook", "slack"])
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
+@pytest.mark.parametrize("kind", ["webhook", "slack", "apprise"])
 async def test_each_condition_leads_to_the_state_that_the_table_says(kind, tmp_path):
     expected = {condition: state for condition, of, state in table() if of == kind}
     engine = await Engine.open(tmp_path / "data", SystemClock(), "a test")
@@ -96,7 +98,7 @@ async def test_each_condition_leads_to_the_state_that_the_table_says(kind, tmp_p
         await receiver.__aenter__()
         receivers[condition] = receiver
         receiver.default = answer
-        url = receiver.url
+        url = receiver.url.replace("http", "json", 1) if kind == "apprise" else receiver.url
         if answer is None:
             await receiver.__aexit__()
         await engine.submit(channels.add(workspace, {"type": kind, "name": condition, "url": url}, ACTOR))
@@ -104,7 +106,7 @@ async def test_each_condition_leads_to_the_state_that_the_table_says(kind, tmp_p
     await ran_now(engine, live)
     policy = AddressPolicy((ip_network("127.0.0.0/8"),), (ip_network(f"{denied}/32"),))
     async with open_client(policy, Resolver()) as client:
-        task = asyncio.ensure_future(Sender(engine, types.routes(client)).run())
+        task = asyncio.ensure_future(Sender(engine, types.routes(client, None, Services(policy))).run())
         sql = "SELECT c.name, d.state, d.attempts FROM deliveries d JOIN channels c ON c.id = d.channel_id "
         sql += "WHERE d.type = 'incident.opened'"
         async with asyncio.timeout(60):

@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from luota.alerts.mail import SUBJECT_CHARACTERS, compose
 from luota.alerts.notice import title
 from luota.core.text import head, visible
-from tests.alerts.notices import HOSTILE, notice
+from tests.alerts.notices import notice
+from tests.hostile import HOSTILE
 
 SENDER = "luota@example.org"
 TO = ("ann@example.org", "bob@example.org")
@@ -217,3 +219,13 @@ def test_the_output_keeps_its_lines_in_both_parts():
     text, html = (parts(composed(notice())[1])[kind] for kind in ("text/plain", "text/html"))
     assert "Output (end):\n    line 1\n    line 2\n" in text
     assert ">line 1\nline 2</pre>" in html
+
+
+def test_the_page_of_the_incident_is_the_one_link():
+    url = "https://luota.example.org/a&b/incidents/" + notice().incident.id
+    told = notice(incident=structs.replace(notice().incident, url=url))
+    text, html = (parts(composed(told)[1])[kind] for kind in ("text/plain", "text/html"))
+    assert f"Incident page: {url}\n" in text
+    escaped = url.replace("&", "&amp;")
+    assert re.findall('<a href="[^"]*">[^<]*</a>', html) == [f'<a href="{escaped}">{escaped}</a>']
+    assert html.count("href") == 1

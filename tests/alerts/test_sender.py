@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from luota.alerts.guard import AddressPolicy
-from luota.alerts.sender import Sender
+from luota.alerts.sender import STUCK_MS, Sender
 from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
 from luota.clock import SystemClock
@@ -16,6 +16,7 @@ from luota.engine import Engine, channels, monitors
 from luota.engine.audit import Actor
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store.reads import fetch
+from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
 
 ACTOR = Actor("test", "test")
@@ -258,3 +259,40 @@ async def test_a_notice_that_cannot_be_rendered_is_a_failed_attempt_and_holds_up
         rows = await rig.until(lambda rows: rows[0][1] != "queued" and rows[1][1] != "queued")
         assert [row[1] for row in rows] == ["failed_retrying", "delivered"]
         assert rows[0][4] == "the notice could not be put together"
+
+
+async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_is_none(tmp_path):
+    engine = await Engine.open(tmp_path, clock := FakeClock(), "a test")
+    await engine.watch(no_death)
+    rig = Rig(engine)
+    async with Receiver() as receiver:
+        receiver.default = hang
+        await rig.channel("hook", receiver.url)
+        await rig.start()
+        await rig.fail(await rig.monitor())
+        await receiver.wait(1)
+        clock.advance(STUCK_MS)
+        assert rig.sender.sickness() is None
+        clock.advance(1)
+        assert rig.sender.sickness() == "the sender does not move"
+        receiver.default = reply(200)
+        engine.notices_queued.set()
+        await rig.stop()
+        await rig.start()
+        await rig.until(lambda rows: rows[0][1] == "delivered")
+        assert rig.sender.sickness() is None
+    await rig.stop()
+    await engine.close()
+
+
+async def test_links_lead_to_the_public_address(rig):
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        async with open_client(LOOPBACK, Resolver()) as client:
+            task = asyncio.ensure_future(Sender(rig.engine, routes(client), "https://luota.example.org").run())
+            await rig.fail(await rig.monitor())
+            await receiver.wait(1)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    incident = receiver.requests[0].json["incident"]
+    assert incident["url"] == f"https://luota.example.org/incidents/{incident['id']}"

@@ -5,6 +5,7 @@ import random
 from ipaddress import ip_network
 
 import pytest
+from msgspec import structs
 
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
@@ -14,25 +15,17 @@ from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.core.evidence import RunFacts
+from luota.core.text import visible
 from luota.engine import Engine, channels
 from luota.engine.audit import Actor
 from luota.store.reads import fetch
+from tests.hostile import HOSTILE, cut_inside
 from tests.receiver import Receiver, reply
 
 ACTOR = Actor("test", "test")
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 NOW = 1_790_000_000_000
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
-HOSTILE = [
-    "<!channel> <@U123> <https://evil.example|click> & more",
-    "<b>bold</b><script>alert(1)</script>",
-    "a\r\nBcc: x@example.org\r\n\r\nbody",
-    "\x1b[2J\x1b]0;owned\x07",
-    (FAMILY * 1700)[: 32 * 1024 // 4],
-    "\u202egnp.exe\u2066\u200f",
-    "``` @here #general *bold* ```",
-    "&" * 32_000,
-]
 
 
 def notice(text="broke", **more):
@@ -74,16 +67,17 @@ def within_limits(message):
         assert 0 < units(block["text"]["text"]) <= (HEADER if block["type"] == "header" else SECTION)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_nothing_that_a_job_writes_is_active_cut_inside_a_character_or_too_long(text):
     message = message_of(notice(text))
     within_limits(message)
     own = "<https://wiki.example.org/a%7Cb>"
+    assert sum(own in said for said in strings(message["blocks"])) == 1
     for said in strings(message):
         assert not set("<>\x1b\x07\r\u202e\u2066\u200f") & set(said.replace(own, ""))
         assert "&" not in said.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
-        assert not said.replace("…", "").startswith("\u200d")
-        assert not said.endswith("\u200d")
+        assert not cut_inside(said)
+        assert said == visible(said, lines=True)
     assert all(block["text"].get("verbatim") for block in message["blocks"][1:])
     assert (message["parse"], message["link_names"]) == ("none", False)
 
@@ -228,3 +222,12 @@ async def test_after_a_429_the_channel_rests_and_nothing_is_lost(tmp_path, clien
         states = await fetch(engine.reader, "SELECT state FROM deliveries WHERE attempts > 0")
         assert len(states) >= 2
     await engine.close()
+
+
+def test_the_page_of_the_incident_is_a_link():
+    told = notice()
+    url = "https://luota.example.org/incidents/i1"
+    told = structs.replace(told, incident=structs.replace(told.incident, url=url))
+    message = message_of(told)
+    assert any(f"*Incident page:* <{url}>" in said for said in strings(message["blocks"]))
+    assert url in message["text"]

@@ -11,7 +11,8 @@ from luota.alerts.smtp import Relay
 from luota.alerts.transport import Resolver
 from luota.config import Email, load
 from luota.core.retry import ERROR_LENGTH, AttemptResult
-from tests.alerts.notices import HOSTILE, notice
+from tests.alerts.notices import notice
+from tests.hostile import HOSTILE
 from tests.mailserver import MailServer
 from tests.markdown import ROOT, fences
 from tests.receiver import self_signed

@@ -339,3 +339,17 @@ asyncio.run(main())
         "the host name was not resolved within 0.1 s\n",
         "",
     )
+
+
+async def test_a_thread_that_cannot_start_fails_the_lookup_and_leaves_its_place_free(monkeypatch):
+    resolver = Resolver(Names(hook_test=[["192.0.2.1"]]), threads=1, wait=0.1)
+
+    def no_more(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:  # as at the limit of a service's tasks
+        patch.setattr(threading.Thread, "start", no_more)
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="no more threads"):
+                await resolver.addresses("hook.test", 80)
+    assert await resolver.addresses("hook.test", 80) == ["192.0.2.1"]

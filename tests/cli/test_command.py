@@ -5,7 +5,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from luota.cli.app import app
-from luota.cli.command import api, command, group
+from luota.cli.command import api, command, group, run
 from luota.core.errors import LuotaError, invalid
 
 
@@ -57,6 +57,83 @@ def test_check_config_exits_with_1_and_the_reason(tmp_path):
     assert result.stderr == f"error: {file}: [server] prot is not a setting. Did you mean port?\n"
 
 
+def test_check_config_names_every_mistake(tmp_path, monkeypatch):
+    file = tmp_path / "luota.toml"
+    file.write_text("limits = 3\n[server]\nprot = 1\nport = 'x'\n")
+    monkeypatch.setenv("LUOTA_SERVER_HTOST", "x")
+    monkeypatch.setenv("LUOTA_EMAIL_SECURITY", "none")
+    args = ["check-config", "--config", str(file), "--data-dir", ""]
+    result = CliRunner().invoke(app, args)
+    said = result.stderr.splitlines()
+    assert (result.exit_code, len(said)) == (1, 6)
+    for line, part in zip(
+        said, ("limits is a section", "prot", "[server] port", "HTOST", "EMAIL_SECURITY", "--data-dir"), strict=True
+    ):
+        assert line.startswith("error: ")
+        assert part in line
+    doc = json.loads(CliRunner().invoke(app, [*args, "--json"]).stderr)
+    assert [doc["field"], *(one["field"] for one in doc["also"])][-1] == "--data-dir"
+    assert len(doc["also"]) == 5
+
+
+def test_the_version_is_an_option_too():
+    assert CliRunner().invoke(app, ["--version"]).stdout == CliRunner().invoke(app, ["version"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "field"),
+    [
+        (["monitor", "list", "--nonsense"], "--nonsense"),
+        (["serve", "--port", "x"], "--port"),
+        (["monitor", "show"], "monitor"),
+        (["monitor", "create", "x", "--mode", "run", "--every", "1", "--cron", "* * * * *"], None),
+        (["nonsense"], None),
+    ],
+)
+def test_a_wrong_command_line_is_json_on_stderr_with_json(args, field, capsys):
+    assert run(app, [*args, "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    error = json.loads(said.err)
+    assert (set(error), error["error"], error["field"]) == ({"error", "message", "field"}, "usage", field)
+    assert run(app, args) == 2
+    assert "Usage: " in capsys.readouterr().err
+
+
+def test_json_asked_for_behind_two_dashes_is_not_asked_of_luota(capsys):
+    assert run(app, ["nonsense", "--", "--json"]) == 2
+    assert not capsys.readouterr().err.startswith("{")
+
+
+def test_what_nobody_foresaw_ends_as_one_line_and_status_1(monkeypatch, capsys):
+    mine = group("For this test.")
+
+    @command(mine, "one")
+    def one(cli):
+        """Fail."""
+        raise ZeroDivisionError("two\nlines")
+
+    @command(mine, "two")
+    def two(cli):
+        """Stand beside it, so that there are names."""
+
+    assert run(mine, ["one"]) == 1
+    expected = "luota: internal error: two lines; run with LUOTA_DEBUG=1 for the traceback"
+    assert capsys.readouterr() == ("", f"{expected}\n")
+    assert run(mine, ["one", "--json"]) == 1
+    assert json.loads(capsys.readouterr().err) == {"error": "internal", "message": expected, "field": None}
+    monkeypatch.setenv("LUOTA_DEBUG", "1")
+    assert run(mine, ["one"]) == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said
+    assert said.endswith(f"{expected}\n")
+
+
+def test_the_variable_for_tracebacks_is_no_unknown_setting(monkeypatch):
+    monkeypatch.setenv("LUOTA_DEBUG", "1")
+    assert CliRunner().invoke(app, ["check-config"]).exit_code == 0
+
+
 def test_a_wrong_flag_of_serve_is_refused_by_its_name():
     result = CliRunner().invoke(app, ["serve", "--port", "70000"])
     assert result.exit_code == 1
@@ -92,7 +169,7 @@ def test_a_path_quotes_what_the_user_wrote():
     assert api("monitors", b"\xff".decode(errors="surrogateescape")) == "/api/monitors/%FF"
 
 
-@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 201])
 def test_a_name_that_would_lead_to_another_path_is_refused(name):
     with pytest.raises(LuotaError):
         api("monitors", name)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from luota.cli import monitors
+from luota.cli.monitor_text import in_words
 
 
 @pytest.fixture(params=["in this process", "over the socket"])
@@ -222,7 +222,7 @@ def test_the_text_for_people_holds_what_they_need_next(initialised):
     assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in shown
     assert "last signal    -\n" in shown
     assert "job" in initialised.run("monitor", "list").stdout
-    assert monitors._in_words({"moon": "full"}) == '{"moon": "full"}'
+    assert in_words({"moon": "full"}) == '{"moon": "full"}'
 
 
 def test_a_workspace_is_chosen_by_slug_or_id(initialised):
@@ -235,8 +235,13 @@ def test_a_workspace_is_chosen_by_slug_or_id(initialised):
 def test_a_refused_definition_names_the_option_to_give(luota):
     luota.run("init")
     done = luota.run("monitor", "create", "prices", "--mode", "freshness", status=1)
-    assert done.stderr.startswith("error: expectedFreshnessSeconds is required")
-    assert done.stderr.endswith("(option --freshness)\n")
+    assert done.stderr.startswith("error: --freshness is required")
+    done = luota.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
+    assert done.stderr.endswith("(option --cron)\n")
+    done = luota.run("monitor", "create", "x", "--mode", "run", "--tag", f"a={'x' * 200}", "--json", status=1)
+    error = json.loads(done.stderr)
+    assert error["field"] == "tags.a"
+    assert error["message"].endswith("(option --tag)")
 
 
 def test_the_secret_of_a_webhook_is_shown_when_it_is_added_or_rotated_and_never_again(reached):
@@ -270,3 +275,101 @@ def test_a_channel_is_told_what_it_wants(reached):
     assert (len(edited["kinds"]), edited["notify"]) == (4, ["opened"])
     assert "kinds" in reached.run("channel", "edit", "team", "--kind", "down", status=1).stderr
     assert "unproven" in reached.run("channel", "list").stdout
+
+
+def test_the_first_call_of_a_job_goes_to_where_the_daemon_listens(initialised):
+    in_process = initialised.run("monitor", "create", "a", "--mode", "run", "--cron", "0 2 * * *").stdout
+    assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in in_process
+    with initialised.daemon():
+        made = heartbeat(initialised, "b")
+        port = int(made["baseUrl"].rpartition(":")[2])
+        assert port not in (0, 8080)
+        said = initialised.run("monitor", "create", "c", "--mode", "run").stdout
+        assert f"curl -X POST http://127.0.0.1:{port}/v1/runs/start" in said
+    with initialised.daemon():
+        pass
+    log = (initialised.data_dir.parent / "serve.log").read_text()
+    assert f"data in {initialised.data_dir}" in log
+
+
+def test_a_monitor_without_grace_says_so_to_people(initialised):
+    def said(*args):
+        return initialised.run("monitor", "create", "x", *args).stdout
+
+    note = "grace 0: the incident opens at the very moment"
+    assert note in said("--mode", "heartbeat", "--every", "60")
+    assert note in said("--mode", "freshness", "--freshness", "60")
+    assert note not in said("--mode", "run")
+    assert note not in said("--mode", "heartbeat", "--every", "60", "--grace", "1")
+
+
+def test_a_draft_shows_no_deadline_as_if_it_were_armed(initialised):
+    made = heartbeat(initialised)["monitor"]
+    shown = initialised.run("monitor", "show", "nightly").stdout
+    assert f"no signal yet; would expect one by {made['nextExpectedAt']}" in shown
+    listed = initialised.run("monitor", "list").stdout
+    for text in (shown, listed):
+        assert made["deadlineAt"] not in text
+    initialised.run("monitor", "create", "job", "--mode", "run")
+    assert "next expected  no signal yet\n" in initialised.run("monitor", "show", "job").stdout
+
+
+def test_a_monitor_with_an_incident_shows_it_whatever_happened_since(luota):
+    luota.run("init")
+    luota.run("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1")
+    with luota.daemon():
+        luota.run("ping", "quick")
+        while not (found := luota.json("incident", "list", "--state", "open")["incidents"]):
+            pass
+        luota.run("monitor", "pause", "quick")
+        shown = luota.run("monitor", "resume", "quick") and luota.run("monitor", "show", "quick").stdout
+        assert f"missed, open since {found[0]['openedAt']}: {found[0]['summary']}" in shown
+        resolved = luota.run("incident", "resolve", found[0]["id"]).stdout
+        assert "unverified until its next signal" in resolved
+
+
+def test_archived_monitors_are_listed_when_asked_for(reached):
+    heartbeat(reached, "old")
+    reached.run("monitor", "archive", "old", "--yes")
+    heartbeat(reached, "new")
+    assert [m["slug"] for m in reached.json("monitor", "list", "--archived")["monitors"]] == ["old"]
+    assert "old" not in reached.run("monitor", "list").stdout
+    assert "old" in reached.run("monitor", "list", "--archived").stdout
+
+
+def test_the_beginning_of_an_id_names_a_monitor(reached):
+    made = heartbeat(reached)["monitor"]
+    assert reached.json("monitor", "show", made["id"][:8])["monitor"]["id"] == made["id"]
+    assert reached.json("ping", made["id"][:13])["monitor"]["id"] == made["id"]
+
+
+def test_the_first_user_owns_and_others_view_unless_a_role_is_given(reached):
+    def made(email, *more):
+        args = ("user", "create", email, "--password-stdin", *more)
+        return reached.run(*args, stdin=b"correct horse battery").stdout
+
+    first, second, third = made("a@example.org"), made("b@example.org"), made("c@example.org", "--role", "owner")
+    assert "The role is owner" in first
+    assert "The role is viewer" in second
+    assert "The role is" not in third
+    roles = [user["role"] for user in reached.json("user", "list")["users"]]
+    assert roles == ["owner", "viewer", "owner"]
+
+
+def test_what_is_too_long_or_not_text_is_refused_in_words(reached):
+    args = ("--mode", "run")
+    long = reached.run("monitor", "create", "x" * 100_000, *args, status=1).stderr
+    assert long.startswith("error: name is too long")
+    odd = reached.run("monitor", "create", b"\xff".decode(errors="surrogateescape"), *args, status=1).stderr
+    assert odd == "error: name is not valid UTF-8 text. Give it in UTF-8.\n"
+    assert "neither an id nor a name" in reached.run("monitor", "show", "x" * 100_000, status=1).stderr
+    assert "neither an id nor a name" in reached.run("monitor", "list", "--workspace", "x" * 100_000, status=1).stderr
+    payload = json.dumps({"a": "x" * 70_000})
+    heartbeat(reached)
+    assert "64 KiB" in reached.run("ping", "nightly", "--payload", payload, status=1).stderr
+
+
+def test_a_network_that_is_refused_names_the_setting_of_the_daemon(reached):
+    add = ("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:1/")
+    said = reached.run(*add, status=1).stderr
+    assert "the daemon's setting [alerts] allow_networks (or LUOTA_ALERTS_ALLOW_NETWORKS)" in said

@@ -119,3 +119,15 @@ def test_the_examples_of_the_page_are_what_happens(tmp_path):
             assert done.stdout == output + "\n"
             shown += 1
     assert shown == 3
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_output_that_takes_no_more_ends_it_with_one_line(form):
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "luota", "replay", str(HERE / "walk.jsonl"), *form]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, cwd=ROOT, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "The output cannot be written: No space left on device." in done.stderr

@@ -5,6 +5,7 @@ import contextlib
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,8 @@ async def ping_until(luota: Daemon, job: Job, status: int, ledger: set[str], wit
             await asyncio.sleep(0 if reply.status_code == 202 else 0.1)
 
 
-async def healthy(luota: Daemon) -> None:
-    async with asyncio.timeout(20):
+async def healthy(luota: Daemon, within: float = 20) -> None:
+    async with asyncio.timeout(within):
         while (await luota.health()).status_code != 200:
             await asyncio.sleep(0.1)
 
@@ -111,11 +112,11 @@ async def test_an_fsync_that_fails_is_503_until_it_works_again_without_a_restart
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
+    """A file system of 8 MiB."""
     directory = tmp_path / "disk"
     directory.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(directory)], capture_output=True, text=True, check=False
     )
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
@@ -141,6 +142,48 @@ def full(disk: Path) -> Iterator[None]:
 async def test_a_full_disk_is_503_until_somebody_makes_room_without_a_restart(small_disk: Path) -> None:
     async with Daemon(small_disk / "data", SETTINGS) as luota:
         await judge(luota, full(small_disk))
+
+
+async def test_on_a_full_disk_retention_makes_room_from_the_reserve_and_signals_are_taken_again(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    async with Daemon(small_disk / "data", SETTINGS) as luota:
+        luota.log_path = tmp_path / "serve.log"
+        job = await luota.monitor("pings", schedule={"every": "1d"})
+        for _ in range(170):
+            await luota.ping(job, {"payload": {"fill": "x" * 8000}})
+        await luota.terminate()
+        with contextlib.closing(sqlite3.connect(luota.data_dir / "luota.db")) as db, db:
+            db.execute("UPDATE workspaces SET retention_count = 10")
+        await luota.start()
+        reserve = luota.data_dir / "luota.reserve"
+        assert reserve.stat().st_blocks * 512 >= 1024 * 1024
+        ledger: set[str] = set()
+        with full(small_disk):
+            await ping_until(luota, job, 503, ledger)
+            await healthy(luota, 60)
+            await ping_until(luota, job, 202, ledger)
+            assert luota.rows("SELECT count(*) < 100 FROM heartbeats") == [(1,)]
+        async with asyncio.timeout(20):
+            while not reserve.exists():
+                await asyncio.sleep(0.1)
+                await luota.ping(job, {"payload": {"fill": "x" * 8000}})
+
+
+async def test_on_a_full_disk_the_reserve_is_not_for_signals_but_for_what_people_change(small_disk: Path) -> None:
+    async with Daemon(small_disk / "data", SETTINGS) as luota:
+        job = await luota.monitor("pings", schedule={"every": "1d"})
+        await luota.ping(job)
+        await luota.terminate()  # which empties the log
+        await luota.start()
+        with full(small_disk):
+            await ping_until(luota, job, 503, set())
+            await asyncio.sleep(1)
+            assert [(await luota.ping(job)).status_code for _ in range(20)] == [503] * 20
+            assert "disk is full" in await sick(luota)
+            await luota.monitor("made meanwhile", schedule={"every": "1d"})
+        await healthy(luota)
+        assert (await luota.ping(job)).status_code == 202
 
 
 async def test_a_daemon_that_starts_on_a_full_disk_answers_503_until_there_is_room(

@@ -133,6 +133,23 @@ async def test_what_stood_behind_a_broken_transaction_is_decided_anew_and_kept(e
     assert await rows(engine, "SELECT count(*) FROM heartbeats") == [(1 + AHEAD,)]
 
 
+async def test_what_a_broken_transaction_had_in_it_comes_before_what_stood_behind_it(engine, clock):
+    live = await minutely(engine)
+    await engine._db.execute(
+        "CREATE TRIGGER spring BEFORE INSERT ON heartbeats WHEN NEW.payload = '{\"bad\":1}' "
+        "BEGIN SELECT RAISE(ABORT, 'sprung'); END"
+    )
+    async with held(engine):
+        first = [ping(engine, live), ping(engine, live, '{"bad":1}')]
+        await asyncio.sleep(0.05)
+        clock.advance(1_000)
+        behind = [ping(engine, live) for _ in range(AHEAD)]
+    await outcomes([*first, *behind])
+    known = engine.registry.monitors[live.id].state.signal_at
+    assert known == clock.now()
+    assert await rows(engine, "SELECT signal_at FROM monitor_states") == [(known,)]
+
+
 async def test_what_stood_behind_a_full_disk_is_refused_or_kept_but_never_half(engine):
     live = await minutely(engine)
     await engine._db.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size for it

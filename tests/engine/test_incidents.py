@@ -128,3 +128,45 @@ async def test_each_change_is_one_entry_with_its_reason(served):
         ("incident.acknowledge", incident, '{"reason":"looking"}', *by),
         ("incident.resolve", incident, '{"reason":"done"}', *by),
     ]
+
+
+async def test_an_acknowledgement_ends_with_its_incident(served):
+    monitor, incident = await failed(served)
+    await do(served, incident, "acknowledge", {"reason": "looking"})
+    served.clock.advance(1000)
+    await monitor.success(await monitor.started("good"))
+    assert (await served.api("GET", f"/api/incidents/{incident}"))["incident"]["state"] == "resolved"
+    served.clock.advance(1000)
+    await monitor.fail(await monitor.started("bad"))
+    following = (await monitor.shown())["incidentId"]
+    assert following != incident
+    shown = (await served.api("GET", f"/api/incidents/{following}"))["incident"]
+    assert (shown["state"], shown["acknowledgedAt"]) == ("open", None)
+
+
+async def test_whoever_acknowledges_from_a_page_gives_a_reason(served):
+    _, incident = await failed(served)
+    client, csrf = await served.sign_in("operator")
+    path, headers = f"/api/incidents/{incident}/acknowledge", {"x-csrf-token": csrf}
+    for body in ({}, {"reason": ""}, {"reason": " \n"}, {"reason": None}, {"reason": "x" * 501}):
+        answer = await client.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["field"]) == (400, "reason")
+    answer = await client.post(path, json={"reason": "x" * 500}, headers=headers)
+    assert answer.json()["incident"]["state"] == "acknowledged"
+    await client.aclose()
+
+
+async def test_a_note_stands_on_the_timeline_of_an_incident_that_is_over_too(served):
+    _, incident = await failed(served)
+    await do(served, incident, "note", {"text": "db-1 is slow\ntoday"})
+    await do(served, incident, "resolve")
+    served.clock.advance(1000)
+    shown = (await do(served, incident, "note", {"text": "it was the disk"}))["incident"]
+    assert [(e["type"], e["text"], e["actor"]) for e in shown["events"] if e["type"] == "note"] == [
+        ("note", "db-1 is slow\ntoday", "operator"),
+        ("note", "it was the disk", "operator"),
+    ]
+    sql = "SELECT target, actor FROM audit_entries WHERE action = 'incident.note'"
+    assert served.rows(sql) == [(incident, "operator")] * 2
+    for wrong in (None, "", " \n", 7, "x" * 2001, "a\0b"):
+        assert (await do(served, incident, "note", {"text": wrong}, 400))["field"] == "text"

@@ -293,8 +293,9 @@ async def test_a_change_that_cannot_be_written_is_503_and_leaves_everything_as_i
             answer = await served.call("POST", "/api/monitors", content=json.dumps({**HEARTBEAT, **big}), local=True)
             if answer.status_code != 200:
                 break
-        assert (answer.status_code, answer.json()) == (503, {"error": "Storage unavailable"})
-        assert (await edit(monitor, 503, **big, name="another")) == {"error": "Storage unavailable"}
+        refused = {"error": "Storage unavailable", "message": "Storage unavailable: database or disk is full"}
+        assert (answer.status_code, answer.json()) == (503, refused)
+        assert (await edit(monitor, 503, **big, name="another")) == refused
         assert (await monitor.shown())["name"] == "a run job"
         entries = audited(served)
     assert audited(served) == entries

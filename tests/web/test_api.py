@@ -1,10 +1,14 @@
 """The operator's API over the Unix socket: the shapes that scripts rely on, and what it refuses."""
 
 import asyncio
+import json
 import re
 
 import pytest
 
+from luota.core.errors import Code, LuotaError
+from luota.engine.audit import Actor
+from luota.web.api import ROUTES
 from tests.receiver import Receiver, reply
 from tests.served import LOOPBACK, NOBODY, UUID
 
@@ -49,7 +53,8 @@ async def test_a_workspace_is_named_by_id_or_slug_and_an_unknown_one_is_404(serv
 
 async def test_creating_a_monitor_shows_it_with_its_token(served):
     made = await served.api("POST", "/api/monitors", {**HEARTBEAT, "owner": "Ann", "tags": {"team": "ops"}})
-    assert set(made) == {"monitor", "token"}
+    assert set(made) == {"monitor", "token", "baseUrl"}
+    assert made["baseUrl"] == served.base
     assert re.fullmatch(r"wfm1\.[A-Za-z0-9_-]{43}", made["token"])
     monitor = made["monitor"]
     assert UUID.fullmatch(monitor["id"])
@@ -121,11 +126,28 @@ async def test_a_wrong_definition_is_refused_with_its_field_and_leaves_nothing(s
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[]", b"null", b'"x"', b"\xff", b'{"name":"\\ud800"}', b"[" * 60_000, b'{"graceSeconds":1e999}', b"\x00"],
+    [b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 60_000, b"\x00"],
 )
 async def test_a_body_that_is_no_json_object_is_400(served, body):
     answer = await served.call("POST", "/api/monitors", content=body, local=True)
     assert (answer.status_code, answer.json()["field"]) == (400, "body")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"name":"a","name":"b"}', "name"),
+        (b'{"name":"a","tags":{"x":"1","x":"2"}}', "tags.x"),
+        (b'{"schedule":[{"a":{"b":1,"b":1}}]}', "schedule.a.b"),
+        (b'{"tags":' + b"[" * 65 + b"]" * 65 + b"}", "tags"),
+        (b'{"name":"\\ud800"}', "name"),
+        (b'{"name":NaN}', "name"),
+        (b'{"graceSeconds":1e999}', "graceSeconds"),
+    ],
+)
+async def test_an_api_body_is_held_to_the_guards_of_the_ingest_api(served, body, field):
+    answer = await served.call("POST", "/api/monitors", content=body, local=True)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
 async def test_numbers_beyond_any_type_and_odd_types_are_400(served):
@@ -154,6 +176,81 @@ async def test_an_unknown_or_archived_monitor_is_404_in_every_call(served):
         ):
             said = await refused(served, 404, None, method, f"/api/monitors/{named}{path}", {})
             assert "luota monitor list" in said
+
+
+async def test_archived_monitors_are_listed_apart(served):
+    monitor, _ = await served.monitor(name="old"), await served.monitor(name="new")
+    await monitor.archive()
+    (shown,) = (await served.api("GET", "/api/monitors?archived=true"))["monitors"]
+    expected = {"id": monitor.id, "slug": "old", "name": "old", "status": "archived"}
+    assert expected.items() <= shown.items()
+    assert shown["archivedAt"] == "2026-04-29T01:33:11.398Z"
+
+
+async def test_a_monitor_is_found_by_the_beginning_of_its_id(served):
+    monitor = await served.monitor()
+    for length in (8, 9, 13, 35):
+        shown = await served.api("GET", f"/api/monitors/{monitor.id[:length].upper()}")
+        assert shown["monitor"]["id"] == monitor.id
+    await refused(served, 404, None, "GET", f"/api/monitors/{monitor.id[:7]}")
+    await monitor.archive()
+    await refused(served, 404, None, "GET", f"/api/monitors/{monitor.id[:8]}")
+    assert await served.api("GET", f"/api/incidents?monitor={monitor.id[:8]}") == {"incidents": [], "more": False}
+
+
+async def test_a_beginning_that_several_ids_share_is_refused_with_their_names(served, monkeypatch):
+    ids = iter(f"abcdef01-0000-4000-8000-{number:012}" for number in range(9))
+    monkeypatch.setattr("luota.engine.monitors.new_id", lambda: next(ids))
+    one, other = await served.monitor(slug="one"), await served.monitor(slug="other")
+    for path in ("/api/monitors/abcdef01", "/api/incidents?monitor=abcdef01"):
+        said = await refused(served, 409, None, "GET", path)
+        assert f"one ({one.id})" in said
+        assert f"other ({other.id})" in said
+    by_slug = await served.monitor(slug="abcdef01")
+    assert (await served.api("GET", "/api/monitors/abcdef01"))["monitor"]["id"] == by_slug.id
+
+
+# Who may
+
+
+async def test_what_did_not_come_over_the_socket_needs_a_session(served):
+    answer = await served.call("GET", "/api/monitors")
+    assert answer.status_code == 401
+
+
+async def test_every_route_asks_for_its_role_in_the_workspace_that_it_names(serve):
+    asked = []
+
+    async def authorise(request, role, workspace_id):
+        asked.append((role, workspace_id))
+        raise LuotaError(Code.UNAUTHENTICATED, "Sign in.")
+
+    served = await serve(authorise=authorise)
+    (workspace,) = (await served.api("GET", "/api/workspaces"))["workspaces"]
+    for method, path, role, _ in ROUTES:
+        named = re.sub(r"\{workspace\}", "default", path)
+        answer = await served.call(method, re.sub(r"\{\w+\}", "x", named))
+        assert answer.status_code == 401, path
+        assert asked.pop() == (role, workspace["id"])
+        answer = await served.call(method, re.sub(r"\{\w+\}", "x", path) + "?workspace=nope")
+        assert asked.pop() == (role, "")
+    reads = {(path, role) for method, path, role, _ in ROUTES if method == "GET"}
+    assert {role for path, role in reads if not path.endswith("/token")} == {"viewer"}
+    assert "viewer" not in {role for method, _, role, _ in ROUTES if method != "GET"}
+    for path in ("/api/monitors", "/api/channels", "/api/incidents/{incident}/resolve"):
+        assert {role for method, p, role, _ in ROUTES if p == path and method != "GET"} == {"operator"}
+
+
+async def test_whom_the_authoriser_lets_in_is_the_actor_of_the_change(serve):
+    async def authorise(request, role, workspace_id):
+        return Actor("ann@example.org", "192.0.2.7")
+
+    served = await serve(authorise=authorise)
+    answer = await served.post("/api/monitors", HEARTBEAT)
+    assert answer.status_code == 200
+    assert served.row("SELECT actor, source FROM audit_entries") == ("ann@example.org", "192.0.2.7")
+    answer = await served.call("GET", "/api/monitors?workspace=nope")
+    assert answer.status_code == 404
 
 
 # Incidents
@@ -230,3 +327,53 @@ async def test_a_user_is_created_and_listed_without_a_password(served):
     expected = {**made["user"], "createdAt": "2026-04-29T01:33:11.398Z"}
     assert listed == [expected]
     assert set(expected) == {"id", "email", "name", "role", "createdAt"}
+
+
+# Storage
+
+
+async def test_over_the_api_a_full_disk_is_named(served):
+    async with served.full_disk():
+        for number in range(200):
+            doc = {**HEARTBEAT, "name": f"{number}", "promise": "x" * 500}
+            answer = await served.call("POST", "/api/monitors", content=json.dumps(doc).encode(), local=True)
+            if answer.status_code != 200:
+                break
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "Storage unavailable"
+    assert "full" in answer.json()["message"]
+    assert answer.headers["retry-after"]
+
+
+# Workspaces and users, by people who signed in
+
+
+async def test_an_owner_of_one_workspace_cannot_change_how_people_sign_in_elsewhere(served):
+    await served.sign_in("viewer", "bob@example.org")
+    client, csrf = await served.sign_in("owner")
+    for method, path in (("POST", "/password"), ("DELETE", "")):
+        answer = await client.request(
+            method,
+            f"/api/users/bob@example.org{path}",
+            json={"password": "correct horse battery"},
+            headers={"x-csrf-token": csrf},
+        )
+        assert answer.status_code == 403, answer.text
+    await client.aclose()
+
+
+async def test_who_creates_a_workspace_owns_it_and_sees_no_other_by_it(served):
+    client, csrf = await served.sign_in("owner")
+    made = await client.post("/api/workspaces", json={"name": "Mine"}, headers={"x-csrf-token": csrf})
+    assert made.status_code == 200, made.text
+    await served.api("POST", "/api/workspaces", {"name": "Not mine"})
+    seen = (await client.get("/api/workspaces?workspace=mine")).json()
+    assert [workspace["slug"] for workspace in seen["workspaces"]] == ["mine"]
+    assert (await client.get("/api/monitors?workspace=not-mine")).status_code == 404
+    await client.aclose()
+
+
+async def test_retention_of_a_workspace_is_changed(served):
+    await served.api("PATCH", "/api/workspaces/default", {"retentionDays": 7, "name": "Ops"})
+    assert served.row("SELECT name, retention_days FROM workspaces") == ("Ops", 7)
+    await refused(served, 400, "retentionDays", "PATCH", "/api/workspaces/default", {"retentionDays": 0})

@@ -20,7 +20,6 @@ INGEST = (
     "path",
     [
         *(
-            "/",
             "/v1",
             "/v1/",
             "/v1/nope",
@@ -29,7 +28,7 @@ INGEST = (
             "/v1/runs/start/",
             "/v1/monitors//ping",
         ),
-        *("/api", "/api/", "/api/nope", "/api/monitors/", "/nope", "/favicon.ico", "/healthz/", "/v2/runs/start"),
+        *("/api", "/api/", "/api/nope", "/api/monitors/"),
     ],
 )
 async def test_an_unknown_route_is_404_as_json(served, path):
@@ -80,7 +79,7 @@ async def test_the_api_is_refused_over_tcp(served):
     ):
         for headers in ({}, {"x-forwarded-for": "127.0.0.1"}, {"x-luota-key": monitor.token}, {"host": "localhost"}):
             answer = await served.call(method, path, headers=headers)
-            assert answer.status_code == 403
+            assert answer.status_code == 401
             assert set(answer.json()) == {"error"}
     assert (await monitor.ping()).status_code == 202
 
@@ -170,3 +169,19 @@ async def test_the_host_header_changes_no_answer(served):
         answer = await monitor.ping(headers={"host": host})
         assert answer.status_code == 202
         assert "evil" not in answer.text
+
+
+async def test_a_request_is_one_line_of_the_log_unless_it_found_luota_healthy(serve, caplog):
+    served = await serve(alarm=True)
+    caplog.set_level(logging.INFO, "luota.access")
+    while (await served.call("GET", "/healthz")).status_code != 200:
+        pass
+    caplog.clear()
+    assert (await served.call("GET", "/healthz")).status_code == 200
+    await served.call("POST", "/healthz")
+    await served.call("GET", "/nothing-here")
+    lines = [record.getMessage() for record in caplog.records if record.name == "luota.access"]
+    assert [line.split()[1:4] for line in lines] == [
+        ["POST", "/healthz", "405"],
+        ["GET", "/nothing-here", "404"],
+    ]

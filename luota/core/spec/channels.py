@@ -29,6 +29,9 @@ _OWN = frozenset(
     "host connection content-length content-type expect keep-alive te trailer transfer-encoding upgrade".split()
 )
 
+_APPRISE = re.compile(r"[a-z][a-z0-9]{0,30}://[\x21-\x7e]*", re.ASCII | re.IGNORECASE)
+_MAX_APPRISE = 2000
+
 _WANTS_KEYS = {"kinds", "notify", "delaySeconds"}
 
 Document = dict[str, Any]
@@ -143,5 +146,21 @@ def _email(doc: Document) -> dict[str, Any]:
     return {"to": parse_addresses(doc.get("to"), "to")}
 
 
-SETTINGS: dict[str, Callable[[Document], dict[str, Any]]] = {"email": _email, "webhook": _webhook, "slack": _slack}
+def _apprise(doc: Document) -> dict[str, Any]:
+    url = parse_text(doc.get("url"), "url", minimum=1, maximum=_MAX_APPRISE)
+    if not _APPRISE.fullmatch(url) or url.lower().startswith(("http://", "https://")):
+        raise invalid(
+            "url",
+            "url must be one Apprise URL, such as ntfy://topic, without spaces and with other letters as %XX. "
+            "For an address that takes JSON by HTTP add a webhook instead.",
+        )
+    return {"target": url}
+
+
+SETTINGS: dict[str, Callable[[Document], dict[str, Any]]] = {
+    "email": _email,
+    "webhook": _webhook,
+    "slack": _slack,
+    "apprise": _apprise,
+}
 """What each type makes of a document. A new type is added here and in `luota.alerts.types`."""

@@ -296,8 +296,7 @@ def _repeated_key(raw: bytes, found: Iterable[str], values: Iterable[bytes]) -> 
     or a colon may hide in an escape, is the object read once more, pair by pair.
     """
     keys = list(found)
-    kept = len(keys) + sum(key.count(":") for key in keys)
-    kept += sum(bytes(value).count(b":") for value in values)
+    kept = len(keys) + "".join(keys).count(":") + b"".join(values).count(b":")
     if raw.count(b":") == kept and b"\\u003" not in raw:
         return None
     seen: set[str] = set()

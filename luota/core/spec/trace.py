@@ -10,7 +10,7 @@ from luota.core.errors import Code, LuotaError, invalid
 from luota.core.spec.values import kind_of
 
 
-class _Line(Struct, frozen=True, kw_only=True, rename="camel", tag_field="event", gc=False):
+class _Line(Struct, frozen=True, kw_only=True, rename="camel", tag_field="event", forbid_unknown_fields=True, gc=False):
     """What all lines have: the instant, as text that `parse_instant` reads."""
 
     at: str
@@ -102,7 +102,7 @@ _decode = msgspec.json.Decoder(Line).decode
 
 
 def parse_line(raw: bytes) -> Line:
-    """Return what one line says; unknown keys are ignored, null stands for absent.
+    """Return what one line says; null stands for absent.
 
     The types of all values but those of a definition are checked here, their meaning is not. INVALID
     with the field to blame, or without one where the line as a whole is wrong.
@@ -144,7 +144,14 @@ def _refusal(raw: bytes, error: Exception) -> LuotaError:
         near = get_close_matches(event, _TYPES, n=1) if isinstance(event, str) else []
         hint = f"Did you mean {near[0]}?" if near else "It says what happened."
         return invalid("event", f"event must be one of {', '.join(_TYPES)}. {hint}")
-    for field in msgspec.structs.fields(kind):
+    fields = msgspec.structs.fields(kind)
+    known = ["at", "event", *(field.encode_name for field in fields if field.encode_name != "at")]
+    for key in doc:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
+            return invalid(key, f"{key[:60]} is not a key of {event}. {hint}")
+    for field in fields:
         key = field.encode_name
         value = doc.get(key)
         if field.required and value is None:

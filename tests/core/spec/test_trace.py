@@ -15,9 +15,25 @@ def refused(raw):
     return caught.value
 
 
-def test_a_line_is_read_whatever_the_order_of_its_keys_and_unknown_ones_are_ignored():
-    raw = b'{"note":{"x":[1]},"monitor":"a","occurredAt":null,"event":"ping","at":"2026-03-02T00:00:00Z"}'
+def test_a_line_is_read_whatever_the_order_of_its_keys():
+    raw = b'{"monitor":"a","occurredAt":null,"event":"ping","at":"2026-03-02T00:00:00Z"}'
     assert trace.parse_line(raw) == trace.Ping(at=AT, monitor="a")
+
+
+@pytest.mark.parametrize(
+    ("event", "key", "hint"),
+    [
+        ("ping", "ocurredAt", "Did you mean occurredAt?"),
+        ("ping", "note", "It has at, event, monitor, occurredAt."),
+        ("end", "monitor", "It has at, event."),
+    ],
+)
+def test_a_key_that_an_event_does_not_have_is_refused_by_name(event, key, hint):
+    doc = {"at": "2026-03-02T00:00:00Z", "event": event, key: "x"} | ({} if event == "end" else {"monitor": "a"})
+    with pytest.raises(LuotaError) as refused:
+        trace.parse_line(json.dumps(doc).encode())
+    assert refused.value.field == key
+    assert refused.value.message == f"{key} is not a key of {event}. {hint}"
 
 
 def test_a_definition_is_what_rules_are_parsed_from():

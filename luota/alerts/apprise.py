@@ -1,0 +1,233 @@
+"""The apprise channel: one URL, by which the library Apprise reaches more than a hundred services (docs/alerts.md).
+
+Apprise blocks, so that each attempt has a thread, of few. How it dials is not ours to choose: it resolves names
+itself, and follows redirects where a service wants it. So what it dials is judged where no code of Python gets
+around it: an audit hook (PEP 578) sees each address immediately before the kernel connects to it, and what it
+raises keeps that from happening. It knows the attempts by their context and leaves everybody else alone.
+"""
+
+import asyncio
+import contextlib
+import functools
+import importlib
+import importlib.util
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.notice import Notice, details, title
+from luota.core.retry import ERROR_LENGTH, AttemptResult
+from luota.core.text import cut
+
+log = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 10.0
+PLACE_SECONDS = 20.0
+THREADS = 16
+THREADS_OF_ONE = 2
+"""How many attempts one URL has under way, so that one that hangs leaves threads to the others."""
+APART_SECONDS = 1.0
+"""Between the parts of a message that is too long for a service; Apprise's own 5.5 s would outlast the attempt."""
+SHORTEST_PART = 100
+GONE = 410
+
+MISSING = "The package apprise is not installed: pip install 'luota[apprise]', and restart Luota."
+
+_TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel.test": "info"}
+_DIALLING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
+_STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
+_MARK = re.compile(r"([<@])(?=\S)")
+
+# They log whole URLs, which hold the secrets of channels.
+for _name in ("apprise", "requests", "urllib3"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+    logging.getLogger(_name).propagate = False
+
+
+class _Attempt:
+    """What one attempt may dial, what it dialled, and why it was kept from it. Shared with its thread."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self.refusal: str | None = None
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._dialled: list[socket.socket] = []
+        self._ended = False
+
+    def dial(self, sock: socket.socket, address: object) -> None:
+        """Judge the address that `sock` is about to be connected to; raise what keeps it from that."""
+        if address is None:  # a datagram by a socket that was connected, and so judged, before
+            return
+        host = address[0] if isinstance(address, tuple) else "a socket of this machine"
+        refusal = self._policy.refusal(str(host))
+        if refusal is not None:
+            self.refusal = refusal
+            raise PermissionError(refusal)
+        with self._lock:
+            if self._ended:
+                raise TimeoutError
+            self._dialled.append(sock.dup())
+
+    def end(self) -> None:
+        """Cut all connections, so that the thread cannot go on for long, and allow no further ones."""
+        with self._lock:
+            self._ended = True
+            for sock in self._dialled:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+                sock.close()
+            self._dialled.clear()
+
+
+_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+def _judge(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _DIALLING and (attempt := _ATTEMPT.get()) is not None:
+        attempt.dial(*arguments)
+
+
+_PREPARING = threading.Lock()
+
+
+@functools.cache
+def _prepare() -> Any:
+    """Return the library, once nothing goes past the judgement: a proxy would be dialled in place of the service."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+    sys.addaudithook(_judge)
+    return importlib.import_module("apprise")
+
+
+def installed() -> bool:
+    """Tell whether the extra `luota[apprise]` is there."""
+    return importlib.util.find_spec("apprise") is not None
+
+
+class Services:
+    """Sends by Apprise, in a few threads, to addresses that `policy` allows. Used from one event loop.
+
+    The threads are daemons: one that hangs does not hold up the end of the process.
+    """
+
+    def __init__(self, policy: AddressPolicy, *, threads: int = THREADS, deadline: float = DEADLINE_SECONDS) -> None:
+        self._policy = policy
+        self._deadline = deadline
+        self._free = asyncio.Semaphore(threads)
+        self._of_one: dict[str, asyncio.Semaphore] = {}
+
+    async def send(self, notice: Notice, settings: Mapping[str, Any]) -> AttemptResult:
+        """Make one attempt; never raises for what a service does. No part of the URL gets into the error.
+
+        It waits for a thread at most PLACE_SECONDS, and then for the service at most the deadline, at which all
+        its connections are cut. A URL that Apprise does not know and an answer of 410 are terminal.
+        """
+        url = settings["target"]
+        own = self._of_one.setdefault(url, asyncio.Semaphore(THREADS_OF_ONE))
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await _take(own, self._free)
+        except TimeoutError:
+            return AttemptResult(ok=False, error="too many messages by Apprise wait for an answer")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[AttemptResult] = loop.create_future()
+        attempt = _Attempt(self._policy)
+
+        def finish(result: AttemptResult) -> None:
+            own.release()
+            self._free.release()
+            if not done.done():
+                done.set_result(result)
+
+        def work() -> None:
+            _ATTEMPT.set(attempt)
+            try:
+                result = _notify(url, notice, attempt)
+            except BaseException as error:  # noqa: BLE001 - whatever a service's module does, the attempt has failed
+                log.warning("delivery %s: Apprise broke off by %s", notice.delivery_id, type(error).__name__)
+                result = AttemptResult(ok=False, error="Apprise broke off")
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+                loop.call_soon_threadsafe(finish, result)
+
+        try:
+            threading.Thread(target=work, name="luota-apprise", daemon=True).start()
+        except RuntimeError:
+            finish(AttemptResult(ok=False, error="this machine gives Luota no more threads"))
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await done
+        except TimeoutError:
+            return AttemptResult(ok=False, error=attempt.refusal or f"no answer within {self._deadline:g} s")
+        finally:
+            attempt.end()
+
+
+async def _take(first: asyncio.Semaphore, second: asyncio.Semaphore) -> None:
+    """Acquire both or neither."""
+    await first.acquire()
+    try:
+        await second.acquire()
+    except BaseException:
+        first.release()
+        raise
+
+
+def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
+    """Let Apprise send a notice, in this thread."""
+    with _PREPARING:
+        library = _prepare()
+    asset = library.AppriseAsset(
+        app_id="Luota",
+        app_desc="Luota",
+        async_mode=False,
+        service_timeout=0,  # any other makes it use threads of its own
+        http_redirects=False,
+        interpret_emojis=False,
+        interpret_escapes=False,
+        allow_templates=False,
+        storage_mode="memory",
+    )
+    service = library.Apprise.instantiate(url, asset=asset)
+    if service is None:
+        error = "Apprise does not know this URL: look its form up at https://appriseit.com, and make the channel anew"
+        return AttemptResult(ok=False, terminal=True, error=error)
+    service.overflow_mode = "split"  # should a part still be too long, once the service has made its form of it
+    service.redirects = False
+    service.request_rate_per_sec = min(service.request_rate_per_sec, APART_SECONDS)
+    head, caller = inert(title(notice)), library.Apprise(service, asset=asset)
+    most = max(service.body_maxlen * 3 // 4 - len(head), SHORTEST_PART)
+    kind = _TYPES.get(notice.type, "warning")
+    for part in parts(inert(details(notice)), most):
+        result = caller.notify(title=head, body=part, body_format="text", notify_type=kind)
+        if not result:
+            break
+    else:
+        return AttemptResult(ok=True)
+    # Of what Apprise says only the status is taken: the rest may hold parts of the URL.
+    words = " ".join(entry.message for entry in result.logs())
+    found = _STATUS.search(words)
+    status = int(found[1]) if found else None
+    error = f"{service.service_name} " + (f"refused it: HTTP {status}" if status else "was not reached, or refused it")
+    error = attempt.refusal or error
+    return AttemptResult(ok=False, terminal=status == GONE, status=status, error=error[:ERROR_LENGTH])
+
+
+def parts(text: str, most: int) -> Iterator[str]:
+    """Yield `text` in parts of at most `most` characters, cut at line ends or else between characters."""
+    while len(text) > most:
+        end = text.rfind("\n", 1, most) + 1 or cut(text, most) or most
+        yield text[:end]
+        text = text[end:]
+    yield text
+
+
+def inert(text: str) -> str:
+    """Return `text` with a space of no width after each `<` and `@`: no service finds a mention or a tag in it."""
+    return _MARK.sub("\\1\u200b", text)

@@ -1,0 +1,96 @@
+"""Sessions: who is signed in. Only the hash of a session's token is kept, so that the file signs nobody in."""
+
+from luota.core.errors import Code, LuotaError
+from luota.core.spec.values import DAY, MINUTE
+from luota.engine.audit import Actor, audit
+from luota.engine.people import audit_person
+from luota.engine.work import Transaction, Work
+
+IDLE = 7 * DAY
+"""A session that was not used for so long has ended."""
+LONGEST = 30 * DAY
+"""A session has ended after so long, however much it was used."""
+TOUCH_EVERY = 5 * MINUTE
+"""How often its use is written down."""
+KEPT_ENTRIES = 90 * DAY
+"""How long audit entries are kept that belong to no workspace, such as sign-ins to no account."""
+
+
+def open_session(
+    user_id: str,
+    password_hash: str,
+    token_hash: bytes,
+    actor: Actor,
+    *,
+    replaces: bytes | None = None,
+    rehashed: str | None = None,
+) -> Work:
+    """Sign a user in, whose password matched `password_hash`, and close the session that the new one replaces.
+
+    UNAUTHENTICATED when the user has another password by now. `rehashed` is the same password's hash with
+    the parameters of today.
+    """
+
+    async def work(tx: Transaction) -> None:
+        sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
+        if not await tx.execute(sql, rehashed or password_hash, user_id, password_hash):
+            raise LuotaError(Code.UNAUTHENTICATED, "The password has been changed meanwhile: sign in again.")
+        await tx.execute("DELETE FROM sessions WHERE token_hash = ?", replaces)
+        sql = "INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?)"
+        await tx.execute(sql, token_hash, user_id, tx.now, tx.now, tx.now + LONGEST)
+        await audit_person(tx, actor, "session.open", user_id)
+
+    return work
+
+
+def touch(token_hash: bytes) -> Work:
+    """Write down that a session is in use, if it still is open."""
+
+    async def work(tx: Transaction) -> None:
+        await tx.execute("UPDATE sessions SET seen_at = ? WHERE token_hash = ?", tx.now, token_hash)
+
+    return work
+
+
+def close_session(token_hash: bytes, actor: Actor) -> Work:
+    """Sign out; a session that is closed already stays so."""
+
+    async def work(tx: Transaction) -> None:
+        found = await tx.fetch("SELECT user_id FROM sessions WHERE token_hash = ?", token_hash)
+        if found:
+            await tx.execute("DELETE FROM sessions WHERE token_hash = ?", token_hash)
+            await audit_person(tx, actor, "session.close", found[0][0])
+
+    return work
+
+
+def close_sessions_of(user_id: str, actor: Actor, keep: bytes | None = None) -> Work:
+    """Sign a user out everywhere but in the session `keep`; the result is how many sessions that were."""
+
+    async def work(tx: Transaction) -> int:
+        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
+        if closed:
+            await audit_person(tx, actor, "session.close", user_id, count=closed)
+        return closed
+
+    return work
+
+
+def refused(user_id: str | None, actor: Actor) -> Work:
+    """Record a sign-in that failed: in the workspaces of the user, or in none if there is no such user."""
+
+    async def work(tx: Transaction) -> None:
+        if user_id is None:
+            audit(tx.batch, actor, None, "session.refused", "unknown")
+        else:
+            await audit_person(tx, actor, "session.refused", user_id)
+
+    return work
+
+
+async def prune(tx: Transaction) -> int:
+    """Delete the sessions and links that have ended, and old entries of no workspace; return how many rows."""
+    count = await tx.execute("DELETE FROM sessions WHERE expires_at <= ? OR seen_at <= ?", tx.now, tx.now - IDLE)
+    count += await tx.execute("DELETE FROM one_time_links WHERE expires_at <= ?", tx.now)
+    sql = "DELETE FROM audit_entries WHERE workspace_id IS NULL AND at <= ?"
+    return count + await tx.execute(sql, tx.now - KEPT_ENTRIES)

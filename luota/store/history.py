@@ -1,0 +1,234 @@
+"""Reading what one monitor did: signals, events, runs, incidents. Instants come out as UTC milliseconds."""
+
+from typing import Any
+
+import aiosqlite
+import msgspec
+from msgspec import Struct
+
+from luota.core.bar import Incident, Signal
+from luota.core.evidence import RunFacts
+from luota.core.model import Kind, Mode, RunState
+from luota.store.reads import fetch
+
+MOST_SIGNALS = 20_000
+"""How many signals an advice looks at."""
+PREVIEW = 500
+"""How many characters of a payload stand in a list."""
+
+_PINGS = "SELECT effective_at, received_at, late FROM heartbeats WHERE monitor_id = ?"
+_STARTS = "SELECT effective_at, start_received_at, late, id, state, finished_at FROM runs WHERE monitor_id = ?"
+_INCIDENT = "id, kind, state, opened_at, resolved_at, expected_at, run_id, summary FROM incidents"
+_EVENTS = (
+    "SELECT * FROM (SELECT 'heartbeat', id, effective_at, received_at, NULL, late, skewed, occurred_at, NULL, NULL, "
+    f"host, deploy_sha, substr(payload, 1, {PREVIEW}), NULL FROM heartbeats WHERE monitor_id = ?1 "
+    "ORDER BY received_at DESC, seq DESC LIMIT ?2) "
+    "UNION ALL SELECT * FROM (SELECT 'run', id, effective_at, start_received_at, state, late, skewed, started_at, "
+    f"finished_at, exit_code, host, deploy_sha, substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary "
+    "FROM runs WHERE monitor_id = ?1 ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
+)
+_RUN = (
+    "r.id, r.monitor_id, r.external_run_id, r.state, r.started_at, r.start_received_at, r.effective_at, r.limit_at, "
+    "r.occurrence, r.late, r.skewed, r.finished_at, r.finish_received_at, r.summary, r.exit_code, r.output, "
+    "r.start_payload, r.close_payload, r.deploy_sha, r.host, r.environment, r.tags FROM runs r"
+)
+
+
+class Event(Struct, frozen=True):
+    """One line of the list of events. `payload` is its beginning, as JSON text that may be cut.
+
+    `kind` is `heartbeat` or `run`; `state`, `finished_at`, `exit_code` and `summary` are a run's. `client_at`
+    is the job's own word of when it happened.
+    """
+
+    kind: str
+    id: str
+    at: int
+    received_at: int
+    state: str | None
+    late: int
+    skewed: int
+    client_at: int
+    finished_at: int | None
+    exit_code: int | None
+    host: str | None
+    deploy_sha: str | None
+    payload: str | None
+    summary: str | None
+
+    @property
+    def duration(self) -> int | None:
+        """How long the run took, in whole seconds as milliseconds; None for a ping and an open run."""
+        return _duration(self.client_at, self.finished_at)
+
+
+class Latest(Struct, frozen=True):
+    """The newest signal: its payload whole, as JSON text, and the keys at its top."""
+
+    at: int
+    received_at: int
+    late: int
+    skewed: int
+    host: str | None
+    deploy_sha: str | None
+    payload: str | None
+    keys: tuple[str, ...]
+
+
+class Lasted(Struct, frozen=True):
+    """A run for the chart of durations; `duration` is None while it has no end."""
+
+    id: str
+    started_at: int
+    duration: int | None
+    state: RunState
+
+
+class Run(Struct, frozen=True):
+    """One run, whole. Payloads and tags as they were sent: JSON text."""
+
+    id: str
+    monitor_id: str
+    external_run_id: str
+    state: str
+    started_at: int
+    start_received_at: int
+    effective_at: int
+    limit_at: int
+    occurrence: int | None
+    late: int
+    skewed: int
+    finished_at: int | None
+    finish_received_at: int | None
+    summary: str | None
+    exit_code: int | None
+    output: str | None
+    start_payload: str | None
+    close_payload: str | None
+    deploy_sha: str | None
+    host: str | None
+    environment: str | None
+    tags: str | None
+
+    @property
+    def facts(self) -> RunFacts:
+        """What of it is compared with another run."""
+        return RunFacts(
+            self.id,
+            self.external_run_id,
+            self.state,
+            self.started_at,
+            self.finished_at,
+            self.summary,
+            self.exit_code,
+            self.output,
+            self.host,
+            self.deploy_sha,
+            self.environment,
+            {} if self.tags is None else msgspec.json.decode(self.tags),
+        )
+
+
+async def events(db: aiosqlite.Connection, monitor_id: str, most: int = 25) -> tuple[Event, ...]:
+    """Return the newest pings and runs of a monitor, the newest first."""
+    return tuple(Event(*row) for row in await fetch(db, _EVENTS, (monitor_id, most)))
+
+
+async def latest(db: aiosqlite.Connection, monitor_id: str) -> Latest | None:
+    """Return the newest ping or run start of a monitor, or None. A run has the payload of its close, if any."""
+    sql = (
+        "SELECT * FROM (SELECT effective_at, received_at, late, skewed, host, deploy_sha, payload FROM heartbeats "
+        "WHERE monitor_id = ?1 ORDER BY received_at DESC, seq DESC LIMIT 1) UNION ALL "
+        "SELECT * FROM (SELECT effective_at, start_received_at, late, skewed, host, deploy_sha, "
+        "coalesce(close_payload, start_payload) FROM runs WHERE monitor_id = ?1 "
+        "ORDER BY start_received_at DESC LIMIT 1) ORDER BY 2 DESC LIMIT 1"
+    )
+    rows = await fetch(db, sql, (monitor_id,))
+    if not rows:
+        return None
+    payload = rows[0][-1]
+    known: tuple[Any, ...] = (*rows[0], () if payload is None else tuple(msgspec.json.decode(payload)))
+    return Latest(*known)
+
+
+async def signals(
+    db: aiosqlite.Connection, monitor_id: str, mode: Mode, most: int = 500, since: int = 0
+) -> tuple[Signal, ...]:
+    """Return the newest `most` pings or run starts received from `since` on, in the order of receipt."""
+    return signals_of(await fetch(db, signals_sql(mode, since=True), (monitor_id, since, most)))
+
+
+def signals_sql(mode: Mode, *, since: bool = False) -> str:
+    """Return the query for `signals_of`: the monitor's id, the instant where `since` is asked, how many."""
+    select, received, tie = (
+        (_STARTS, "start_received_at", "") if mode is Mode.RUN else (_PINGS, "received_at", ", seq DESC")
+    )
+    return f"{select}{f' AND {received} >= ?' if since else ''} ORDER BY {received} DESC{tie} LIMIT ?"
+
+
+def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:
+    """Return the signals in these rows, which come newest first, in the order of receipt."""
+    if rows and len(rows[0]) > 3:
+        return tuple(
+            Signal(at, received, late == 1, run, RunState(state), ended)
+            for at, received, late, run, state, ended in reversed(rows)
+        )
+    return tuple(Signal(at, received, late == 1) for at, received, late in reversed(rows))
+
+
+async def durations(db: aiosqlite.Connection, monitor_id: str, most: int = 100) -> tuple[Lasted, ...]:
+    """Return the newest runs of a monitor with how long they took, the oldest first."""
+    sql = (
+        "SELECT id, started_at, finished_at, state FROM runs WHERE monitor_id = ? "
+        "ORDER BY start_received_at DESC LIMIT ?"
+    )
+    rows = await fetch(db, sql, (monitor_id, most))
+    return tuple(
+        Lasted(run, began, _duration(began, ended), RunState(state)) for run, began, ended, state in reversed(rows)
+    )
+
+
+async def incidents(db: aiosqlite.Connection, monitor_id: str, most: int = 50) -> tuple[Incident, ...]:
+    """Return the incidents of a monitor, the newest first."""
+    sql = f"SELECT {_INCIDENT} WHERE monitor_id = ? ORDER BY opened_at DESC, id LIMIT ?"
+    return incidents_of(await fetch(db, sql, (monitor_id, most)))
+
+
+def incidents_of(rows: list[tuple[Any, ...]]) -> tuple[Incident, ...]:
+    """Return the incidents in these rows, whose columns are those of `Incident`."""
+    return tuple(Incident(incident, Kind(kind), *rest) for incident, kind, *rest in rows)
+
+
+async def run_of(db: aiosqlite.Connection, workspace_id: str, run_id: str) -> Run | None:
+    """Return one run of a workspace, whole, or None."""
+    sql = f"SELECT {_RUN} JOIN monitors m ON m.id = r.monitor_id WHERE r.id = ? AND m.workspace_id = ?"
+    rows = await fetch(db, sql, (run_id, workspace_id))
+    return Run(*rows[0]) if rows else None
+
+
+async def healthy_before(db: aiosqlite.Connection, run: Run) -> Run | None:
+    """Return the last run that succeeded among those that started before `run`, or None."""
+    sql = (
+        f"SELECT {_RUN} WHERE r.monitor_id = ? AND r.state = 'success' AND r.start_received_at < ? "
+        "ORDER BY r.start_received_at DESC LIMIT 1"
+    )
+    rows = await fetch(db, sql, (run.monitor_id, run.start_received_at))
+    return Run(*rows[0]) if rows else None
+
+
+async def neighbours(db: aiosqlite.Connection, run: Run) -> tuple[str | None, str | None]:
+    """Return the ids of the runs that started just before and just after `run`."""
+    found: list[str | None] = []
+    for compared, order in (("<", "DESC"), (">", "ASC")):
+        sql = (
+            f"SELECT id FROM runs WHERE monitor_id = ? AND start_received_at {compared} ? "
+            f"ORDER BY start_received_at {order} LIMIT 1"
+        )
+        rows = await fetch(db, sql, (run.monitor_id, run.start_received_at))
+        found.append(rows[0][0] if rows else None)
+    return found[0], found[1]
+
+
+def _duration(began: int, ended: int | None) -> int | None:
+    """Return it as the ingest API does: in whole seconds, never negative (docs/api.md)."""
+    return None if ended is None else max(0, ended - began) // 1000 * 1000

@@ -1,0 +1,207 @@
+"""Reading what the overview shows of many monitors at once. Instants come out as UTC milliseconds.
+
+Status, deadlines and the newest signal are in memory, and are not read here.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Protocol
+
+import aiosqlite
+import msgspec
+from msgspec import Struct
+
+from luota.core import bar
+from luota.core.bar import Incident, Signal, Slot, Stretch
+from luota.core.model import Kind, Mode, Rules, RunState, Windows
+from luota.core.spec.values import parse_instant
+from luota.store import db as files
+from luota.store.history import incidents_of, signals_of, signals_sql
+from luota.store.reads import fetch
+
+_CHUNK = 25
+"""Monitors per hop to the driver's thread: others wait for it no longer than a few milliseconds."""
+_DRAWN = 5
+"""Bars that are laid out before others get their turn on the event loop."""
+_MOST_INCIDENTS = 20
+_LASTS = 1 << 62
+_INCIDENTS = (
+    "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ? "
+    "ORDER BY opened_at DESC LIMIT ?"
+)
+_PAUSES = (
+    "SELECT at, action, detail FROM audit_entries WHERE target = ? "
+    "AND action IN ('monitor.pause', 'monitor.resume') ORDER BY at DESC LIMIT 100"
+)
+_DRILLS = (
+    "SELECT id, kind, state, started_at, finished_at FROM drills WHERE monitor_id = ? ORDER BY started_at DESC LIMIT 1"
+)
+
+
+class Card(Struct, frozen=True):
+    """What people gave a monitor to be known by; empty where they gave nothing."""
+
+    id: str
+    slug: str
+    name: str
+    mode: str
+    promise: str
+    owner: str
+    environment: str
+    tags: dict[str, str]
+
+
+class OpenIncident(Struct, frozen=True):
+    """An incident that is not resolved."""
+
+    id: str
+    monitor_id: str
+    kind: Kind
+    state: str
+    opened_at: int
+    summary: str
+
+
+class LatestDrill(Struct, frozen=True):
+    """The newest drill of a monitor."""
+
+    id: str
+    kind: str
+    state: str
+    started_at: int
+    finished_at: int | None
+
+
+class Watched(Protocol):
+    """What is in memory of a monitor and decides its bar."""
+
+    @property
+    def id(self) -> str:
+        """The monitor."""
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """Its rules."""
+        ...
+
+
+class _Past(Struct, frozen=True):
+    """What is on record of one monitor for its bar."""
+
+    signals: tuple[Signal, ...]
+    incidents: tuple[Incident, ...]
+    pauses: tuple[Stretch, ...]
+    since: int
+
+
+async def cards(db: aiosqlite.Connection, workspace_id: str) -> list[Card]:
+    """Return the monitors of a workspace that are not archived, and no twins of drills, by name."""
+    sql = (
+        "SELECT id, slug, name, mode, coalesce(promise, ''), coalesce(owner, ''), coalesce(environment, ''), tags "
+        "FROM monitors WHERE workspace_id = ? AND archived_at IS NULL AND drill_of IS NULL ORDER BY name"
+    )
+    rows = await fetch(db, sql, (workspace_id,))
+    decoded: list[tuple[Any, ...]] = [(*row[:-1], msgspec.json.decode(row[-1])) for row in rows]
+    return [Card(*row) for row in decoded]
+
+
+async def open_incidents(db: aiosqlite.Connection, workspace_id: str) -> list[OpenIncident]:
+    """Return the incidents of a workspace that are not resolved, the newest first; none of drills."""
+    sql = (
+        "SELECT i.id, i.monitor_id, i.kind, i.state, i.opened_at, i.summary FROM monitors m "
+        "JOIN incidents i ON i.monitor_id = m.id AND i.state <> 'resolved' "
+        "WHERE m.workspace_id = ? AND m.drill_of IS NULL AND m.archived_at IS NULL ORDER BY i.opened_at DESC, i.id"
+    )
+    rows = await fetch(db, sql, (workspace_id,))
+    return [OpenIncident(incident, monitor, Kind(kind), *rest) for incident, monitor, kind, *rest in rows]
+
+
+async def latest_drills(db: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, LatestDrill]:
+    """Return the newest drill of each of these monitors that has one, by the monitor's id."""
+    found: dict[str, LatestDrill] = {}
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        found |= await files.in_thread(db, partial(_drills, chunk))
+    return found
+
+
+async def bars(
+    db: aiosqlite.Connection, monitors: Sequence[Watched], windows: Windows, now: int, n: int
+) -> dict[str, tuple[Slot, ...]]:
+    """Return the last `n` slots of each of these monitors, by id (luota.core.bar)."""
+    found: dict[str, tuple[Slot, ...]] = {}
+    for start in range(0, len(monitors), _CHUNK):
+        chunk = monitors[start : start + _CHUNK]
+        past = await files.in_thread(db, partial(_read, [(one.id, one.rules) for one in chunk], n))
+        for place, one in enumerate(chunk):
+            if place % _DRAWN == 0:
+                await asyncio.sleep(0)
+            known = past.get(one.id)
+            if known is not None:
+                found[one.id] = bar.slots(
+                    one.rules, known.signals, known.incidents, known.pauses, windows, known.since, now, n
+                )
+            else:
+                found[one.id] = ()
+    return found
+
+
+async def pauses(
+    db: aiosqlite.Connection, monitor_id: str, mode: Mode, signals: Sequence[Signal]
+) -> tuple[Stretch, ...]:
+    """Return the newest pauses of a monitor, as `pauses_of` does."""
+    return pauses_of(await fetch(db, _PAUSES, (monitor_id,)), mode, signals)
+
+
+def _read(monitors: Iterable[tuple[str, Rules]], n: int, db: sqlite3.Connection) -> dict[str, _Past]:
+    """Return what is on record of these monitors. For the driver's thread."""
+    found: dict[str, _Past] = {}
+    most = n + 10  # some signals share a slot
+    for id_, rules in monitors:
+        created = db.execute("SELECT created_at FROM monitors WHERE id = ?", (id_,)).fetchone()
+        if created is None:
+            continue
+        signals = signals_of(db.execute(signals_sql(rules.mode), (id_, most)).fetchall())
+        incidents = incidents_of(db.execute(_INCIDENTS, (id_, _MOST_INCIDENTS)).fetchall())
+        pauses = pauses_of(db.execute(_PAUSES, (id_,)).fetchall(), rules.mode, signals)
+        since = created[0] if len(signals) < most else min(signal.at for signal in signals)
+        found[id_] = _Past(signals, incidents, pauses, since)
+    return found
+
+
+def pauses_of(rows: Sequence[tuple[Any, ...]], mode: Mode, signals: Sequence[Signal]) -> tuple[Stretch, ...]:
+    """Return the pauses that the audit log tells of, in order; one that lasts ends in the far future.
+
+    `rows` are instant, action and detail, the newest first. A pause until the next healthy signal ends at a
+    ping, or at the success of a run.
+    """
+    healthy = sorted(
+        chain.from_iterable(
+            (signal.received_at,)
+            if mode is not Mode.RUN
+            else (signal.ended_at,)
+            if signal.state is RunState.SUCCESS and signal.ended_at is not None
+            else ()
+            for signal in signals
+        )
+    )
+    found: list[Stretch] = []
+    for at, action, detail in reversed(rows):
+        if found and found[-1][1] > at:
+            found[-1] = (found[-1][0], at)
+        if action == "monitor.pause":
+            asked = msgspec.json.decode(detail)
+            ends = [parse_instant(asked["until"], "until")] if asked.get("until") else [_LASTS]
+            if asked.get("untilHealthy"):
+                ends += [signal for signal in healthy if signal >= at][:1]
+            found.append((at, min(ends)))
+    return tuple(found)
+
+
+def _drills(ids: Sequence[str], db: sqlite3.Connection) -> dict[str, LatestDrill]:
+    found = ((id_, db.execute(_DRILLS, (id_,)).fetchone()) for id_ in ids)
+    return {id_: LatestDrill(*row) for id_, row in found if row is not None}

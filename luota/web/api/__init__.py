@@ -1,0 +1,105 @@
+"""The operator's API under `/api`: everything that a page can do, and what the CLI calls."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.sender import Sender
+from luota.alerts.transport import Resolver
+from luota.core.errors import Code, LuotaError
+from luota.core.spec.documents import decode_document
+from luota.drills import Drills
+from luota.engine import Engine
+from luota.engine.audit import Actor
+from luota.web.api import channels, drills, incidents, monitors, packets, workspaces
+from luota.web.api.call import Call, Handler, Role, Routes, find_workspace
+from luota.web.http import read_body, rendered
+from luota.web.server import LOCAL
+
+ROUTES: Routes = [
+    *workspaces.ROUTES,
+    *monitors.ROUTES,
+    *channels.ROUTES,
+    *incidents.ROUTES,
+    *packets.ROUTES,
+    *drills.ROUTES,
+]
+
+Authorise = Callable[[Request, Role, str], Awaitable[Actor]]
+"""Returns who asks, or raises UNAUTHENTICATED or FORBIDDEN, for a request, the least role and a workspace's id.
+
+An empty id is a workspace that does not exist; whoever is no stranger then gets a 404.
+"""
+
+_OWNER_OF_THE_SOCKET = Actor("operator", "unix socket")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The routes of all tables.
+
+    A request over the Unix socket may do everything; any other is for `authorise` to decide, and is refused
+    without one. `base_url` returns where jobs reach this Luota.
+    """
+
+    engine: Engine
+    sender: Sender
+    policy: AddressPolicy
+    resolver: Resolver
+    base_url: Callable[[], str]
+    drills: Drills
+    authorise: Authorise | None = None
+
+    def routes(self) -> list[Route]:
+        """Return all routes."""
+        paths: dict[str, dict[str, tuple[Role, Handler]]] = {}
+        for method, path, role, handler in ROUTES:
+            paths.setdefault(path, {})[method] = (role, handler)
+        return [Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in paths.items()]
+
+    def _endpoint(self, by_method: dict[str, tuple[Role, Handler]]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            role, handler = by_method["GET" if request.method == "HEAD" else request.method]
+            try:
+                reply = await handler(await self._call(request, role))
+            except LuotaError as error:
+                if error.code is not Code.UNAVAILABLE:
+                    raise
+                status, body, headers = rendered(error)  # the operator learns the cause, jobs do not
+                return JSONResponse({**body, "message": error.message}, status_code=status, headers=headers)
+            return Response(msgspec.json.encode(reply), media_type="application/json")
+
+        return endpoint
+
+    async def _call(self, request: Request, role: Role) -> Call:
+        """Return the call if it is allowed: who asks is known before the body is looked at."""
+        wanted = request.path_params.get("workspace", request.query_params.get("workspace"))
+        workspace = find_workspace(self.engine, wanted)
+        local = LOCAL in request.scope
+        if local:
+            actor = _OWNER_OF_THE_SOCKET
+        elif self.authorise is None:
+            raise LuotaError(Code.FORBIDDEN, "The API is reached over the Unix socket in the data directory.")
+        else:
+            actor = await self.authorise(request, role, "" if workspace is None else workspace.id)
+        if workspace is None:
+            raise LuotaError(Code.NOT_FOUND, f"Workspace {wanted} not found. See: luota workspace list.")
+        doc = decode_document(await read_body(request.scope, request.receive))
+        return Call(
+            engine=self.engine,
+            sender=self.sender,
+            policy=self.policy,
+            resolver=self.resolver,
+            base_url=self.base_url(),
+            drills=self.drills,
+            request=request,
+            doc=doc,
+            workspace=workspace,
+            actor=actor,
+            local=local,
+        )

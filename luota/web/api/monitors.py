@@ -1,0 +1,104 @@
+"""Monitors and their tokens."""
+
+from typing import Any
+
+from luota.core import tokens
+from luota.core.spec.monitors import Definition, definition_json
+from luota.core.spec.values import format_instant
+from luota.engine import monitors as commands
+from luota.engine.registry import Live
+from luota.store import monitors as monitor_rows
+from luota.web.api.call import Call, Routes, iso
+
+
+async def monitors(call: Call) -> dict[str, Any]:
+    """List the monitors of a workspace that are not archived, by name; with `archived` those that are."""
+    if call.request.query_params.get("archived") in ("1", "true"):
+        return {"monitors": await monitor_rows.archived(call.engine.reader, call.workspace.id)}
+    registry = call.engine.registry
+    live = [registry.monitors[id_] for id_ in call.workspace.slugs.values() if id_ in registry.monitors]
+    live = [one for one in live if one.drill_of is None]
+    defined = await monitor_rows.definitions(call.engine.reader, [m.id for m in live])
+    found = [_described(m, defined[m.id]) for m in live if m.id in defined]
+    return {"monitors": sorted(found, key=lambda monitor: str(monitor["name"]).casefold())}
+
+
+async def create(call: Call) -> dict[str, Any]:
+    """Create a monitor; the reply carries its token and the address for jobs to call."""
+    live: Live = await call.engine.submit(commands.create(call.workspace, call.doc, call.actor))
+    return {**await _shown(call, live), **_token(call, live), "baseUrl": call.base_url}
+
+
+async def show(call: Call) -> dict[str, Any]:
+    """Show a monitor."""
+    return await _shown(call, call.monitor())
+
+
+async def edit(call: Call) -> dict[str, Any]:
+    """Change a monitor's definition by the given keys."""
+    return await _shown(call, await call.engine.submit(commands.edit(call.monitor().id, call.doc, call.actor)))
+
+
+async def pause(call: Call) -> dict[str, Any]:
+    """Pause a monitor."""
+    return await _shown(call, await call.engine.submit(commands.pause(call.monitor().id, call.doc, call.actor)))
+
+
+async def resume(call: Call) -> dict[str, Any]:
+    """End a pause."""
+    return await _shown(call, await call.engine.submit(commands.resume(call.monitor().id, call.actor)))
+
+
+async def archive(call: Call) -> dict[str, Any]:
+    """Put a monitor away."""
+    return await _shown(call, await call.engine.submit(commands.archive(call.monitor().id, call.actor)))
+
+
+async def token(call: Call) -> dict[str, Any]:
+    """Show the token of a monitor."""
+    return _token(call, call.monitor())
+
+
+async def rotate_token(call: Call) -> dict[str, Any]:
+    """Replace the token of a monitor."""
+    return _token(call, await call.engine.submit(commands.rotate(call.monitor().id, call.actor)))
+
+
+async def _shown(call: Call, live: Live) -> dict[str, Any]:
+    return {"monitor": _described(live, await monitor_rows.definition_of(call.engine.reader, live.id))}
+
+
+def _described(live: Live, definition: Definition) -> dict[str, Any]:
+    state = live.state
+    return {
+        "id": live.id,
+        "workspaceId": live.workspace_id,
+        **definition_json(definition),
+        "status": state.status.value,
+        "since": format_instant(state.since),
+        "reason": state.reason,
+        "lastSignalAt": iso(state.signal_at),
+        "nextExpectedAt": iso(state.expected_at),
+        "deadlineAt": iso(state.deadline_at),
+        "pausedUntil": None if state.pause is None else iso(state.pause.until),
+        "failures": state.failures,
+        "openRuns": len(state.runs),
+        "incidentId": live.incident_id,
+    }
+
+
+def _token(call: Call, live: Live) -> dict[str, Any]:
+    return {"token": tokens.monitor_token(call.engine.registry.secret, live.workspace_id, live.id, live.salt)}
+
+
+ROUTES: Routes = [
+    ("GET", "/api/monitors", "viewer", monitors),
+    ("POST", "/api/monitors", "operator", create),
+    ("GET", "/api/monitors/{monitor}", "viewer", show),
+    ("PATCH", "/api/monitors/{monitor}", "operator", edit),
+    ("POST", "/api/monitors/{monitor}/pause", "operator", pause),
+    ("POST", "/api/monitors/{monitor}/resume", "operator", resume),
+    ("POST", "/api/monitors/{monitor}/archive", "operator", archive),
+    ("GET", "/api/monitors/{monitor}/token", "operator", token),
+    ("POST", "/api/monitors/{monitor}/token/rotate", "operator", rotate_token),
+]

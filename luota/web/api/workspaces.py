@@ -1,0 +1,142 @@
+"""Workspaces, their tokens and their users."""
+
+from typing import Any
+
+from argon2 import PasswordHasher
+from starlette.concurrency import run_in_threadpool
+
+from luota.core import tokens
+from luota.core.errors import Code, LuotaError
+from luota.core.spec.people import parse_password, parse_role, parse_user
+from luota.core.spec.values import format_instant
+from luota.engine import people
+from luota.engine.registry import LiveWorkspace
+from luota.engine.retention import prune as prune_all
+from luota.store import people as people_rows
+from luota.web.api.call import Call, Routes
+
+
+async def workspaces(call: Call) -> dict[str, Any]:
+    """List the workspaces; to who did not come over the Unix socket, the one that was asked about."""
+    found = call.engine.registry.workspaces.values() if call.local else [call.workspace]
+    return {"workspaces": [_shown(w) for w in found]}
+
+
+async def create(call: Call) -> dict[str, Any]:
+    """Create a workspace, owned by whoever signed in to do so."""
+    owner = None if call.local else await people_rows.user_by_email(call.engine.reader, call.actor.name)
+    owner_id = None if owner is None else owner.id
+    work = people.create_workspace(call.doc.get("name"), call.doc.get("slug"), call.actor, owner_id)
+    return {"workspace": _shown(await call.engine.submit(work))}
+
+
+async def edit(call: Call) -> dict[str, Any]:
+    """Change the name of a workspace, and for how long it keeps what."""
+    return {
+        "workspace": _shown(await call.engine.submit(people.edit_workspace(call.workspace.id, call.doc, call.actor)))
+    }
+
+
+async def prune(call: Call) -> dict[str, Any]:
+    """Delete what has outlived retention, now instead of within the hour."""
+    return {"deleted": await prune_all(call.engine)}
+
+
+async def token(call: Call) -> dict[str, Any]:
+    """Show the token of a workspace."""
+    return _token(call, call.workspace)
+
+
+async def rotate_token(call: Call) -> dict[str, Any]:
+    """Replace the token of a workspace."""
+    return _token(call, await call.engine.submit(people.rotate_workspace(call.workspace, call.actor)))
+
+
+async def users(call: Call) -> dict[str, Any]:
+    """List the members of a workspace."""
+    members = await people_rows.members(call.engine.reader, call.workspace.id)
+    return {"users": [_member(member) for member in members]}
+
+
+async def create_user(call: Call) -> dict[str, Any]:
+    """Create a user; without a `role` the first of all becomes an owner, any other a viewer."""
+    first = not await people_rows.any_user(call.engine.reader)
+    usual = {"role": "owner" if first else "viewer"} if call.doc.get("role") is None else {}
+    email, name, role, password = parse_user({**call.doc, **usual})
+    hashed = await run_in_threadpool(PasswordHasher().hash, password)
+    work = people.create_user(call.workspace, email, name, role, hashed, call.actor)
+    user_id = await call.engine.submit(work)
+    return {"user": {"id": user_id, "email": email, "name": name, "role": role}}
+
+
+async def set_password(call: Call) -> dict[str, Any]:
+    """Give a user another password; their sessions end."""
+    member = await _named(call)
+    _refuse_from_afar(call)
+    hashed = await run_in_threadpool(PasswordHasher().hash, parse_password(call.doc.get("password")))
+    await call.engine.submit(people.set_password(member.user_id, hashed, call.actor))
+    return {"user": _member(member)}
+
+
+async def set_role(call: Call) -> dict[str, Any]:
+    """Give a member another role."""
+    member = await _named(call)
+    work = people.set_role(call.workspace.id, member.user_id, parse_role(call.doc.get("role")), call.actor)
+    await call.engine.submit(work)
+    return {"user": _member(await _named(call))}
+
+
+async def delete_user(call: Call) -> dict[str, Any]:
+    """Delete a user with all sessions and memberships."""
+    member = await _named(call)
+    _refuse_from_afar(call)
+    await call.engine.submit(people.delete_user(member.user_id, call.actor))
+    return {"user": _member(member)}
+
+
+async def _named(call: Call) -> people_rows.Member:
+    """Return the member of the workspace that the path names by id or email."""
+    wanted = call.named("user")
+    for member in await people_rows.members(call.engine.reader, call.workspace.id):
+        if wanted.lower() in (member.user_id, member.email):
+            return member
+    raise LuotaError(Code.NOT_FOUND, f"User {wanted} not found. See: luota user list.")
+
+
+def _refuse_from_afar(call: Call) -> None:
+    """Refuse the owner of one workspace what would change who can act in another one."""
+    if not call.local:
+        raise LuotaError(Code.FORBIDDEN, "That is done with the luota command, on the host of the daemon.")
+
+
+def _shown(workspace: LiveWorkspace) -> dict[str, Any]:
+    return {"id": workspace.id, "name": workspace.name, "slug": workspace.slug}
+
+
+def _member(member: people_rows.Member) -> dict[str, Any]:
+    return {
+        "id": member.user_id,
+        "email": member.email,
+        "name": member.name,
+        "role": member.role,
+        "createdAt": format_instant(member.created_at),
+    }
+
+
+def _token(call: Call, workspace: LiveWorkspace) -> dict[str, Any]:
+    return {"token": tokens.workspace_token(call.engine.registry.secret, workspace.id, workspace.salt)}
+
+
+ROUTES: Routes = [
+    ("GET", "/api/workspaces", "viewer", workspaces),
+    ("POST", "/api/workspaces", "owner", create),
+    ("PATCH", "/api/workspaces/{workspace}", "owner", edit),
+    ("GET", "/api/workspaces/{workspace}/token", "owner", token),
+    ("POST", "/api/workspaces/{workspace}/token/rotate", "owner", rotate_token),
+    ("GET", "/api/users", "viewer", users),
+    ("POST", "/api/users", "owner", create_user),
+    ("POST", "/api/users/{user}/password", "owner", set_password),
+    ("POST", "/api/users/{user}/role", "owner", set_role),
+    ("DELETE", "/api/users/{user}", "owner", delete_user),
+    ("POST", "/api/prune", "owner", prune),
+]

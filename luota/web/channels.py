@@ -1,0 +1,52 @@
+"""Adding and trying channels, as the API and the pages do it."""
+
+from typing import Any
+
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.sender import Sender
+from luota.alerts.transport import Resolver, refusal_of_url
+from luota.core.errors import invalid
+from luota.core.spec.channels import parse_channel
+from luota.engine import Engine
+from luota.engine import channels as commands
+from luota.engine.audit import Actor
+from luota.engine.registry import LiveWorkspace
+
+
+async def add_channel(
+    engine: Engine,
+    sender: Sender,
+    policy: AddressPolicy,
+    resolver: Resolver,
+    workspace: LiveWorkspace,
+    doc: dict[str, Any],
+    actor: Actor,
+) -> tuple[str, str | None]:
+    """Add the channel that `doc` defines, unless its address is one to which messages may not go.
+
+    Returns its id, and the secret that was made to sign a webhook with: it is to be shown once and nowhere else.
+    INVALID names the key to blame, CONFLICT is for a name that is taken (docs/alerts.md).
+    """
+    spec = parse_channel(doc)
+    missing = sender.missing(spec.type)
+    if missing is not None:
+        raise invalid("type", missing)
+    if "url" in spec.settings:
+        refusal = await refusal_of_url(spec.settings["url"], policy, resolver)
+        if refusal is not None:
+            where = "the daemon's setting [alerts] allow_networks (or LUOTA_ALERTS_ALLOW_NETWORKS), read at its start"
+            raise invalid("url", f"{refusal}. That is {where}." if "allow_networks" in refusal else refusal)
+    secret = None
+    if spec.type == "webhook" and "secrets" not in spec.settings:
+        secret = commands.new_secret()
+        doc = {**doc, "secret": secret}
+    return await engine.submit(commands.add(workspace, doc, actor)), secret
+
+
+async def prove_channel(
+    engine: Engine, sender: Sender, workspace: LiveWorkspace, channel_id: str, name: str, actor: Actor
+) -> str:
+    """Send a real test notice to a channel and wait for its first attempt; returns the delivery's id."""
+    delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor))
+    await sender.prove(delivery_id, channel_id)
+    return delivery_id

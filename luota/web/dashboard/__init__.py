@@ -1,0 +1,139 @@
+"""The pages: their routes, who may call them, and what every answer of theirs carries."""
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from luota.core.errors import Code, LuotaError
+from luota.store.db import translated
+from luota.web.dashboard import audit, incident, incidents, members, monitor, overview, run, settings, signin, stream
+from luota.web.dashboard.html import static_file
+from luota.web.dashboard.visit import Handler, Page, Site, Visit
+from luota.web.http import STATUS
+
+log = logging.getLogger(__name__)
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+PAGES: tuple[Page, ...] = (
+    *signin.PAGES,
+    *overview.PAGES,
+    *audit.PAGES,
+    *incidents.PAGES,
+    *incident.PAGES,
+    *members.PAGES,
+    *settings.PAGES,
+    *monitor.PAGES,  # after what has a name below /monitors
+    *run.PAGES,
+    *stream.PAGES,
+)
+"""All pages; a test walks them, so that none is without a rule of who may call it."""
+
+
+class Dashboard:
+    """The pages of one Luota."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._headers = {
+            "content-security-policy": _POLICY,
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+            **({"strict-transport-security": "max-age=31536000"} if site.auth.secure else {}),
+        }
+
+    def routes(self) -> list[Route]:
+        """Return all routes."""
+        by_path: dict[str, dict[str, tuple[str, Handler]]] = {}
+        for method, path, needed, handler in PAGES:
+            by_path.setdefault(path, {})[method] = (needed, handler)
+        pages = [Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
+        return [Route("/static/{hash}/{name}", self._static), *pages]
+
+    async def error(self, request: Request, error: LuotaError) -> Response:
+        """Return the page that says what was refused, why, and what to do next."""
+        return await self._said(request, STATUS[error.code], error.message, error.retry_after)
+
+    async def _said(self, request: Request, status: int, message: str, retry_after: int | None = None) -> Response:
+        visit = Visit(self.site, request, None)
+        page = await visit.html("error.html", status, code=int(status), message=message, retry_after=retry_after)
+        if retry_after is not None:
+            page.headers["retry-after"] = str(retry_after)
+        return self._finished(page)
+
+    async def no_page(self, request: Request, status: int, headers: Mapping[str, str] | None) -> Response:
+        """Return the page for a path that leads nowhere, or is not called so."""
+        said = {404: "There is no such page.", 405: "This page is not called like that: go back and load it again."}
+        page = await self._said(request, status, said.get(status, "That cannot be done."))
+        page.headers.update(headers or {})
+        return page
+
+    def _endpoint(self, by_method: dict[str, tuple[str, Handler]]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            needed, handler = by_method["GET" if request.method == "HEAD" else request.method]
+            return await self._answer(request, needed, handler)
+
+        return endpoint
+
+    async def _answer(self, request: Request, needed: str, handler: Handler) -> Response:
+        """Admit the visitor and let the page answer; what it refuses becomes a page as well."""
+        session = None
+        try:
+            session = await self.site.auth.session(request.scope)
+            if session is None and needed != "anyone":
+                return self._finished(_to_sign_in(request))
+            visit = Visit(self.site, request, session)
+            if request.method not in ("GET", "HEAD"):
+                await visit.read_form()
+                given = visit.form.get("csrf") or request.headers.get("x-csrf-token")
+                self.site.auth.check_change(request.scope, session, given)
+            if needed not in ("anyone", "user"):
+                visit.enter(request.path_params["workspace"], needed)
+            return self._finished(await handler(visit))
+        except LuotaError as error:
+            refused = error
+        except sqlite3.Error as error:
+            log.exception("%s: the file cannot be read", request.scope["luota.request_id"])
+            refused = translated(error)
+        except Exception:
+            log.exception("%s failed", request.scope["luota.request_id"])
+            return await self._said(request, 500, "This is a defect of Luota: the log has what happened.")
+        return await self.error(request, refused)
+
+    async def _static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        content = static_file(name)
+        kind = _TYPES.get(name.rpartition(".")[2])
+        if content is None or kind is None:
+            return await self.error(request, LuotaError(Code.NOT_FOUND, "There is no such file."))
+        page = Response(content, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
+        return self._finished(page)
+
+    def _finished(self, page: Response) -> Response:
+        for name, value in self._headers.items():
+            page.headers.setdefault(name, value)
+        page.headers.setdefault("cache-control", "no-store")
+        return page
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Send a visitor to the sign-in, and back to the page afterwards."""
+    if request.method not in ("GET", "HEAD"):
+        return RedirectResponse("/sign-in", status_code=303)
+    where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"hx-redirect": "/sign-in"})
+    to = "/sign-in" if where == "/" else f"/sign-in?{urlencode({'next': where})}"
+    return RedirectResponse(to, status_code=303)

@@ -1,0 +1,283 @@
+"""The channels: which can be trusted, what each was sent, which notices it wants."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from luota.core.errors import Code, LuotaError, invalid
+from luota.core.model import Kind
+from luota.core.spec.channels import SETTINGS
+from luota.core.spec.values import parse_instant
+from luota.core.text import visible
+from luota.engine import channels as commands
+from luota.store import deliveries as rows
+from luota.store import incidents as incident_rows
+from luota.web.channels import add_channel, prove_channel
+from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown
+from luota.web.dashboard.visit import Page, Visit
+from luota.web.http import STATUS
+
+MOST = 50
+"""Deliveries that the page of a channel shows."""
+TYPES = {
+    "email": "Email",
+    "slack": "Slack",
+    "webhook": "Webhook",
+    "apprise": "Apprise",
+}
+_OUTCOMES = {
+    "incident.opened": "opened",
+    "incident.updated": "updated",
+    "incident.resolved": "resolved",
+    "incident.reminder": "reminder",
+    "watch.gap": "Blind window",
+    "channel.failed": "Dead route of another channel",
+    "channel.test": "Test notice",
+}
+_STATES = {
+    "dead": ("incident", "dead route"),
+    "failing": ("failing", "failing"),
+    "unproven": ("unverified", "unproven"),
+    "proven": ("healthy", "proven"),
+}
+_ORDER = tuple(_STATES)
+_DONE = {
+    "added": "Added. It is unproven until something was delivered by it: send a test notice.",
+    "saved": "Saved. What is queued already is sent all the same.",
+    "removed": "Removed.",
+}
+
+
+async def channels(visit: Visit) -> Response:
+    """List the channels, those first on which nobody can rely."""
+    listed = await incident_rows.channels(visit.reader, visit.workspace.id)
+    found = [_shown(visit, channel) for channel in listed]
+    found.sort(key=lambda one: _ORDER.index(one["state"]))
+    return await visit.html("channels.html", channels=found, done=_DONE.get(visit.query("done")))
+
+
+async def new(visit: Visit) -> Response:
+    """Show the form for a channel of the type that the address names, or ask for the type."""
+    wanted = visit.query("type")
+    return await _form(visit, wanted if wanted in SETTINGS else None)
+
+
+async def add(visit: Visit) -> Response:
+    """Add a channel; the secret of a webhook stands in this answer and in no other."""
+    form, site = visit.form, visit.site
+    type_ = form.get("type", "")
+    try:
+        channel_id, secret = await add_channel(
+            visit.engine, site.sender, site.policy, site.resolver, visit.workspace, _document(form), visit.actor
+        )
+    except LuotaError as error:
+        if error.code not in (Code.INVALID, Code.CONFLICT):
+            raise
+        errors = {error.field or "": error.message}
+        return await _form(visit, type_ if type_ in SETTINGS else None, STATUS[error.code], form, errors)
+    if secret is not None:
+        return await _page(visit, channel_id, secret=secret, done=_DONE["added"])
+    return visit.redirect(visit.path("channels", channel_id) + "?done=added")
+
+
+async def channel(visit: Visit) -> Response:
+    """Show one channel."""
+    return await _page(visit, done=_DONE.get(visit.query("done")))
+
+
+async def edit(visit: Visit) -> Response:
+    """Change which notices the channel wants."""
+    found = await _found(visit)
+    delay = visit.form.get("delaySeconds", "").strip()
+    doc = {"kinds": visit.values("kinds"), "notify": visit.values("notify"), "delaySeconds": delay or 0}
+    try:
+        await visit.engine.submit(commands.edit(visit.workspace.id, found["id"], found["name"], doc, visit.actor))
+    except LuotaError as error:
+        if error.code is not Code.INVALID:
+            raise
+        return await _page(visit, status=400, values=doc, errors={error.field or "": error.message})
+    return visit.redirect(visit.path("channels", found["id"]) + "?done=saved")
+
+
+async def test(visit: Visit) -> Response:
+    """Send a real test notice, wait for its outcome, and show what the provider answered."""
+    found = await _found(visit)
+    delivery_id = await prove_channel(
+        visit.engine, visit.site.sender, visit.workspace, found["id"], found["name"], visit.actor
+    )
+    return visit.redirect(visit.path("channels", found["id"]) + f"?tested={delivery_id}")
+
+
+async def rotate(visit: Visit) -> Response:
+    """Give a webhook a new secret, which stands in this answer and in no other."""
+    found = await _found(visit)
+    work = commands.rotate_secret(visit.workspace.id, found["id"], found["name"], visit.actor)
+    secret, old_until = await visit.engine.submit(work)
+    return await _page(visit, secret=secret, old_until=old_until)
+
+
+async def remove(visit: Visit) -> Response:
+    """Remove the channel; what it had not sent yet is cancelled."""
+    found = await _found(visit)
+    await visit.engine.submit(commands.remove(visit.workspace.id, found["id"], found["name"], visit.actor))
+    return visit.redirect(visit.path("channels") + "?done=removed")
+
+
+async def _found(visit: Visit, channel_id: str | None = None) -> dict[str, Any]:
+    """Return the channel that the path names by id; NOT_FOUND once it is removed."""
+    wanted = channel_id or str(visit.request.path_params["channel"])
+    for one in await incident_rows.channels(visit.reader, visit.workspace.id):
+        if one["id"] == wanted:
+            return one
+    raise LuotaError(Code.NOT_FOUND, "There is no such channel in this workspace, or it was removed.")
+
+
+async def _form(
+    visit: Visit,
+    type_: str | None,
+    status: int = 200,
+    values: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+) -> Response:
+    return await visit.html(
+        "channel-new.html",
+        status,
+        type=type_,
+        types=TYPES,
+        missing=None if type_ is None else visit.site.sender.missing(type_),
+        values=values or {},
+        errors=errors or {},
+    )
+
+
+async def _page(
+    visit: Visit,
+    channel_id: str | None = None,
+    *,
+    status: int = 200,
+    values: dict[str, Any] | None = None,
+    errors: dict[str, str] | None = None,
+    secret: str | None = None,
+    old_until: int | None = None,
+    done: str | None = None,
+) -> Response:
+    """Return the page; `secret` is one that was just made, and `values` what was asked of the rules in vain."""
+    found = await _found(visit, channel_id)
+    deliveries = await rows.deliveries_of_channel(visit.reader, found["id"], MOST)
+    tested = next((one for one in deliveries if one.id == visit.query("tested")), None)
+    own = [one for one, routes in visit.engine.registry.routes.items() if found["id"] in routes]
+    return await visit.html(
+        "channel.html",
+        status,
+        it=_shown(visit, found),
+        types=TYPES,
+        kinds=[kind.value for kind in Kind],
+        values=values or {**found, "delaySeconds": _short(found["delaySeconds"])},
+        errors=errors or {},
+        secret=secret,
+        old_until=old_until,
+        done=done,
+        tested=None if tested is None else _sent(visit, tested),
+        query=f"?tested={tested.id}" if tested else "",
+        deliveries=[_sent(visit, one) for one in deliveries],
+        most=MOST,
+        waiting=await rows.waiting_of_channel(visit.reader, found["id"]),
+        own=len(own),
+    )
+
+
+def _shown(visit: Visit, channel: dict[str, Any]) -> dict[str, Any]:
+    """Return a channel as the pages show it: whether it can be trusted, since when, and what to do."""
+    last = channel["lastDelivery"]
+    if channel["failedAt"] is not None:
+        state = "dead"
+    elif last is not None and last["state"].startswith("failed"):
+        state = "failing"
+    else:
+        state = "unproven" if channel["provenAt"] is None else "proven"
+    mark, word = _STATES[state]
+    return {
+        "id": channel["id"],
+        "name": channel["name"],
+        "type": channel["type"],
+        "to": ", ".join(channel.get("to", ())),
+        "path": visit.path("channels", channel["id"]),
+        "state": state,
+        "mark": mark,
+        "word": word,
+        "failed_at": _instant(channel["failedAt"]),
+        "proven_at": _instant(channel["provenAt"]),
+        "last": last and {**delivery_shown(last), "provider": visible(last["providerId"] or "")},
+    }
+
+
+def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
+    """Return a delivery with its attempts as the page shows it."""
+    outcome = _OUTCOMES.get(one.type, one.type)
+    return {
+        "id": one.id,
+        "title": outcome if one.incident_id is None else f"{one.monitor}: {one.kind}, {outcome}",
+        "path": None if one.incident_id is None else visit.path("incidents", one.incident_id),
+        "mark": DELIVERY_MARKS[one.state],
+        "word": one.state.replace("_", ", "),
+        "at": one.finished_at or one.queued_at,
+        "next_at": one.next_attempt_at,
+        "error": visible(one.last_error or ""),
+        "provider": visible(one.provider_id or ""),
+        "attempts": [
+            {
+                "number": attempt.number,
+                "at": attempt.started_at,
+                "took": attempt.finished_at - attempt.started_at,
+                "mark": "healthy" if attempt.ok else "incident",
+                "status": attempt.status,
+                "error": visible(attempt.error or ""),
+                "provider": visible(attempt.provider_id or ""),
+            }
+            for attempt in one.attempts
+        ],
+    }
+
+
+def _document(form: dict[str, str]) -> dict[str, Any]:
+    """Return the definition that the form holds, as the API takes it."""
+    type_ = form.get("type")
+    doc: dict[str, Any] = {"type": type_, "name": form.get("name", "").strip()}
+    if type_ == "email":
+        doc["to"] = [one.strip() for one in form.get("to", "").replace(",", "\n").split("\n") if one.strip()]
+    else:
+        doc["url"] = form.get("url", "").strip()
+    if type_ == "webhook" and form.get("headers", "").strip():
+        doc["headers"] = dict(_header(line) for line in form["headers"].split("\n") if line.strip())
+    return doc
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise invalid("headers", "headers must be one a line, as Name: value.")
+    return name.strip(), value.strip()
+
+
+def _short(seconds: int) -> str:
+    """Return seconds as the form takes them back, `5m`; empty for none."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s" if seconds else ""
+
+
+def _instant(text: str | None) -> int | None:
+    return None if text is None else parse_instant(text, "at")
+
+
+PAGES: tuple[Page, ...] = (
+    ("GET", "/w/{workspace}/channels", "viewer", channels),
+    ("POST", "/w/{workspace}/channels", "operator", add),
+    ("GET", "/w/{workspace}/channels/new", "operator", new),
+    ("GET", "/w/{workspace}/channels/{channel}", "viewer", channel),
+    ("POST", "/w/{workspace}/channels/{channel}", "operator", edit),
+    ("POST", "/w/{workspace}/channels/{channel}/test", "operator", test),
+    ("POST", "/w/{workspace}/channels/{channel}/secret", "operator", rotate),
+    ("POST", "/w/{workspace}/channels/{channel}/remove", "operator", remove),
+)

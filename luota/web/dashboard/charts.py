@@ -1,0 +1,81 @@
+"""Durations side by side as inline SVG, with the limit to which they are held drawn in.
+
+Without a view box: lengths are percentages, so that the chart fills its place and its words keep their size.
+The words of the axis stand left of it, in the padding that the style sheet gives.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+from msgspec import Struct
+
+from luota.web.dashboard.html import duration
+
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+_STEPS = (
+    *(100, 200, 500),
+    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 2, 3, 6, 12)),
+    *(n * _DAY for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
+)
+_LOW, _HIGH = 94.0, 16.0
+"""Where the plot lies from the top, in hundredths of the height: above it is the word of a limit out of scale."""
+_LEAST_PLACES = 24
+_FAR = 3
+
+
+class Column(Struct, frozen=True):
+    """One duration in milliseconds: how it is drawn (a class of the style sheet), and its exact words to hover."""
+
+    value: int
+    drawn: str
+    title: str
+
+
+def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -> Markup:
+    """Return the chart of these durations, the oldest first; empty text without any.
+
+    `limit` (milliseconds) is a line that is called `word`. One far above all durations would press them flat: it is
+    drawn at the top then, and said to be out of scale. `label` names the chart for those who cannot see it.
+    """
+    if not found:
+        return Markup()
+    longest = max(_SECOND, *(one.value for one in found))
+    out_of_scale = limit is not None and limit > _FAR * longest
+    top = longest if limit is None or out_of_scale else max(longest, limit)
+    drawn = []
+    for step in _ticks(top):
+        y = _at(step, top)
+        drawn.append(f'<line class="chart-grid" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>')
+        tick = duration(step) if step else "0"
+        drawn.append(f'<text x="-8" y="{y}%" dy="4" text-anchor="end">{tick}</text>')
+    places = max(len(found), _LEAST_PLACES)
+    width = 100 / places
+    for place, one in enumerate(found, places - len(found)):
+        y = _at(one.value, top)
+        x, wide, high = f"{place * width + width * 0.12:.3f}", f"{width * 0.76:.3f}", f"{max(_LOW - y, 0.8):.2f}"
+        drawn.append(
+            f'<rect class="chart-bar chart-bar-{one.drawn}" x="{x}%" y="{min(y, _LOW - 0.8):.2f}%" width="{wide}%" '
+            f'height="{high}%"><title>{escape(one.title)}</title></rect>'
+        )
+    if limit is not None:
+        y = 9.0 if out_of_scale else _at(limit, top)
+        said = f"{word} {duration(limit)}" + (", far above: not to scale" if out_of_scale else "")
+        drawn.append(f'<line class="chart-limit" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>')
+        drawn.append(
+            f'<text class="chart-limit-word" x="100%" y="{y}%" dy="-4" text-anchor="end">{escape(said)}</text>'
+        )
+    svg = f'<svg class="chart" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>'
+    return Markup(svg)  # noqa: S704 - of numbers and names of our own, and of escaped text
+
+
+def _at(value: int, top: int) -> float:
+    """Return where a duration lies from the top, in hundredths of the height."""
+    return round(_LOW - (_LOW - _HIGH) * value / top, 2)
+
+
+def _ticks(top: int) -> list[int]:
+    """Return two to five round durations from zero up to `top`."""
+    step = next((step for step in _STEPS if top / step <= 4), _STEPS[-1])
+    return list(range(0, top + 1, step))

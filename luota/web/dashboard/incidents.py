@@ -1,0 +1,30 @@
+"""The list of incidents, open ones first."""
+
+from starlette.responses import Response
+
+from luota.store import incidents as rows
+from luota.web.dashboard.visit import Page, Visit
+
+PAGE = 50
+
+
+async def incidents(visit: Visit) -> Response:
+    """Show incidents: those of one state or one monitor where the address asks for them."""
+    state, wanted = visit.query("state"), visit.query("monitor")
+    asked = visit.query("page")
+    number = max(1, int(asked)) if asked.isdigit() and len(asked) < 5 else 1
+    monitor_id = wanted or None
+    start = (number - 1) * PAGE
+    found = await rows.listed(visit.reader, visit.workspace.id, monitor_id, state or None, start, PAGE + 1)
+    return await visit.html(
+        "incidents.html",
+        incidents=found[:PAGE],
+        state=state,
+        monitor=wanted,
+        states=("open", "acknowledged", "resolved"),
+        number=number,
+        more=len(found) > PAGE,
+    )
+
+
+PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/incidents", "viewer", incidents),)

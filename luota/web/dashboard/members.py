@@ -1,0 +1,95 @@
+"""The members of a workspace: who may see, act and decide."""
+
+from starlette.responses import Response
+
+from luota.core.errors import Code, LuotaError
+from luota.core.roles import ROLES
+from luota.core.spec.people import parse_email, parse_person_name, parse_role
+from luota.engine import people
+from luota.store import people as rows
+from luota.web.dashboard.visit import Page, Visit
+
+MEANING = {
+    "viewer": "sees everything but tokens",
+    "operator": "also creates and changes monitors and channels, acknowledges, drills",
+    "owner": "also decides about members, settings and workspace tokens",
+}
+
+
+async def members(visit: Visit) -> Response:
+    """Show who is a member, and to owners how to change that."""
+    return await _page(visit)
+
+
+async def add(visit: Visit) -> Response:
+    """Make somebody a member: an existing user, or a new one who gets a link to choose a password."""
+    form = visit.form
+    try:
+        email, role = parse_email(form.get("email")), parse_role(form.get("role"))
+        if await rows.user_by_email(visit.reader, email) is not None:
+            await visit.engine.submit(people.add_member(visit.workspace.id, email, role, visit.actor))
+            return visit.redirect(visit.path("members"))
+        name = parse_person_name(form.get("name") or None, email)
+        user_id = await visit.engine.submit(people.create_user(visit.workspace, email, name, role, None, visit.actor))
+    except LuotaError as error:
+        if error.code not in (Code.INVALID, Code.CONFLICT):
+            raise
+        return await _page(visit, 400, values=form, errors={error.field or "": error.message})
+    return await _with_link(visit, user_id)
+
+
+async def link(visit: Visit) -> Response:
+    """Give a member a fresh link to choose a password; older ones hold no more."""
+    return await _with_link(visit, visit.request.path_params["user"])
+
+
+async def role(visit: Visit) -> Response:
+    """Give a member another role."""
+    chosen = parse_role(visit.form.get("role"))
+    user_id = visit.request.path_params["user"]
+    await visit.engine.submit(people.set_role(visit.workspace.id, user_id, chosen, visit.actor))
+    return visit.redirect(visit.path("members"))
+
+
+async def remove(visit: Visit) -> Response:
+    """End a membership."""
+    user_id = visit.request.path_params["user"]
+    await visit.engine.submit(people.remove_member(visit.workspace.id, user_id, visit.actor))
+    return visit.redirect("/" if user_id == visit.session.user_id else visit.path("members"))
+
+
+async def _with_link(visit: Visit, user_id: str) -> Response:
+    path = await visit.site.auth.password_link(user_id, visit.actor, visit.workspace.id)
+    found = await rows.user_by_id(visit.reader, user_id)
+    return await _page(visit, link=visit.site.base_url() + path, of=None if found is None else found.email)
+
+
+async def _page(
+    visit: Visit,
+    status: int = 200,
+    *,
+    values: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+    link: str | None = None,
+    of: str | None = None,
+) -> Response:
+    return await visit.html(
+        "members.html",
+        status,
+        members=await rows.members(visit.reader, visit.workspace.id),
+        roles=list(reversed(ROLES)),
+        meaning=MEANING,
+        values=values or {},
+        errors=errors or {},
+        link=link,
+        of=of,
+    )
+
+
+PAGES: tuple[Page, ...] = (
+    ("GET", "/w/{workspace}/members", "viewer", members),
+    ("POST", "/w/{workspace}/members", "owner", add),
+    ("POST", "/w/{workspace}/members/{user}/link", "owner", link),
+    ("POST", "/w/{workspace}/members/{user}/role", "owner", role),
+    ("POST", "/w/{workspace}/members/{user}/remove", "owner", remove),
+)

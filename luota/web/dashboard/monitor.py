@@ -1,0 +1,332 @@
+"""The monitor page: what is promised, what holds at present and why, and all that it rests on."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+from msgspec import Struct
+from starlette.responses import Response
+
+from luota.core import tokens
+from luota.core.errors import Code, LuotaError
+from luota.core.model import Mode, Rules, Status
+from luota.core.preview import upcoming
+from luota.core.schedule import Every
+from luota.core.spec.monitors import Definition
+from luota.core.spec.values import format_instant, parse_instant, parse_uuid
+from luota.core.text import visible
+from luota.core.words import describe
+from luota.engine import channels as channel_commands
+from luota.engine import monitors as commands
+from luota.engine.registry import Live
+from luota.store import drills as drill_rows
+from luota.store import history
+from luota.store import incidents as incident_rows
+from luota.store import monitors as monitor_rows
+from luota.web.dashboard.html import told
+from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown
+from luota.web.dashboard.proof import proof_path
+from luota.web.dashboard.threshold import threshold
+from luota.web.dashboard.visit import Page, Visit
+
+_RUN = re.compile(r"\b([Rr]un) ([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
+DELIVERY_MARKS = {
+    "delivered": "healthy",
+    "queued": "draft",
+    "failed_retrying": "failing",
+    "failed_terminal": "incident",
+    "cancelled": "paused",
+}
+_MEANING = {
+    Status.LATE: "Silence inside grace: nobody is told before the deadline.",
+    Status.UNVERIFIED: "Luota cannot vouch for it until its next signal.",
+    Status.PAUSED: "Signals are recorded meanwhile, and no incident opens.",
+    Status.DRAFT: "No incident opens before its first signal.",
+}
+_DONE = {
+    "paused": "Paused.",
+    "resumed": "Resumed: the next expected signal counts again.",
+    "archived": "Archived: its signals are refused from now on.",
+    "rotated": "The token is replaced: the old one is refused from now on.",
+}
+
+
+class Subject(Struct, frozen=True):
+    """The monitor of a page: `live` is None once it is archived, and the page its history then."""
+
+    id: str
+    slug: str
+    definition: Definition
+    created_at: int
+    archived_at: int | None
+    live: Live | None
+    drill_of: str | None
+
+    @property
+    def rules(self) -> Rules:
+        """What decides its verdicts."""
+        return self.definition.rules
+
+
+async def subject(visit: Visit) -> Subject:
+    """Return the monitor that the path names by id or slug, archived or not; NOT_FOUND where there is none."""
+    wanted = str(visit.request.path_params["monitor"])
+    live = visit.engine.registry.find(visit.workspace.id, parse_uuid(wanted) or wanted)
+    name = live.id if live is not None else parse_uuid(wanted) or wanted
+    kept = await monitor_rows.kept(visit.reader, visit.workspace.id, name)
+    if kept is None:
+        raise LuotaError(Code.NOT_FOUND, "There is no such monitor in this workspace.")
+    definition = await monitor_rows.definition_of(visit.reader, kept.id)
+    return Subject(kept.id, kept.slug, definition, kept.created_at, kept.archived_at, live, kept.drill_of)
+
+
+async def monitor(visit: Visit) -> Response:
+    """Show the page."""
+    return await _page(visit)
+
+
+async def pause(visit: Visit) -> Response:
+    """Pause the monitor for a while, until its next healthy signal, or until it is resumed."""
+    live, asked = visit.live(), visit.form.get("for", "")
+    how: dict[str, Any] = {"untilHealthy": True} if asked == "healthy" else {"for": asked} if asked else {}
+    await visit.engine.submit(commands.pause(live.id, how, visit.actor))
+    return _done(visit, live, "paused")
+
+
+async def resume(visit: Visit) -> Response:
+    """End the pause."""
+    live = visit.live()
+    await visit.engine.submit(commands.resume(live.id, visit.actor))
+    return _done(visit, live, "resumed")
+
+
+async def archive(visit: Visit) -> Response:
+    """Put the monitor away."""
+    live = visit.live()
+    await visit.engine.submit(commands.archive(live.id, visit.actor))
+    return visit.redirect(visit.path("monitors", live.id) + "?done=archived")
+
+
+async def rotate(visit: Visit) -> Response:
+    """Replace the token."""
+    live = visit.live()
+    await visit.engine.submit(commands.rotate(live.id, visit.actor))
+    return _done(visit, live, "rotated", "#token")
+
+
+async def test_alert(visit: Visit) -> Response:
+    """Send a test notice to each channel of the monitor, and show what became of each."""
+    live, workspace = visit.live(), visit.workspace
+    heard = visit.engine.registry.channels_of(live)
+    names = {one["id"]: one["name"] for one in await incident_rows.channels(visit.reader, workspace.id)}
+    sent: dict[str, str] = {}
+    for channel in heard:
+        work = channel_commands.test(workspace.id, channel, names.get(channel, channel), visit.actor)
+        sent[channel] = await visit.engine.submit(work)
+    await asyncio.gather(*(visit.site.sender.prove(delivery, channel) for channel, delivery in sent.items()))
+    outcomes = [delivery_shown(await incident_rows.delivery(visit.reader, one)) for one in sent.values()]
+    return await _page(visit, tested=outcomes)
+
+
+def _done(visit: Visit, live: Live, what: str, place: str = "") -> Response:
+    return visit.redirect(f"{visit.path('monitors', live.slug)}?done={what}{place}")
+
+
+async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> Response:
+    """Return the page; `tested` are the deliveries of a test that was just sent.
+
+    What the page itself asks for, when something has changed, comes without the section on thresholds: it
+    judges the history anew, and stays as it was loaded.
+    """
+    shown = await subject(visit)
+    if shown.drill_of is not None:  # people see a twin with its monitor alone
+        return visit.redirect(visit.path("monitors", shown.drill_of) + "/drills")
+    live, rules, definition = shown.live, shown.rules, shown.definition
+    path = visit.path("monitors", shown.slug if live is not None else shown.id)
+    runs = await history.durations(visit.reader, shown.id) if rules.mode is Mode.RUN else ()
+    incidents = await history.incidents(visit.reader, shown.id, 20)
+    channels = await _channels(visit, live)
+    errors: dict[str, str] = {}
+    advised, proof, token = None, [], None
+    if not visit.htmx:
+        advised, errors = await threshold(visit, shown.id, definition, runs)
+    if live is not None:
+        drills = await drill_rows.latest(visit.reader, shown.id)
+        proof = proof_path(
+            definition, live.state, runs, incidents, drills, channels, path, visit.path("channels"), visit.now
+        )
+        if visit.may("operator"):
+            token = tokens.monitor_token(visit.engine.registry.secret, live.workspace_id, live.id, live.salt)
+    incident = live.incident_id if live is not None else None
+    events = await history.events(visit.reader, shown.id)
+    return await visit.html(
+        "monitor.html",
+        400 if errors else 200,
+        it=shown,
+        live=live,
+        path=path,
+        tab="overview",
+        watched=" ".join([shown.id, *([incident] if incident else []), *(channel["id"] for channel in channels)]),
+        verdict="archived" if live is None else live.state.status.value,
+        why=_why(visit, live),
+        incident=await _incident(visit, live),
+        incidents=incidents,
+        schedule=_schedule(shown, visit.now),
+        bar=await drawn_bar(visit, shown, shown.archived_at),
+        latest=await history.latest(visit.reader, shown.id),
+        events=[event_shown(visit, event) for event in events],
+        chart=durations_chart(rules, runs, visit.now),
+        runs=len(runs),
+        channels=channels,
+        own_channels=definition.channels is not None,
+        runbook=link_of(definition.runbook),
+        proof=proof,
+        token=token,
+        advised=advised,
+        errors=errors,
+        tested=tested,
+        done=_DONE.get(visit.query("done")),
+        visible=visible,
+    )
+
+
+def link_of(text: str) -> str | None:
+    """Return a text as an address to which a page may lead, None where it is none of http and https."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return None
+    return text.strip() if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def sentence(visit: Visit, text: str) -> Markup:
+    """Return a reason of Luota's as a sentence: instants as times, runs as links, all else as text."""
+    text = visible(text)
+    text += "" if text.endswith((".", "!", "?", "…")) else "."
+    parts = _RUN.split(text[:1].upper() + text[1:])
+    found = [told(parts[0])]
+    for word, run, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        found += [Markup('<a href="{}">{} {}…</a>').format(visit.path("runs", run), word, run[:8]), told(rest)]
+    return Markup().join(found)
+
+
+def _why(visit: Visit, live: Live | None) -> list[Markup | str]:
+    """Return why the present verdict holds, and what it means, in sentences."""
+    if live is None:
+        return ["Its signals are refused. What it did stays here until its retention ends."]
+    state = live.state
+    found: list[Markup | str] = [sentence(visit, state.reason)]
+    match state.status:
+        case Status.HEALTHY:
+            if live.rules.mode is not Mode.RUN or state.late:
+                found.append("It came late." if state.late else "It came in time.")
+        case Status.DRAFT:
+            due = state.deadline_at
+            if due is not None and due < visit.now:
+                found.append(
+                    Markup("The first one should have come by {}. Is the job set up?").format(told(format_instant(due)))
+                )
+            found.append(_MEANING[Status.DRAFT])
+        case Status.FAILING:
+            tolerance = live.rules.tolerance
+            found.append(f"That is {state.failures} of {tolerance}: an incident opens at {tolerance}.")
+        case Status.INCIDENT:
+            if state.pause is not None:
+                found.append("Paused: nobody is reminded.")
+        case status:
+            found.append(_MEANING.get(status, ""))
+    return [one for one in found if one]
+
+
+async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
+    """Return the open incident with who has acknowledged it, and its own words where the verdict has others."""
+    if live is None or live.incident_id is None:
+        return None
+    found = await incident_rows.incident(visit.reader, visit.workspace.id, live.incident_id)
+    if found is None:  # resolved since, and deleted by retention
+        return None
+    taken = next((event for event in found["events"] if event["type"] == "acknowledged"), None)
+    return {
+        "id": found["id"],
+        "kind": found["kind"],
+        "state": found["state"],
+        "opened_at": parse_instant(found["openedAt"], "openedAt"),
+        "summary": None if found["summary"] == live.state.reason else sentence(visit, found["summary"]),
+        "path": visit.path("incidents", found["id"]),
+        "taken": taken and {**taken, "at": parse_instant(taken["at"], "at")},
+    }
+
+
+def _schedule(shown: Subject, now: int) -> dict[str, Any]:
+    """Return the schedule in words, with its next occurrences in its own timezone."""
+    schedule = shown.rules.schedule
+    if schedule is None or shown.live is None:
+        return {"words": None if schedule is None else describe(schedule), "next": [], "counted": False}
+    if isinstance(schedule, Every):
+        return {"words": describe(schedule), "next": [], "counted": True}
+    found = [
+        {"at": one.at, "local": _local(one.at, one.offset), "change": one.change} for one in upcoming(schedule, now, 5)
+    ]
+    return {"words": describe(schedule), "next": found, "counted": False}
+
+
+def _local(at: int, offset: int) -> str:
+    """Return an instant as the clocks of its timezone show it, with their offset from UTC."""
+    zone = datetime.fromtimestamp((at + offset) // 1000, UTC)
+    hours, minutes = divmod(abs(offset) // 60_000, 60)
+    sign = "-" if offset < 0 else "+"
+    away = f"{sign}{hours}" + (f":{minutes:02}" if minutes else "")
+    return f"{zone:%a %d %b %H:%M}" + (f":{zone:%S}" if zone.second else "") + f" (UTC{away})"
+
+
+async def _channels(visit: Visit, live: Live | None) -> list[dict[str, Any]]:
+    """Return the channels that hear of the monitor, each with what became of its last delivery."""
+    if live is None:
+        return []
+    heard = set(visit.engine.registry.channels_of(live))
+    found = []
+    for channel in await incident_rows.channels(visit.reader, visit.workspace.id):
+        if channel["id"] not in heard:
+            continue
+        last = channel["lastDelivery"]
+        found.append(
+            {
+                "id": channel["id"],
+                "name": channel["name"],
+                "type": channel["type"],
+                "path": visit.path("channels"),
+                "proven_at": _instant(channel["provenAt"]),
+                "failed_at": _instant(channel["failedAt"]),
+                "last": last and delivery_shown(last),
+            }
+        )
+    return found
+
+
+def delivery_shown(delivery: dict[str, Any]) -> dict[str, Any]:
+    """Return a delivery as pages show it."""
+    return {
+        "channel": delivery["channel"],
+        "word": delivery["state"].replace("_", ", "),
+        "mark": DELIVERY_MARKS[delivery["state"]],
+        "at": _instant(delivery["finishedAt"]) or _instant(delivery["queuedAt"]),
+        "next_at": _instant(delivery["nextAttemptAt"]),
+        "error": visible(delivery["lastError"] or ""),
+    }
+
+
+def _instant(text: str | None) -> int | None:
+    return None if text is None else parse_instant(text, "at")
+
+
+PAGES: tuple[Page, ...] = (
+    ("GET", "/w/{workspace}/monitors/{monitor}", "viewer", monitor),
+    ("POST", "/w/{workspace}/monitors/{monitor}/pause", "operator", pause),
+    ("POST", "/w/{workspace}/monitors/{monitor}/resume", "operator", resume),
+    ("POST", "/w/{workspace}/monitors/{monitor}/archive", "operator", archive),
+    ("POST", "/w/{workspace}/monitors/{monitor}/token", "operator", rotate),
+    ("POST", "/w/{workspace}/monitors/{monitor}/test", "operator", test_alert),
+)

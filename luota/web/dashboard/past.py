@@ -1,0 +1,99 @@
+"""What a monitor did, as its page shows it: the slots of the bar, the events, how long runs took."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from luota.core.bar import Slot
+from luota.core.model import Rules
+from luota.core.spec.values import format_instant
+from luota.core.text import head, visible
+from luota.core.words import said
+from luota.store import history
+from luota.store import overview as rows
+from luota.web.dashboard.bars import bar
+from luota.web.dashboard.charts import Column, columns
+from luota.web.dashboard.html import duration, exact
+from luota.web.dashboard.visit import Visit
+
+SLOTS = 60
+_PREVIEW = 160
+RUN_MARKS = {
+    "success": "healthy",
+    "failed": "incident",
+    "stuck": "incident",
+    "running": "late",
+    "unknown": "unverified",
+}
+RUN_WORDS = {"unknown": "outcome unknown"}
+_SLOT_MARKS = {"ok": "healthy", "late": "late", "unverified": "unverified", "paused": "paused", "none": "draft"}
+
+
+async def drawn_bar(visit: Visit, shown: rows.Watched, archived_at: int | None) -> dict[str, Any]:
+    """Return the last slots as a picture and as a list, and the blind windows among them."""
+    now, windows = archived_at or visit.now, visit.engine.registry.windows
+    found = (await rows.bars(visit.reader, [shown], windows, now, SLOTS))[shown.id]
+    since = found[0].start if found else now
+    among = [window for window in windows.all if window.end > since and window.start < now]
+    blind = [window for window in among if window.excuses]
+    states = dict.fromkeys(slot.state.value for slot in found)
+    return {
+        "svg": bar(found),
+        "since": since,
+        "until": now,
+        "count": len(found),
+        "states": list(states),
+        "blind_drawn": any(slot.blind for slot in found),
+        "slots": [_slot(visit, slot) for slot in reversed(found)],
+        "blind": blind[:-6:-1],
+        "more_blind": max(0, len(blind) - 5),
+        "short_blind": len(among) - len(blind),
+    }
+
+
+def _slot(visit: Visit, slot: Slot) -> dict[str, Any]:
+    words = [word if isinstance(word, str) else format_instant(word) for word in said(slot)]
+    return {
+        "mark": _SLOT_MARKS.get(slot.state, "late" if slot.state == "running" else "incident"),
+        "words": "".join(words),
+        "run": None if slot.run is None else visit.path("runs", slot.run),
+        "incident": None if slot.incident is None else visit.path("incidents", slot.incident),
+        "blind": slot.blind,
+    }
+
+
+def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
+    """Return one line of the list of events."""
+    run = event.kind == "run"
+    state = event.state or ("late" if event.late else "ok")
+    mark = RUN_MARKS[state] if run else ("late" if event.late else "healthy")
+    word = RUN_WORDS.get(state, state) if run else "ping"
+    return {
+        "mark": mark,
+        "word": word,
+        "path": visit.path("runs", event.id) if run else None,
+        "at": event.at,
+        "client_at": event.client_at,
+        "received_at": event.received_at,
+        "duration": event.duration,
+        "late": event.late,
+        "skewed": event.skewed,
+        "exit_code": event.exit_code,
+        "host": visible(event.host or ""),
+        "sha": visible(event.deploy_sha or ""),
+        "summary": head(visible(event.summary or ""), _PREVIEW),
+        "payload": head(visible(event.payload or ""), _PREVIEW),
+    }
+
+
+def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], now: int) -> Markup:
+    """Return the durations of the newest runs with the limit drawn in; one that is open lasts until now."""
+    found = []
+    for run in runs:
+        word = RUN_WORDS.get(run.state, run.state)
+        lasted = run.duration
+        if lasted is None:
+            lasted = min(max(0, now - run.started_at), 2 * rules.max_runtime)
+        took = "open" if run.duration is None else duration(run.duration)
+        found.append(Column(lasted, run.state.value, f"{took}, {word}, started {exact(run.started_at)}"))
+    return columns(found, rules.max_runtime, "limit", f"How long the last {len(found)} runs took")

@@ -1,0 +1,102 @@
+"""The proof path of a monitor: what shows that an incident of it would reach a human, and what is still to be done."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from luota.core.bar import Incident
+from luota.core.drills import DrillKind
+from luota.core.model import Mode, RunState, State
+from luota.core.spec.monitors import Definition
+from luota.store.drills import Drill
+from luota.store.history import Lasted
+from luota.web.dashboard.html import count
+
+
+class Proof(Struct, frozen=True):
+    """One line of the checklist: `mark` is `healthy` where it is proven. `path` leads to `step`, what to do next."""
+
+    mark: str
+    title: str
+    text: str
+    at: int | None = None
+    path: str | None = None
+    step: str = ""
+
+
+def proof_path(
+    definition: Definition,
+    state: State,
+    runs: Iterable[Lasted],
+    incidents: Iterable[Incident],
+    drills: dict[DrillKind, Drill],
+    channels: list[dict[str, Any]],
+    path: str,
+    channels_path: str,
+    now: int,
+) -> list[Proof]:
+    """Return the checklist. `path` is that of the monitor's page; `channels` as the page lists them."""
+    failures = [drill for kind, drill in drills.items() if kind is not DrillKind.DEAD_ROUTE]
+    return [
+        _signal(definition, state, runs, path),
+        _failure(failures, path, now),
+        _incident(incidents, failures, path),
+        _delivery(channels, channels_path),
+        _told("Owner", definition.owner, "Name who owns this promise, so that an incident says whom to ask.", path),
+        _told("Runbook", definition.runbook, "Link what to do when it breaks: whoever is woken needs it.", path),
+    ]
+
+
+def _signal(definition: Definition, state: State, runs: Iterable[Lasted], path: str) -> Proof:
+    title, at = "Healthy signal", state.signal_at
+    if definition.rules.mode is Mode.RUN:
+        at = max((run.started_at for run in runs if run.state is RunState.SUCCESS), default=None)
+    if at is not None:
+        return Proof("healthy", title, "The job reaches Luota.", at)
+    text = "No run has ended well yet." if state.signal_at is not None else "The job has not called yet."
+    return Proof("draft", title, text, path=f"{path}/integration", step="Set up the job")
+
+
+def _failure(failures: list[Drill], path: str, now: int) -> Proof:
+    title, drills = "Deliberate failure", f"{path}/drills"
+    newest = max(failures, key=lambda drill: drill.started_at, default=None)
+    if newest is None:
+        text = "Nobody has tried what happens when it breaks."
+        return Proof("draft", title, text, path=drills, step="Run a drill")
+    proven = max((drill for drill in failures if drill.proves(now)), key=lambda drill: drill.started_at, default=None)
+    if proven is not None:
+        return Proof("healthy", title, "A drill proved the path.", proven.finished_at, drills, "Drills")
+    text = "The last drill did not prove the path." if newest.state == "not_proven" else "The last proof is too old."
+    return Proof("failing", title, text, newest.finished_at, drills, "Run a drill")
+
+
+def _incident(incidents: Iterable[Incident], failures: list[Drill], path: str) -> Proof:
+    opened = [incident.opened_at for incident in incidents]
+    drilled = [drill.started_at for drill in failures if drill.incident_id is not None]
+    if not opened and not drilled:
+        text = "None has ever opened: a drill opens one."
+        return Proof("draft", "Incident", text, path=f"{path}/drills", step="Run a drill")
+    at = max([*opened, *drilled])
+    return Proof("healthy", "Incident", "One opened" + (" in a drill." if at not in opened else "."), at)
+
+
+def _delivery(channels: list[dict[str, Any]], path: str) -> Proof:
+    if not channels:
+        text = "There is no channel: nobody would be told."
+        return Proof("failing", "Delivery", text, path=path, step="Add a channel")
+    dead = [channel["name"] for channel in channels if channel["failed_at"] is not None]
+    if dead:
+        return Proof("incident", "Delivery", f"A dead route: {', '.join(dead)}.", path=path, step="Channels")
+    unproven = [channel["name"] for channel in channels if channel["proven_at"] is None]
+    if unproven:
+        text = f"Nothing has been delivered yet to {', '.join(unproven)}: send a test alert."
+        return Proof("draft", "Delivery", text, path=path, step="Channels")
+    at = max(channel["proven_at"] for channel in channels)
+    return Proof("healthy", "Delivery", f"Proven for {count(len(channels), 'channel')}.", at)
+
+
+def _told(title: str, value: str, lacking: str, path: str) -> Proof:
+    if value:
+        return Proof("healthy", title, "Named in every notice.")
+    return Proof("draft", title, lacking, path=f"{path}/edit", step=f"Add the {title.lower()}")

@@ -1,0 +1,75 @@
+"""The page of one run: what it said, how long it took, what was different from the last healthy one."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from luota.core.bar import Incident
+from luota.core.errors import Code, LuotaError
+from luota.core.evidence import changes
+from luota.core.model import RunState
+from luota.core.spec.values import parse_uuid
+from luota.core.text import visible
+from luota.store import history
+from luota.store import monitors as monitor_rows
+from luota.web.dashboard.html import pretty
+from luota.web.dashboard.past import RUN_MARKS, RUN_WORDS
+from luota.web.dashboard.visit import Page, Visit
+
+_MOST_INCIDENTS = 200
+
+
+async def run(visit: Visit) -> Response:
+    """Show the page; NOT_FOUND for a run that is not of this workspace, or that retention has deleted."""
+    wanted = str(visit.request.path_params["run"])
+    found = await history.run_of(visit.reader, visit.workspace.id, parse_uuid(wanted) or wanted)
+    if found is None:
+        raise LuotaError(Code.NOT_FOUND, "There is no such run in this workspace, or its retention has ended.")
+    kept = await monitor_rows.kept(visit.reader, visit.workspace.id, found.monitor_id)
+    assert kept is not None  # runs go before their monitor
+    healthy = await history.healthy_before(visit.reader, found)
+    before, after = await history.neighbours(visit.reader, found)
+    incidents = await history.incidents(visit.reader, found.monitor_id, _MOST_INCIDENTS)
+    facts = found.facts
+    return await visit.html(
+        "run.html",
+        run=found,
+        facts=facts,
+        name=(await monitor_rows.definition_of(visit.reader, kept.id)).name,
+        kept=kept,
+        path=visit.path("monitors", kept.slug if kept.archived_at is None else kept.id),
+        mark=RUN_MARKS[found.state],
+        word=RUN_WORDS.get(found.state, found.state),
+        limit=found.limit_at - found.effective_at,
+        tags=sorted(facts.tags.items()),
+        output=visible(found.output or "", lines=True),
+        payloads=_payloads(found),
+        healthy=healthy,
+        changes=changes(facts, healthy.facts) if healthy is not None else (),
+        before=before,
+        after=after,
+        incident=_incident(found, incidents),
+        visible=visible,
+    )
+
+
+def _payloads(run: history.Run) -> list[dict[str, Any]]:
+    """Return the payloads of start and close, those that were sent, as text to read."""
+    both = (("start", run.start_payload), ("close", run.close_payload))
+    return [{"of": of, "text": visible(pretty(text), lines=True)} for of, text in both if text]
+
+
+def _incident(run: history.Run, incidents: tuple[Incident, ...]) -> Incident | None:
+    """Return the incident that a run opened, made worse, or was counted in; None where it belongs to none.
+
+    One that a run healed is not its own: it resolved it.
+    """
+    own = next((incident for incident in incidents if incident.run == run.id), None)
+    if own is not None or run.state not in (RunState.FAILED, RunState.STUCK):
+        return own
+    bad_at = run.limit_at if run.finish_received_at is None else run.finish_received_at
+    during = (one for one in incidents if one.opened_at <= bad_at <= (one.resolved_at or bad_at))
+    return next(during, None)
+
+
+PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/runs/{run}", "viewer", run),)

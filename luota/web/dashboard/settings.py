@@ -1,0 +1,75 @@
+"""The settings of a workspace: its name, how long what is kept, its token."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from luota.core import tokens
+from luota.core.errors import Code, LuotaError
+from luota.engine import people
+from luota.store import workspaces as rows
+from luota.web.dashboard.visit import Page, Visit
+
+_NUMBERS = ("retentionDays", "retentionCount", "incidentRetentionDays")
+
+
+async def settings(visit: Visit) -> Response:
+    """Show the settings; to owners the form and the token too."""
+    return await _page(visit)
+
+
+async def save(visit: Visit) -> Response:
+    """Change name and retention."""
+    form = visit.form
+    doc: dict[str, Any] = {"name": form.get("name", "")}
+    doc |= {key: _number(form.get(key, "")) for key in _NUMBERS}
+    try:
+        await visit.engine.submit(people.edit_workspace(visit.workspace.id, doc, visit.actor))
+    except LuotaError as error:
+        if error.code is not Code.INVALID:
+            raise
+        return await _page(visit, 400, values=form, errors={error.field or "": error.message})
+    return visit.redirect(visit.path("settings") + "?done=saved")
+
+
+async def rotate(visit: Visit) -> Response:
+    """Replace the workspace's token."""
+    await visit.engine.submit(people.rotate_workspace(visit.workspace, visit.actor))
+    return visit.redirect(visit.path("settings") + "?done=rotated#token")
+
+
+def _number(text: str) -> int | str:
+    """Return the number that a field holds, or the text as it is, for the rules to refuse."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
+
+
+async def _page(
+    visit: Visit, status: int = 200, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None
+) -> Response:
+    workspace = visit.workspace
+    kept = await rows.retention(visit.reader, workspace.id)
+    present = {
+        "name": workspace.name,
+        "retentionDays": kept.days,
+        "retentionCount": kept.count,
+        "incidentRetentionDays": kept.incident_days,
+    }
+    secret = visit.engine.registry.secret
+    shown = tokens.workspace_token(secret, workspace.id, workspace.salt) if visit.may("owner") else None
+    return await visit.html(
+        "settings.html",
+        status,
+        values=values or present,
+        errors=errors or {},
+        token=shown,
+        base_url=visit.site.base_url(),
+        done=visit.query("done"),
+    )
+
+
+PAGES: tuple[Page, ...] = (
+    ("GET", "/w/{workspace}/settings", "viewer", settings),
+    ("POST", "/w/{workspace}/settings", "owner", save),
+    ("POST", "/w/{workspace}/settings/token", "owner", rotate),
+)

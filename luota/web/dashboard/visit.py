@@ -1,0 +1,215 @@
+"""One request for a page: who asks, in which workspace, and how it is answered."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from luota import __version__
+from luota.alerts.guard import AddressPolicy
+from luota.alerts.sender import Sender
+from luota.alerts.transport import Resolver
+from luota.core.errors import Code, LuotaError, invalid
+from luota.core.roles import allows
+from luota.core.spec.values import parse_uuid
+from luota.drills import Drills
+from luota.engine import Engine
+from luota.engine.audit import Actor
+from luota.engine.registry import Live, LiveWorkspace
+from luota.store import incidents as incident_rows
+from luota.web.auth import Auth, Session
+from luota.web.dashboard.html import Templates
+from luota.web.http import read_body
+from luota.web.request_id import new_request_id
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What all pages stand on. `base_url` returns where jobs and links reach this Luota."""
+
+    engine: Engine
+    sender: Sender
+    policy: AddressPolicy
+    resolver: Resolver
+    auth: Auth
+    base_url: Callable[[], str]
+    drills: Drills
+    templates: Templates
+
+
+class Visit:
+    """A request that may be answered: the sign-in, the role and, for a change, its origin have been checked.
+
+    `session` is None on the pages for anyone; `workspace` and `role` are set below `/w/{workspace}`.
+    `form` are the fields of a posted form, of several with one name the last.
+    """
+
+    def __init__(self, site: Site, request: Request, session: Session | None) -> None:
+        self.site = site
+        self.engine = site.engine
+        self.reader = site.engine.reader
+        self.request = request
+        self.now = site.engine.clock.now()
+        self.fields: list[tuple[str, str]] = []
+        self._session = session
+        self._workspace: LiveWorkspace | None = None
+        self.role: str | None = None
+
+    # -- who, and where ----------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """Return who is signed in; for the pages that need it."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def signed_in(self) -> bool:
+        """Tell whether anybody is."""
+        return self._session is not None
+
+    @property
+    def actor(self) -> Actor:
+        """Return whom the audit log shall name."""
+        return self.site.auth.actor(self.session, self.request.scope)
+
+    @property
+    def workspace(self) -> LiveWorkspace:
+        """Return the workspace of the page, as it is now."""
+        assert self._workspace is not None
+        return self.engine.registry.workspaces[self._workspace.id]
+
+    def enter(self, slug: str, needed: str) -> None:
+        """Enter a workspace; NOT_FOUND for those who are no members, FORBIDDEN where the role is too low."""
+        found = next((w for w in self.engine.registry.workspaces.values() if w.slug == slug), None)
+        role = None if found is None else self.session.roles.get(found.id)
+        if found is None or role is None:
+            raise LuotaError(Code.NOT_FOUND, "There is no such workspace, or you are not a member of it.")
+        self._workspace, self.role = found, role
+        if not allows(role, needed):
+            raise LuotaError(
+                Code.FORBIDDEN, f"This needs the role {needed}, and you are {role} here: ask an owner of {found.name}."
+            )
+
+    def may(self, needed: str) -> bool:
+        """Tell whether the visitor's role allows what needs `needed`: what they may not do is not offered."""
+        return allows(self.role, needed)
+
+    # -- what was asked ----------------------------------------------------------------------------
+
+    async def read_form(self) -> None:
+        """Take in a posted form; INVALID for what is none."""
+        raw = await read_body(self.request.scope, self.request.receive)
+        try:
+            self.fields = parse_qsl(
+                raw.decode(), keep_blank_values=True, max_num_fields=5000, encoding="utf-8", errors="strict"
+            )
+        except (UnicodeDecodeError, ValueError):
+            raise invalid("body", "The form could not be read: load the page again and repeat.") from None
+
+    @property
+    def form(self) -> dict[str, str]:
+        """Return the posted fields, with plain newlines."""
+        return {name: value.replace("\r\n", "\n") for name, value in self.fields}
+
+    def values(self, name: str) -> list[str]:
+        """Return all posted values of one name."""
+        return [value for key, value in self.fields if key == name]
+
+    def query(self, name: str) -> str:
+        """Return a parameter of the address, empty when it is not there."""
+        return self.request.query_params.get(name, "").strip()
+
+    @property
+    def htmx(self) -> bool:
+        """Tell whether the page's own script asks, for a part of the page."""
+        return "hx-request" in self.request.headers
+
+    def live(self, wanted: str | None = None) -> Live:
+        """Return the monitor that the path names by id or slug; NOT_FOUND when it is not live here."""
+        wanted = wanted or str(self.request.path_params["monitor"])
+        live = self.engine.registry.find(self.workspace.id, parse_uuid(wanted) or wanted)
+        if live is None:
+            raise LuotaError(Code.NOT_FOUND, "There is no such monitor in this workspace, or it is archived.")
+        return live
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def path(self, *parts: str) -> str:
+        """Return the path of a page of this workspace: `path("monitors", id)`."""
+        return "/".join(["/w", self.workspace.slug, *(quote(part, safe="") for part in parts)])
+
+    async def html(self, template: str, status: int = 200, **context: Any) -> Response:
+        """Return a page: `template` with `context`, and with what stands around every page."""
+        frame = await self._frame()
+        text = self.site.templates.render(template, **frame, **context)
+        return HTMLResponse(text, status_code=status)
+
+    def part(self, template: str, **context: Any) -> Markup:
+        """Return a part of a page."""
+        return Markup(self.site.templates.render(template, visit=self, now=self.now, **context))  # noqa: S704 - escaped
+
+    def redirect(self, path: str) -> Response:
+        """Send the browser to another page of this Luota, to be loaded by GET; the script's request too."""
+        if self.htmx:
+            return Response(status_code=204, headers={"hx-redirect": path})
+        return RedirectResponse(path, status_code=303)
+
+    async def _frame(self) -> dict[str, Any]:
+        """Return what the frame of every page shows: where one is, what is open, which routes are dead."""
+        frame: dict[str, Any] = {
+            "visit": self,
+            "now": self.now,
+            "session": self._session,
+            "workspace": None,
+            "workspaces": [],
+            "open_count": 0,
+            "banners": [],
+            "version": __version__,
+            "theme": _theme(self.request),
+            "request_id": self.request.scope["luota.request_id"],
+        }
+        if self._session is not None:
+            all_ = self.engine.registry.workspaces.values()
+            frame["workspaces"] = [w for w in all_ if w.id in self._session.roles]
+        if self._workspace is not None:
+            frame["workspace"] = self.workspace
+            live = self.engine.registry.monitors.values()
+            frame["open_count"] = sum(m.incident_id is not None and m.workspace_id == self.workspace.id for m in live)
+            frame["banners"] = await self._banners()
+        return frame
+
+    async def _banners(self) -> list[str]:
+        """Return what must be said on every page, since silence would be a lie."""
+        sick = self.engine.sickness()
+        channels = await incident_rows.channels(self.reader, self.workspace.id)
+        dead = [channel["name"] for channel in channels if channel["failedAt"] is not None]
+        return [
+            *([f"Luota cannot vouch for anything at present: {sick}."] if sick else []),
+            *(f"The channel {name} is a dead route: a notice to it was given up." for name in dead),
+        ]
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+Page = tuple[str, str, str, Handler]
+"""Method, path, who may (`anyone`, `user`, or a role in the workspace of the path), and what answers."""
+
+
+def _theme(request: Request) -> str:
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in ("light", "dark") else ""
+
+
+def same_site_path(wanted: str) -> str:
+    """Return `wanted` if it is a path of this Luota, else the front page: nobody is sent elsewhere."""
+    parts = urlsplit(wanted)
+    fine = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isprintable()
+    return wanted if fine and "\\" not in wanted else "/"
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the answer carries."""
+    return str(request.scope.get("luota.request_id") or new_request_id())

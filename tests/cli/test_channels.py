@@ -1,0 +1,39 @@
+"""Channels by command: adding one of Apprise, and what the list says in plain words."""
+
+import pytest
+
+from luota.alerts import apprise
+
+NTFY = ("channel", "add", "apprise", "--name", "phone", "--url", "ntfy://s3cret-topic")
+
+
+def lines(luota):
+    return [line.split() for line in luota.run("channel", "list").stdout.splitlines()]
+
+
+def test_an_apprise_channel_is_added_and_its_url_shown_by_no_command(luota):
+    luota.run("init")
+    shown = (
+        luota.run(*NTFY).stdout + luota.run("channel", "list").stdout + luota.run("channel", "list", "--json").stdout
+    )
+    assert "phone" in shown
+    assert "s3cret" not in shown
+
+
+def test_without_the_extra_the_line_to_run_is_told(luota, monkeypatch):
+    luota.run("init")
+    monkeypatch.setattr(apprise.importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'luota[apprise]'" in luota.run(*NTFY, status=1).stderr
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
+def test_the_list_says_in_plain_words_whether_a_channel_works(luota):
+    luota.run("init")
+    luota.run("channel", "add", "apprise", "--name", "phone", "--url", "nope://s3cret")
+    assert lines(luota)[:2] == [
+        ["NAME", "TYPE", "TO", "STATE", "LAST", "DELIVERY"],
+        ["phone", "apprise", "-", "unproven", "none", "yet"],
+    ]
+    luota.run("channel", "test", "phone", status=1)
+    assert lines(luota)[1][:6] == ["phone", "apprise", "-", "failing", "given", "up"]
+    assert "Apprise does not know this URL" in luota.run("channel", "list").stdout

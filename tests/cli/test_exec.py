@@ -1,0 +1,180 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from luota.cli.exec import KEPT, Tail
+from tests.process import Daemon
+from tests.wired import environ_without_luota
+
+RUNS = "SELECT external_run_id, state, exit_code, summary, output FROM runs ORDER BY start_received_at, rowid"
+
+
+def environ(url="http://127.0.0.1:9", job=None, **more):
+    values = {"LUOTA_API_BASE_URL": url}
+    if job is not None:
+        values |= {"LUOTA_MONITOR_ID": job.id, "LUOTA_INGEST_TOKEN": job.token}
+    return environ_without_luota() | values | more
+
+
+def popen(*args, env, **how):
+    return subprocess.Popen(
+        [sys.executable, "-m", "luota", "exec", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, **how
+    )
+
+
+async def execute(*args, env, stdin=b""):
+    process = popen(*args, env=env, stdin=subprocess.PIPE)
+    out, err = await asyncio.to_thread(process.communicate, stdin, 150)
+    return process.returncode, out, err
+
+
+def address(luota):
+    return f"http://127.0.0.1:{luota.port}"
+
+
+async def test_a_job_is_a_run_with_its_output_and_its_status_is_that_of_exec(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        env = environ(address(luota), job)
+        script = "cat; printf 'to \"stderr\" \\377 ä\\n' >&2; exit 3"
+        status, out, err = await execute("--run-id", "a-1", "--", "sh", "-c", script, env=env, stdin=b"from stdin\n")
+        assert (status, out) == (3, b"from stdin\n")
+        assert err == b'to "stderr" \xff \xc3\xa4\n'
+        assert [i["kind"] for i in await luota.incidents(job)] == ["failed"]
+        status, out, _ = await execute("--", "echo", "fine", env=env)
+        assert (status, out) == (0, b"fine\n")
+        assert [i["state"] for i in await luota.incidents(job)] == ["resolved"]
+        first, second = luota.rows(RUNS)
+        assert first[:4] == ("a-1", "failed", 3, "sh: exit status 3")
+        assert sorted(first[4].splitlines()) == ["from stdin", 'to "stderr" ? ä']
+        assert second[1] == "success"
+        assert second[0] not in {"", "a-1"}
+
+
+async def test_the_end_of_endless_output_is_kept_whatever_it_is_made_of(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        for unit in ("\\n", "\\033", "雪", '\\"', "x\\000"):
+            script = f"i=0; while [ $i -lt 500 ]; do printf '{unit * 100}'; i=$((i+1)); done; echo last; exit 1"
+            status, out, err = await execute("--", "sh", "-c", script, env=environ(address(luota), job))
+            assert status == 1
+            assert b"luota" not in err
+            assert len(out) >= 50_000
+        outputs = [row[4] for row in luota.rows(RUNS)]
+        assert len(outputs) == 5
+        assert all(output.endswith("last\n") and len(output.encode()) <= KEPT for output in outputs)
+        assert all(len(output) > 5000 for output in outputs)
+
+
+def test_a_tail_is_cut_on_a_character():
+    tail = Tail()
+    for _ in range(3):
+        tail.add("雪".encode() * 5000 + b"x")
+    assert set(tail.text()) == {"雪", "x"}
+    assert len(tail.text().encode()) <= KEPT
+
+
+async def test_a_signal_reaches_the_job_and_its_number_is_the_status(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            ready = tmp_path / f"ready-{number}"
+            script = f"trap 'echo cleaned; trap - {number}; kill -{number} $$' {number}; : > {ready}; while :; do sleep 0.05; done"
+            process = popen("--", "bash", "-c", script, env=environ(address(luota), job), stdin=subprocess.DEVNULL)
+            while not ready.exists():
+                assert process.poll() is None
+                await asyncio.sleep(0.02)
+            process.send_signal(number)
+            out, _ = await asyncio.to_thread(process.communicate, None, 60)
+            assert process.returncode == 128 + number
+            assert out == b"cleaned\n"
+        assert [row[1:3] for row in luota.rows(RUNS)] == [("failed", 143), ("failed", 130)]
+
+
+async def test_what_cannot_be_started_fails_as_in_a_shell(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        plain = tmp_path / "plain"
+        plain.write_text("no program")
+        assert (await execute("--", str(tmp_path / "none"), env=environ(address(luota), job)))[0] == 127
+        assert (await execute("--", str(plain), env=environ(address(luota), job)))[0] == 126
+        assert [row[1:3] for row in luota.rows(RUNS)] == [("failed", 127), ("failed", 126)]
+    assert (await execute(env=environ()))[0] == 2
+
+
+async def test_a_heartbeat_is_sent_after_success_only(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("backup", schedule={"every": 3600})
+        assert (await execute("--ping", "--", "false", env=environ(address(luota), job)))[0] == 1
+        assert luota.rows("SELECT count(*) FROM heartbeats") == [(0,)]
+        assert (await execute("--ping", "--", "true", env=environ(address(luota), job)))[0] == 0
+        assert luota.rows("SELECT count(*) FROM heartbeats") == [(1,)]
+
+
+async def test_without_luota_the_job_runs_soon_and_keeps_its_status(tmp_path):
+    class Nowhere:
+        id, token = "45d1e22d-8fdd-4df1-8b67-ffc2c88fc67c", "wfm1.s3cret"
+
+    stamp = tmp_path / "stamp"
+    begin = time.time()
+    status, out, err = await execute("--", "sh", "-c", f": > {stamp}; echo on; exit 4", env=environ(job=Nowhere))
+    assert (status, out) == (4, b"on\n")
+    assert b"could not be sent" in err
+    assert b"s3cret" not in err
+    assert stamp.stat().st_mtime - begin < 25
+    assert time.time() - begin < 100
+
+
+async def test_missing_or_broken_settings_are_told_and_the_job_runs(tmp_path):
+    assert (await execute("--", "sh", "-c", "exit 6", env=environ()))[0] == 6
+    for bad in ({"LUOTA_INGEST_TOKEN": "s3\ncret"}, {"LUOTA_API_BASE_URL": "ftp://u:s3cret@x/"}):
+        env = environ(LUOTA_MONITOR_ID="x", LUOTA_INGEST_TOKEN="y") | bad
+        status, _, err = await execute("--", "true", env=env)
+        assert status == 0
+        assert b"could not be sent" in err
+        assert b"cret" not in err
+
+
+async def test_a_run_that_began_while_luota_was_down_is_told_when_it_ends(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        url = address(luota)
+        await luota.kill()
+        env = environ(url, job)
+        go = tmp_path / "go"
+        process = popen("--", "sh", "-c", f"until [ -e {go} ]; do sleep 0.1; done", env=env, stdin=subprocess.DEVNULL)
+        async for line in _lines(process.stderr):
+            if b"start could not be sent" in line:
+                break
+        luota._args = ("--port", url.rpartition(":")[2])
+        await luota.start()
+        go.touch()
+        assert await asyncio.to_thread(process.wait, 60) == 0
+        assert [row[1] for row in luota.rows(RUNS)] == ["success"]
+        process.stdout.close()
+        process.stderr.close()
+
+
+async def _lines(stream):
+    while line := await asyncio.to_thread(stream.readline):
+        yield line
+
+
+async def test_a_daemon_left_behind_by_the_job_does_not_hold_exec_up(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        left = tmp_path / "pid"
+        script = f"sleep 300 & echo $! > {left}; echo begun"
+        begin = time.monotonic()
+        process = popen("--", "sh", "-c", script, env=environ(address(luota), job), stdin=subprocess.DEVNULL)
+        try:
+            assert await asyncio.to_thread(process.wait, 100) == 0
+            assert time.monotonic() - begin < 100
+            assert [row[1::3] for row in luota.rows(RUNS)] == [("success", "begun\n")]
+        finally:
+            os.kill(int(left.read_text()), signal.SIGKILL)
+            process.stdout.close()
+            process.stderr.close()

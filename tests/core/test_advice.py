@@ -1,0 +1,116 @@
+"""Advice from evidence, and what a schedule would have opened."""
+
+import random
+
+from luota.core.advice import intervals, rehearsal, spread, suggestions, would_have_opened
+from luota.core.bar import Signal
+from luota.core.model import Kind, Mode, Rules, RunState, Window, Windows
+from luota.core.schedule import Every
+from tests.core.history import DAY, HOUR, MINUTE, SECOND, at, cron, heartbeat
+
+NIGHTLY = heartbeat(cron("0 2 * * *"), grace=30 * MINUTE)
+
+
+def pings(*instants):
+    return [Signal(instant, instant) for instant in instants]
+
+
+def nights(count, delay=5 * MINUTE, without=()):
+    return pings(*(at("02:00") + night * DAY + delay for night in range(count) if night not in without))
+
+
+def test_the_spread_of_durations_is_by_the_nearest_rank():
+    found = spread(range(100, 0, -1))
+    assert (found.count, found.shortest, found.median, found.p90, found.p95, found.longest) == (100, 1, 50, 90, 95, 100)
+    assert spread([7]).p95 == 7
+    assert spread([]) is None
+
+
+def test_intervals_are_between_effective_instants():
+    assert intervals([Signal(5, 90), Signal(1, 2), Signal(9, 9)]) == (4, 4)
+    assert intervals(pings(1)) == ()
+
+
+def test_too_little_evidence_suggests_nothing():
+    assert suggestions(NIGHTLY, nights(4)) == ()
+    assert suggestions(heartbeat(Every(HOUR)), nights(5)) == ()
+
+
+def test_a_grace_covers_the_latest_arrival_and_leaves_plain_misses_out():
+    (found,) = suggestions(NIGHTLY, [*nights(20), *pings(at("21 02:20"), at("22 18:00"))])
+    assert (found.key, found.value) == ("graceSeconds", 22 * MINUTE)
+    assert found.evidence.startswith("the latest of 21 signals came 20 min after it was expected; 1 more than half")
+
+
+def test_the_grace_of_an_interval_is_what_the_longest_took_beyond_it():
+    times = [hour * HOUR + (10 * MINUTE if hour == 7 else 0) for hour in range(20)] + [30 * HOUR]
+    (found,) = suggestions(heartbeat(Every(HOUR)), pings(*times))
+    assert (found.key, found.value) == ("graceSeconds", 11 * MINUTE)
+    assert found.evidence == ("the longest of 19 intervals was 1 h 10 min; 1 longer than twice the usual was left out")
+
+
+def test_freshness_and_the_longest_run_are_suggested_from_what_was_seen():
+    fresh = Rules(mode=Mode.FRESHNESS, freshness=HOUR)
+    (found,) = suggestions(fresh, pings(*(i * 26 * HOUR + (4 * MINUTE if i == 6 else 0) for i in range(7))))
+    assert (found.key, found.value) == ("expectedFreshnessSeconds", 29 * HOUR)
+    assert found.evidence == "the longest of 6 intervals was 1 d 2 h 4 min"
+    (found,) = suggestions(Rules(mode=Mode.RUN), [], [10 * MINUTE] * 9 + [12 * MINUTE])
+    assert (found.key, found.value) == ("maxRuntimeSeconds", 27 * MINUTE)
+
+
+def test_the_incidents_are_those_that_the_rules_would_have_opened():
+    result = would_have_opened(NIGHTLY, nights(90, without=(10, 11, 40)), at("90 12:00"))
+    assert result.opened == ((Kind.MISSED, at("11 02:30")), (Kind.MISSED, at("41 02:30")))
+    assert (result.since, result.until, result.capped) == (at("02:05"), at("90 12:00"), False)
+    tight = heartbeat(cron("0 2 * * *"), grace=MINUTE)
+    assert len(would_have_opened(tight, nights(90), at("90 12:00")).opened) == 89
+    assert len(would_have_opened(NIGHTLY, nights(3), at("4 02:30")).opened) == 1  # and up to now
+    assert would_have_opened(NIGHTLY, [], at("00:00")).opened == ()
+
+
+def test_runs_fail_get_stuck_and_heal():
+    rules = Rules(mode=Mode.RUN, schedule=cron("0 2 * * *"), grace=30 * MINUTE, max_runtime=HOUR)
+    runs = []
+    for night in range(6):
+        began = at("02:00") + night * DAY
+        state = {2: RunState.FAILED, 4: RunState.STUCK}.get(night, RunState.SUCCESS)
+        runs.append(Signal(began, began, False, f"r{night}", state, None if night == 4 else began + 20 * MINUTE))
+    result = would_have_opened(rules, runs, at("6 12:00"))
+    assert result.opened == ((Kind.FAILED, at("3 02:20")), (Kind.STUCK, at("5 03:00")))
+
+
+def test_blind_windows_and_pauses_excuse_as_they_did():
+    signals = nights(10, without=(4,))
+    now = at("10 12:00")
+    assert len(would_have_opened(NIGHTLY, signals, now).opened) == 1
+    windows = Windows((Window(at("5 01:00"), at("5 03:00")),))
+    assert would_have_opened(NIGHTLY, signals, now, windows).opened == ()
+    assert would_have_opened(NIGHTLY, signals, now, pauses=[(at("5 01:00"), at("5 03:00"))]).opened == ()
+
+
+def test_a_history_that_is_too_long_is_judged_in_part_and_says_so():
+    rules = heartbeat(Every(SECOND), grace=0)
+    result = would_have_opened(rules, pings(at("00:00")), at("90 00:00"), most=1000)
+    assert result.capped
+    assert result.until == at("00:00") + 1000 * SECOND
+    assert len(result.opened) == 1
+
+
+def test_others_get_their_turn_between_slices():
+    rules = heartbeat(Every(HOUR), grace=0)
+    assert len(list(rehearsal(rules, pings(*range(0, 1000 * HOUR, HOUR)), 1000 * HOUR))) >= 5
+
+
+def test_ticks_at_each_deadline_and_signals_in_order_agree_with_one_late_tick():
+    choice = random.Random(7)
+    for _ in range(30):
+        rules = heartbeat(choice.choice([Every(HOUR), cron("0 * * * *")]), grace=choice.choice([0, 5 * MINUTE]))
+        when, times = at("00:00"), []
+        for _ in range(40):
+            when += choice.choice([HOUR, HOUR, HOUR + 6 * MINUTE, 3 * HOUR])
+            times.append(when)
+        silent = sum(after - before > HOUR + rules.grace for before, after in zip(times, times[1:], strict=False))
+        opened = would_have_opened(rules, pings(*times), times[-1]).opened
+        if isinstance(rules.schedule, Every):
+            assert len(opened) == silent
+        assert all(times[0] < instant <= times[-1] for _, instant in opened)

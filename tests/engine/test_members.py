@@ -1,0 +1,291 @@
+"""Members, passwords, links and workspaces: what is refused, what ends with what, and what is on record."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from luota.core.errors import Code, LuotaError
+from luota.engine import Engine, people, sessions
+from luota.engine.audit import Actor
+from luota.store import people as rows
+from luota.store.reads import fetch
+from tests.clock import FakeClock
+
+BOSS = Actor("boss@example.org", "192.0.2.1")
+HOUR = 3_600_000
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).digest()
+
+
+def no_death(name, error):
+    if error is not None:
+        raise error
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    engine = await Engine.open(tmp_path, FakeClock(), "a test")
+    await engine.watch(no_death)
+    yield engine
+    await engine.close()
+
+
+def first(engine):
+    return next(iter(engine.registry.workspaces.values()))
+
+
+async def user(engine, name, role="owner", hashed="hash", workspace=None):
+    email = f"{name}@example.org"
+    return await engine.submit(people.create_user(workspace or first(engine), email, name, role, hashed, BOSS))
+
+
+async def session_of(engine, user_id, name, hashed="hash"):
+    await engine.submit(sessions.open_session(user_id, hashed, digest(name), BOSS))
+
+
+async def refused(engine, code, work):
+    with pytest.raises(LuotaError) as error:
+        await engine.submit(work)
+    assert error.value.code is code, error.value.message
+    return error.value
+
+
+async def members(engine, workspace=None):
+    found = await rows.members(engine.reader, (workspace or first(engine)).id)
+    return {member.name: member.role for member in found}
+
+
+async def entries(engine, action):
+    sql = "SELECT workspace_id, actor, source, target, detail FROM audit_entries WHERE action = ? ORDER BY rowid"
+    return await fetch(engine.reader, sql, (action,))
+
+
+# Members
+
+
+async def test_a_user_without_a_password_is_shown_as_invited(engine):
+    await user(engine, "ann")
+    await user(engine, "bob", "viewer", None)
+    found = await rows.members(engine.reader, first(engine).id)
+    assert [(member.name, member.role, member.invited) for member in found] == [
+        ("ann", "owner", False),
+        ("bob", "viewer", True),
+    ]
+
+
+async def test_an_existing_user_is_added_to_another_workspace_once(engine):
+    ann = await user(engine, "ann")
+    other = await engine.submit(people.create_workspace("Other", None, BOSS))
+    work = people.add_member(other.id, "ann@example.org", "viewer", BOSS)
+    assert await engine.submit(work) == ann
+    assert await members(engine, other) == {"ann": "viewer"}
+    assert (await refused(engine, Code.CONFLICT, work)).field == "email"
+    stranger = people.add_member(other.id, "eve@example.org", "viewer", BOSS)
+    assert (await refused(engine, Code.NOT_FOUND, stranger)).field == "email"
+    detail = '{"email":"ann@example.org","role":"viewer"}'
+    assert await entries(engine, "member.add") == [(other.id, BOSS.name, BOSS.source, ann, detail)]
+
+
+async def test_a_role_is_changed_and_a_member_removed_each_on_record(engine):
+    await user(engine, "ann")
+    bob = await user(engine, "bob", "viewer")
+    workspace = first(engine)
+    await engine.submit(people.set_role(workspace.id, bob, "operator", BOSS))
+    await engine.submit(people.set_role(workspace.id, bob, "operator", BOSS))
+    assert await members(engine) == {"ann": "owner", "bob": "operator"}
+    (entry,) = await entries(engine, "member.role")
+    assert entry[4] == '{"email":"bob@example.org","before":"viewer","role":"operator"}'
+    await engine.submit(people.remove_member(workspace.id, bob, BOSS))
+    assert await members(engine) == {"ann": "owner"}
+    assert len(await entries(engine, "member.remove")) == 1
+    for work in (people.remove_member(workspace.id, bob, BOSS), people.set_role(workspace.id, bob, "owner", BOSS)):
+        await refused(engine, Code.NOT_FOUND, work)
+
+
+async def test_the_last_owner_can_neither_be_demoted_nor_removed_nor_deleted(engine):
+    ann = await user(engine, "ann")
+    await user(engine, "bob", "operator")
+    workspace = first(engine)
+    attempts = (
+        people.set_role(workspace.id, ann, "operator", BOSS),
+        people.remove_member(workspace.id, ann, BOSS),
+        people.delete_user(ann, BOSS),
+    )
+    for work in attempts:
+        assert "last owner of Default" in (await refused(engine, Code.CONFLICT, work)).message
+    assert await members(engine) == {"ann": "owner", "bob": "operator"}
+    await engine.submit(people.set_role(workspace.id, ann, "owner", BOSS))
+
+
+async def test_of_two_owners_who_remove_each_other_at_once_one_remains(engine):
+    ann, bob = await user(engine, "ann"), await user(engine, "bob")
+    work = [people.remove_member(first(engine).id, one, BOSS) for one in (ann, bob)]
+    results = await asyncio.gather(*(engine.submit(one) for one in work), return_exceptions=True)
+    assert [getattr(result, "code", None) for result in results] == [None, Code.CONFLICT]
+    assert len(await members(engine)) == 1
+
+
+async def test_a_deleted_user_leaves_nothing_but_the_record(engine):
+    await user(engine, "ann")
+    bob = await user(engine, "bob")
+    await session_of(engine, bob, "tab")
+    await engine.submit(people.make_link("password", bob, digest("link"), engine.clock.now() + HOUR, BOSS))
+    await engine.submit(people.delete_user(bob, BOSS))
+    for table in ("sessions", "one_time_links"):
+        assert await fetch(engine.reader, f"SELECT * FROM {table}") == []
+    assert await members(engine) == {"ann": "owner"}
+    assert (await entries(engine, "user.delete"))[0][0] == first(engine).id
+    await refused(engine, Code.NOT_FOUND, people.delete_user(bob, BOSS))
+
+
+# Passwords
+
+
+async def test_another_password_ends_all_sessions_but_the_kept_one_and_all_links(engine):
+    ann, bob = await user(engine, "ann"), await user(engine, "bob")
+    for name in ("here", "there"):
+        await session_of(engine, ann, name)
+    await session_of(engine, bob, "bob's")
+    expires_at = engine.clock.now() + HOUR
+    await engine.submit(people.make_link("password", ann, digest("link"), expires_at, BOSS))
+    await engine.submit(people.set_password(ann, "new", BOSS, digest("here")))
+    left = await fetch(engine.reader, "SELECT token_hash FROM sessions")
+    assert {token_hash for (token_hash,) in left} == {digest("here"), digest("bob's")}
+    assert await rows.password_link_user(engine.reader, digest("link"), engine.clock.now()) is None
+    await engine.submit(people.set_password(ann, "newer", BOSS))
+    assert await rows.session(engine.reader, digest("here")) is None
+    assert len(await entries(engine, "user.password")) == 2
+    await refused(engine, Code.NOT_FOUND, people.set_password("nobody", "new", BOSS))
+
+
+async def test_what_concerns_a_person_is_on_record_in_each_of_their_workspaces(engine):
+    ann = await user(engine, "ann")
+    other = await engine.submit(people.create_workspace("Other", None, BOSS, ann))
+    await engine.submit(people.set_password(ann, "new", BOSS))
+    assert {entry[0] for entry in await entries(engine, "user.password")} == {first(engine).id, other.id}
+
+
+# Links
+
+
+async def setup_link(engine, name="setup"):
+    work = people.make_link("setup", None, digest(name), engine.clock.now() + HOUR, BOSS)
+    return await engine.submit(work)
+
+
+def set_up(name, link="setup"):
+    return people.use_setup_link(digest(link), f"{name}@example.org", name, "hash", "192.0.2.9")
+
+
+async def test_of_two_who_use_the_set_up_link_at_once_one_becomes_the_owner(engine):
+    assert await setup_link(engine)
+    results = await asyncio.gather(*(engine.submit(set_up(name)) for name in "ab"), return_exceptions=True)
+    assert [getattr(result, "code", None) for result in results] == [None, Code.CONFLICT]
+    assert await members(engine) == {"a": "owner"}
+    assert (await entries(engine, "user.create"))[0][1:3] == ("a@example.org", "192.0.2.9")
+    assert await fetch(engine.reader, "SELECT * FROM one_time_links") == []
+
+
+async def test_a_set_up_link_does_not_hold_once_there_is_a_user_nor_is_one_made(engine):
+    await setup_link(engine)
+    await user(engine, "ann")
+    await refused(engine, Code.CONFLICT, set_up("eve"))
+    assert not await setup_link(engine, "another")
+    assert await fetch(engine.reader, "SELECT * FROM one_time_links") == []
+
+
+async def test_a_newer_set_up_link_replaces_the_older_and_each_has_its_end(engine):
+    await setup_link(engine, "old")
+    await setup_link(engine, "new")
+    await refused(engine, Code.NOT_FOUND, set_up("eve", "old"))
+    assert await rows.setup_link_holds(engine.reader, digest("new"), engine.clock.now())
+    engine.clock.advance(HOUR)
+    assert not await rows.setup_link_holds(engine.reader, digest("new"), engine.clock.now())
+    await refused(engine, Code.NOT_FOUND, set_up("eve", "new"))
+    assert await members(engine) == {}
+
+
+async def test_a_password_link_is_no_set_up_link_and_works_once(engine):
+    ann = await user(engine, "ann", hashed=None)
+    await engine.submit(people.make_link("password", ann, digest("link"), engine.clock.now() + HOUR, BOSS))
+    assert not await rows.setup_link_holds(engine.reader, digest("link"), engine.clock.now())
+    assert (await rows.password_link_user(engine.reader, digest("link"), engine.clock.now())).id == ann
+    works = [people.use_password_link(digest("link"), hashed, "192.0.2.9") for hashed in ("one", "two")]
+    results = await asyncio.gather(*(engine.submit(work) for work in works), return_exceptions=True)
+    assert [getattr(result, "code", result) for result in results] == [ann, Code.NOT_FOUND]
+    assert (await rows.user_by_id(engine.reader, ann)).password_hash == "one"
+    assert (await entries(engine, "user.password"))[0][1:3] == ("ann@example.org", "192.0.2.9")
+
+
+async def test_a_password_link_has_its_end_and_gives_way_to_a_newer_one(engine):
+    ann = await user(engine, "ann", hashed=None)
+    for name in ("old", "new"):
+        await engine.submit(people.make_link("password", ann, digest(name), engine.clock.now() + HOUR, BOSS))
+    await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("old"), "hash", "x"))
+    engine.clock.advance(HOUR)
+    assert await rows.password_link_user(engine.reader, digest("new"), engine.clock.now()) is None
+    await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("new"), "hash", "x"))
+
+
+async def test_an_owner_cannot_take_over_a_member_of_other_workspaces_by_a_link(engine):
+    ann = await user(engine, "ann")
+    other = await engine.submit(people.create_workspace("Other", None, BOSS, ann))
+    eve = await user(engine, "eve", workspace=other)
+
+    def link(user_id, workspace_id):
+        return people.make_link("password", user_id, digest(user_id), 1 << 50, BOSS, workspace_id=workspace_id)
+
+    await refused(engine, Code.CONFLICT, link(ann, other.id))
+    await refused(engine, Code.NOT_FOUND, link(eve, first(engine).id))
+    assert await engine.submit(link(eve, other.id))
+    assert await engine.submit(link(ann, None))
+    await refused(engine, Code.NOT_FOUND, link("nobody", None))
+
+
+# Workspaces
+
+
+async def test_a_new_workspace_is_live_at_once_and_after_a_restart(tmp_path):
+    engine = await Engine.open(tmp_path, FakeClock(), "a test")
+    engine.work(no_death)
+    ann = await user(engine, "ann")
+    made = await engine.submit(people.create_workspace("Räksy & Co", None, BOSS, ann))
+    assert (made.name, made.slug) == ("Räksy & Co", "raksy-co")
+    assert engine.registry.workspaces[made.id] is made
+    assert await members(engine, made) == {"ann": "owner"}
+    taken = await refused(engine, Code.CONFLICT, people.create_workspace("Other", "raksy-co", BOSS))
+    assert taken.field == "slug"
+    await engine.close()
+    again = await Engine.open(tmp_path, FakeClock(), "a test")
+    try:
+        assert again.registry.workspaces[made.id] == made
+    finally:
+        await again.close()
+
+
+async def test_an_edit_of_a_workspace_is_live_and_on_record(engine):
+    workspace = first(engine)
+    doc = {"name": "Ops", "retentionDays": 30}
+    await engine.submit(people.edit_workspace(workspace.id, doc, BOSS))
+    assert first(engine).name == "Ops"
+    assert first(engine).salt == workspace.salt
+    sql = "SELECT name, retention_days, retention_count, incident_retention_days FROM workspaces"
+    assert await fetch(engine.reader, sql) == [("Ops", 30, 10_000, 730)]
+    (entry,) = await entries(engine, "workspace.edit")
+    assert entry[4] == '{"changes":{"name":"Ops","retentionDays":30}}'
+    await engine.submit(people.edit_workspace(workspace.id, {}, BOSS))
+    assert len(await entries(engine, "workspace.edit")) == 1
+
+
+async def test_incidents_are_never_kept_shorter_than_signals(engine):
+    workspace = first(engine)
+    for doc in ({"retentionDays": 731}, {"incidentRetentionDays": 89}):
+        refusal = await refused(engine, Code.INVALID, people.edit_workspace(workspace.id, doc, BOSS))
+        assert refusal.field == next(iter(doc))
+    sql = "SELECT retention_days, incident_retention_days FROM workspaces"
+    assert await fetch(engine.reader, sql) == [(90, 730)]
+    both = {"retentionDays": 731, "incidentRetentionDays": 731}
+    await engine.submit(people.edit_workspace(workspace.id, both, BOSS))

@@ -1,0 +1,155 @@
+"""The frame of all pages: who may call which route, what every answer carries, what a change must bring along."""
+
+import re
+
+import pytest
+
+from luota.core.roles import ROLES
+from luota.web import api
+from luota.web.dashboard import PAGES
+from tests.served import NOBODY
+
+ANYONE = {
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/setup/{token}"),
+    ("POST", "/setup/{token}"),
+    ("GET", "/password/{token}"),
+    ("POST", "/password/{token}"),
+}
+"""All that is answered without a session."""
+CHANGES = [(method, path, needed) for method, path, needed, _ in PAGES if method != "GET"]
+
+
+def filled(path, workspace="default"):
+    """Return a path with ids that belong to nothing: whoever may not call it must be refused before that is looked at."""
+    return re.sub(r"\{\w+\}", NOBODY, path.replace("{workspace}", workspace))
+
+
+def test_only_signing_in_and_one_time_links_are_answered_without_a_session():
+    assert {(method, path) for method, path, needed, _ in PAGES if needed == "anyone"} == ANYONE
+
+
+def test_every_route_says_who_may_call_it_and_every_change_below_a_workspace_needs_more_than_a_viewer():
+    for method, path, needed, _ in PAGES:
+        assert needed in ("anyone", "user", *ROLES), path
+        assert path.startswith("/w/{workspace}") == (needed in ROLES), path
+        assert method in ("GET", "POST"), path
+        if method == "POST" and needed in ROLES:
+            assert needed in ("operator", "owner"), path
+
+
+async def test_every_page_but_those_for_anyone_sends_a_stranger_to_sign_in(served):
+    for method, path, needed, _ in PAGES:
+        if needed != "anyone":
+            answer = await served.call(method, filled(path), headers={"origin": served.base})
+            assert answer.status_code == 303, path
+            assert answer.headers["location"].startswith("/sign-in"), path
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "owner"])
+async def test_every_route_refuses_a_role_below_the_one_it_needs_and_no_other(served, role):
+    client, csrf = await served.sign_in(role)
+    for method, path, needed, _ in PAGES:
+        if needed not in ROLES or path.endswith("/stream"):
+            continue
+        answer = await client.request(method, filled(path), data={"csrf": csrf} if method == "POST" else None)
+        refused = ROLES.index(role) < ROLES.index(needed)
+        assert (answer.status_code == 403) == refused, f"{role} {method} {path}: {answer.status_code}"
+        assert answer.status_code < 500, f"{method} {path}: {answer.text}"
+
+
+async def test_every_route_of_a_workspace_is_not_found_for_those_who_are_no_members(served):
+    await served.api("POST", "/api/workspaces", {"name": "Other", "slug": "other"})
+    client, csrf = await served.sign_in("owner")
+    for method, path, needed, _ in PAGES:
+        if needed in ROLES:
+            answer = await client.request(
+                method, filled(path, "other"), data={"csrf": csrf} if method == "POST" else None
+            )
+            assert answer.status_code == 404, f"{method} {path}"
+
+
+@pytest.mark.parametrize("given", [{}, {"csrf": "wrong"}], ids=["none", "wrong"])
+async def test_every_change_is_refused_without_the_sessions_csrf_token(served, given):
+    client, _ = await served.sign_in("owner")
+    for method, path, needed in CHANGES:
+        if needed != "anyone":
+            answer = await client.request(method, filled(path), data=given)
+            assert answer.status_code == 403, path
+
+
+async def test_every_change_is_refused_from_a_page_of_another_site(served):
+    client, csrf = await served.sign_in("owner")
+    for method, path, _ in CHANGES:
+        answer = await client.request(
+            method, filled(path), data={"csrf": csrf}, headers={"origin": "http://evil.example"}
+        )
+        assert answer.status_code == 403, path
+
+
+async def test_the_api_takes_a_session_with_the_role_and_the_csrf_token_and_nothing_less(served):
+    clients = {role: await served.sign_in(role) for role in ROLES}
+    for method, path, needed, _ in api.ROUTES:
+        called = filled(path, served.engine.registry.workspaces.copy().popitem()[0])
+        assert (await served.call(method, called)).status_code == 401, path
+        for role, (client, csrf) in clients.items():
+            if method != "GET":
+                answer = await client.request(method, called, json={})
+                assert answer.status_code == 403, f"{role} {method} {path} without a token"
+            answer = await client.request(method, called, headers={"x-csrf-token": csrf})
+            refused = ROLES.index(role) < ROLES.index(needed)
+            assert (answer.status_code == 403) == refused, f"{role} {method} {path}: {answer.status_code} {answer.text}"
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/account", "/w/default", "/nowhere", "/w/nowhere"])
+async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(served, path):
+    client, _ = await served.sign_in()
+    headers = (await client.get(path)).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-request-id"].startswith("req_")
+
+
+async def test_an_error_page_names_the_request_id_that_the_log_has(served):
+    client, _ = await served.sign_in()
+    answer = await client.get("/w/default/monitors/nothing")
+    assert answer.status_code == 404
+    assert answer.headers["x-request-id"] in answer.text
+
+
+async def test_paths_of_programs_answer_json_and_others_a_page(served):
+    for path in ("/v1/nothing", "/api/nothing"):
+        assert (await served.call("GET", path)).json() == {"error": "Not found"}
+    answer = await served.call("PUT", "/sign-in")
+    assert answer.status_code == 405
+    assert "allow" in answer.headers
+    assert "<html" in answer.text
+
+
+async def test_files_of_pages_may_be_kept_for_ever_and_carry_their_type(served):
+    page = (await served.call("GET", "/sign-in")).text
+    for path in set(re.findall(r'(/static/[^"]+)"', page)):
+        answer = await served.call("GET", path)
+        assert answer.status_code == 200, path
+        assert "immutable" in answer.headers["cache-control"], path
+        assert answer.headers["content-type"].split(";")[0] in ("text/css", "text/javascript", "image/svg+xml"), path
+    for path in ("/static/0/../visit.py", "/static/0/%2e%2e%2fapp.py", "/static/0/nothing.css", "/static/0/.hidden"):
+        assert (await served.call("GET", path)).status_code == 404, path
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+async def test_signing_in_leads_to_pages_of_this_luota_only(served, to):
+    await served.api(
+        "POST", "/api/users", {"email": "ann@example.org", "role": "owner", "password": "correct horse battery"}
+    )
+    client = served.tcp
+    form = {"email": "ann@example.org", "password": "correct horse battery", "next": to}
+    answer = await client.post("/sign-in", data=form, headers={"origin": served.base})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"

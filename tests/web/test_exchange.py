@@ -1,0 +1,135 @@
+"""Pings that come whole take a way of their own: to a client it must be the same way."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import threading
+
+import pytest
+
+from luota.store.db import in_thread
+from tests.served import NOBODY
+
+BODY = b'{"payload":{"host":"db-1"}}'
+
+
+def request(monitor, body=BODY, *, token=None, path=None, extra=()):
+    lines = [
+        f"POST {path or f'/v1/monitors/{monitor.id}/ping'} HTTP/1.1",
+        "host: luota",
+        f"x-luota-key: {token or monitor.token}",
+        f"content-length: {len(body)}",
+        *extra,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode(), body
+
+
+@contextlib.asynccontextmanager
+async def connected(served):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def answer(reader):
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head)[1])
+        return head.decode(), (await reader.readexactly(length)).decode()
+
+
+def shape(head, body):
+    """Return an answer without what differs from one to the next."""
+    kept = sorted(line for line in head.splitlines()[1:] if line and not line.startswith(("x-request-id", "date")))
+    assert len(re.findall(r"x-request-id: req_[0-9A-Z]{26}\r\n", head)) == 1
+    return head.splitlines()[0], kept, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", body)
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "path", "status"),
+    [
+        (BODY, None, None, 202),
+        (b"", None, None, 202),
+        (b"{", None, None, 400),
+        (b'{"payload":[]}', None, None, 400),
+        (BODY, "wfm1.wrong", None, 401),
+        (BODY, None, f"/v1/monitors/{NOBODY}/ping", 404),
+        (BODY, None, "/v1/monitors/a/b/ping", 404),
+        (b" " * 65_537, None, None, 413),
+    ],
+)
+async def test_a_ping_gets_the_same_answer_whole_and_in_pieces(served, body, token, path, status):
+    monitor = await served.monitor()
+    head, body = request(monitor, body, token=token, path=path)
+    async with connected(served) as (reader, writer):
+        writer.write(head + body)
+        whole = shape(*await answer(reader))
+    async with connected(served) as (reader, writer):
+        for piece in (head[:40], head[40:], body[:5], body[5:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        pieces = shape(*await answer(reader))
+    assert whole == pieces
+    assert f" {status} " in whole[0]
+
+
+async def test_pings_sent_at_one_go_on_one_connection_are_answered_in_their_order(served):
+    monitor = await served.monitor()
+    head, body = request(monitor)
+    bad, worse = request(monitor, b"[]")
+    async with connected(served) as (reader, writer):
+        writer.write((head + body + bad + worse) * 20)
+        for _ in range(20):
+            assert " 202 " in (await answer(reader))[0].splitlines()[0]
+            assert " 400 " in (await answer(reader))[0].splitlines()[0]
+    assert served.row("SELECT count(*) FROM heartbeats") == (20,)
+
+
+async def test_a_ping_under_way_when_the_server_stops_is_answered_and_told_that_it_was_the_last(served):
+    monitor = await served.monitor()
+    gate = threading.Event()
+    async with connected(served) as (reader, writer):
+        in_thread(served.engine._db, lambda _: gate.wait(20))
+        writer.write(b"".join(request(monitor)))
+        await asyncio.sleep(0.1)
+        stopping = asyncio.ensure_future(served.server.stop(5))
+        await asyncio.sleep(0.1)
+        gate.set()
+        head, _ = await answer(reader)
+        assert " 202 " in head.splitlines()[0]
+        assert "connection: close" in head
+        assert await reader.read() == b""
+        await stopping
+
+
+async def test_a_client_that_leaves_before_its_answer_does_not_take_its_ping_along(served):
+    monitor = await served.monitor()
+    gate = threading.Event()
+    in_thread(served.engine._db, lambda _: gate.wait(20))
+    async with connected(served) as (_, writer):
+        writer.write(b"".join(request(monitor)))
+        await asyncio.sleep(0.1)
+    gate.set()
+    assert (await monitor.ping()).status_code == 202
+    assert served.row("SELECT count(*) FROM heartbeats") == (2,)
+
+
+async def test_the_log_has_a_line_for_a_ping_with_the_id_of_its_answer(served, caplog):
+    caplog.set_level(logging.INFO, logger="luota.access")
+    monitor = await served.monitor()
+    head, body = request(monitor)
+    async with connected(served) as (reader, writer):
+        writer.write(head + body)
+        said, _ = await answer(reader)
+    id_ = re.search(r"x-request-id: (\S+)", said)[1]
+    assert [
+        line
+        for line in caplog.messages
+        if re.fullmatch(rf"127\.0\.0\.1 POST /v1/monitors/{monitor.id}/ping 202 \d+ ms {id_}", line)
+    ]

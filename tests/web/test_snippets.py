@@ -1,0 +1,216 @@
+import json
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from luota.core.model import Mode
+from luota.core.schedule import parse_schedule
+from luota.web.snippets import snippets
+from luota.web.snippets.wiring import cron, timer
+from tests.markdown import ROOT, fences
+from tests.wired import TOKEN_FROM_STORE, crontab_command, systemd_words
+
+URL, ID, TOKEN = "http://watch.example.lan:8080", "45d1e22d-8fdd-4df1-8b67-ffc2c88fc67c", "wfm1.s3cret-_x"
+HOSTILE = "A \"b\" 'c' $(id) `id` %n ${{ x }} << y >> \\\n* * * * * root id </script> ä\\"
+
+
+def made(mode, name="Nightly backup", schedule=None, url=URL):
+    return snippets(Mode(mode), url, ID, TOKEN, name, parse_schedule(schedule))
+
+
+def balanced(text: str) -> bool:
+    """Whether brackets and quotes of PowerShell close in the order in which they open."""
+    stack, position = [], 0
+    while position < len(text):
+        c = text[position]
+        if c == "'" and "'" not in stack[-1:]:
+            position = text.index("'", position + 1)
+        elif c == "#":
+            position = text.index("\n", position)
+        elif c == "`":
+            position += 1
+        elif c == '"':
+            while (position := position + 1) < len(text) and text[position] != '"':
+                position += text[position] == "`"
+        elif c in "([{":
+            stack.append({"(": ")", "[": "]", "{": "}"}[c])
+        elif c in ")]}" and (not stack or stack.pop() != c):
+            return False
+        position += 1
+    return not stack
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_there_is_a_snippet_for_each_platform_with_advice(mode):
+    titles = (
+        "curl|crontab|systemd timer|GitHub Actions|GitLab CI|CircleCI|Vercel Cron|Render|Fly.io|Python|Node|PowerShell"
+    )
+    assert [snippet.title for snippet in made(mode)] == titles.split("|")
+    assert all(snippet.notes and snippet.files for snippet in made(mode))
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", ["Nightly backup", HOSTILE])
+def test_the_real_values_are_in_it_and_the_token_is_in_no_file_of_a_repository(mode, name):
+    for snippet in made(mode, name):
+        text = "".join(text for _, text in snippet.files)
+        assert URL in text
+        assert ID in text
+        kept = "".join(text for file, text in snippet.files if file != "terminal")
+        assert (TOKEN in kept) is (snippet.key not in TOKEN_FROM_STORE), snippet.key
+        assert ("LUOTA_INGEST_TOKEN" in snippet.notes) or snippet.key not in TOKEN_FROM_STORE - {"fly"}
+        assert "@" not in re.sub(r"actions/checkout@|@\{|@\(|\"@\$tmp|\"\$@\"", "", text), snippet.key
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_token_is_never_an_argument_of_curl(mode):
+    for snippet in made(mode):
+        for _, text in snippet.files:
+            assert not re.search(r"-H[^|\n]*(TOKEN|wfm1)", text)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("schedule", [None, {"cron": "*/5 1-3 * * MON"}, {"every": 300}, {"calendar": "Mon 08:00"}])
+def test_a_hostile_name_changes_nothing_but_words(mode, schedule):
+    for plain, hostile in zip(made(mode, "Ab", schedule), made(mode, HOSTILE, schedule), strict=True):
+        assert len(plain.files) == len(hostile.files)
+        for (_, text), (file, other) in zip(plain.files, hostile.files, strict=True):
+            assert len(text.splitlines()) == len(other.splitlines()), file
+            assert re.fullmatch(r"[\w./-]+", file)
+            if file.endswith((".yml", ".yaml")):
+                assert yaml.safe_load(other) is not None
+            if file.endswith(".json"):
+                json.loads(other)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", ["on", "2024", "default", "null", "ssh"])
+def test_no_name_is_taken_for_something_else(mode, name):
+    by_key = {snippet.key: snippet.files for snippet in made(mode, name)}
+    assert yaml.safe_load(by_key["github"][0][1])["name"] == name
+    assert list(yaml.safe_load(by_key["gitlab"][0][1])) == [f"{name}-job"]
+    assert list(yaml.safe_load(by_key["circleci"][0][1])["jobs"]) == [f"{name}-job"]
+    assert yaml.safe_load(by_key["render"][0][1])["services"][0]["name"] == name
+    assert by_key["systemd"][0][0] == f"/etc/systemd/system/luota-{name}.service"
+
+
+def test_gitlab_expands_nothing_in_the_values():
+    (snippet,) = [s for s in made("run", url="http://h/a$b") if s.key == "gitlab"]
+    (job,) = yaml.safe_load(snippet.files[0][1]).values()
+    assert job["variables"]["LUOTA_API_BASE_URL"] == "http://h/a$$b"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_crontab_is_values_and_one_short_line(mode):
+    (snippet,) = [s for s in made(mode, url="https://watch.example.org/a%20path") if s.key == "crontab"]
+    *values, line = snippet.files[0][1].splitlines()
+    assert [value.split("=")[0] for value in values] == ["LUOTA_API_BASE_URL", "LUOTA_MONITOR_ID", "LUOTA_INGEST_TOKEN"]
+    subprocess.run(["sh", "-nc", crontab_command(line)], check=True)
+    assert re.fullmatch(r"/etc/cron.d/[a-z0-9-]+", snippet.files[0][0])  # cron skips a name with a dot
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="without systemd there is nothing to parse units")
+@pytest.mark.parametrize(
+    "schedule",
+    [{"cron": "5 2 * * *", "timezone": "Europe/Helsinki"}, {"every": 90}, {"calendar": "Mon..Fri 08:00"}, None],
+)
+def test_systemd_takes_the_units(mode, schedule, tmp_path):
+    (snippet,) = [s for s in made(mode, HOSTILE, schedule) if s.key == "systemd"]
+    units = []
+    for file, text in snippet.files[:2]:
+        unit = tmp_path / file.rpartition("/")[2]
+        unit.write_text(re.sub("/usr/local/bin/(your-job|luota-run)", "/bin/true", text))
+        units.append(unit)
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
+    said = [line for line in done.stderr.splitlines() if any(unit.name in line for unit in units)]
+    assert not said
+
+
+@pytest.mark.parametrize("mode", ["heartbeat", "freshness"])
+def test_a_unit_leaves_every_variable_to_the_shell(mode):
+    (snippet,) = [s for s in made(mode) if s.key == "systemd"]
+    assert "$" not in snippet.files[0][1].replace("$$", "")
+
+
+def test_the_harness_expands_as_systemd_does():
+    line = r"""/bin/sh -c 'a $$B ${C} %% \\" \'' $C pre$C "q x" """
+    words = systemd_words(line, {"C": "1 2"})
+    assert words == ["/bin/sh", "-c", "a $B 1 2 % \\\" '", "1", "2", "pre$C", "q x"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_powershell_is_balanced_and_calls_the_right_routes(mode):
+    (snippet,) = [s for s in made(mode, url="http://h/it's") if s.key == "powershell"]
+    text = snippet.files[0][1]
+    assert balanced(text)
+    assert "$BaseUrl = 'http://h/it''s'" in text
+    routes = (
+        {"/v1/monitors/$MonitorId/ping"} if mode != "run" else {"/v1/runs/start", "/v1/runs/$($run.run.id)/$verdict"}
+    )
+    assert set(re.findall(r"""['"](/v1/[^'"]+)['"]""", text)) == routes
+    assert text.endswith("exit $status\n")
+    assert ("occurredAt" in text) is (mode == "freshness")
+    assert not balanced("f(x]") and not balanced("{ '}'")
+
+
+def test_the_attempt_is_part_of_the_id_of_a_ci_run():
+    ids = {s.key: re.search(r'^run_id="(.*)"$', "".join(t for _, t in s.files), re.M) for s in made("run")}
+    assert ids["github"][1] == "$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT-$GITHUB_JOB"
+    assert ids["gitlab"][1] == "$CI_JOB_ID"
+    assert ids["circleci"][1] == "$CIRCLE_WORKFLOW_JOB_ID-$CIRCLE_NODE_INDEX"
+    assert "$(date +%s)-$$" in ids["crontab"][1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fields", "lines"),
+    [
+        (
+            {"cron": "5 2 * * *", "timezone": "Europe/Helsinki"},
+            "5 2 * * *",
+            "OnCalendar=*-*-* 02:05:00 Europe/Helsinki",
+        ),
+        ({"cron": "*/10 * * * *"}, "*/10 * * * *", "OnCalendar=*-*-* *:0/10:00 UTC"),
+        ({"cron": "@hourly"}, "0 * * * *", "OnCalendar=*-*-* *:00:00 UTC"),
+        ({"cron": "0 2 * * MON"}, "0 2 * * MON", "OnCalendar=*-*-* 02:00:00"),
+        ({"calendar": "Mon 06:00", "timezone": "UTC"}, "0 2 * * *", "OnCalendar=Mon 06:00 UTC"),
+        ({"every": 300}, "*/5 * * * *", "OnActiveSec=1s\nOnUnitActiveSec=300s"),
+        ({"every": 7200}, "0 */2 * * *", "OnActiveSec=1s\nOnUnitActiveSec=7200s"),
+        ({"every": 420}, "0 2 * * *", "OnActiveSec=1s\nOnUnitActiveSec=420s"),
+        (None, "0 2 * * *", "OnCalendar=*-*-* 02:00:00"),
+    ],
+)
+def test_a_schedule_is_said_in_other_schedulers_words(schedule, fields, lines):
+    parsed = parse_schedule(schedule)
+    assert (cron(parsed), timer(parsed)) == (fields, lines)
+
+
+def test_the_page_of_integrations_holds_the_snippets_that_are_made():
+    shown = {}
+    for fence in fences(ROOT / "docs/integrations.md"):
+        if fence.label:
+            shown[fence.section, fence.label] = fence.text
+    runner = shown.pop(("luota-run", "run:/usr/local/bin/luota-run"))
+    assert runner + "\n" == dict(made("run")[0].files)["/usr/local/bin/luota-run"]
+    monitors = {"heartbeat": {"cron": "0 2 * * *"}, "run": {"cron": "0 2 * * *"}, "freshness": None}
+    for mode, schedule in monitors.items():
+        values = ("http://watch.example.lan:8080", "MONITOR-ID", "TOKEN", "Nightly backup")
+        for snippet in snippets(Mode(mode), *values, parse_schedule(schedule)):
+            for file, text in snippet.files:
+                told = shown.pop((snippet.title, f"{mode}:{file}"), None)
+                assert told is None or told + "\n" == text, (snippet.title, mode, file)
+                assert told is not None or mode == "freshness" or "luota-run" in file, (snippet.title, mode, file)
+    assert not shown, "a block of a snippet that is made no more"
+
+
+def test_shell_words_of_values_survive_what_an_address_may_hold():
+    odd = "http://u:p@h/a'b$c;d"
+    for snippet in made("heartbeat", url=odd):
+        if snippet.key in {"curl", "systemd"}:
+            text = dict(snippet.files)[snippet.files[0][0] if snippet.key == "curl" else snippet.files[2][0]]
+            values = [word for word in shlex.split(text, comments=True) if word.startswith("LUOTA_API_BASE_URL=")]
+            assert values == [f"LUOTA_API_BASE_URL={odd}"]
