@@ -7,6 +7,7 @@ import re
 import shlex
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -285,20 +286,22 @@ def test_the_pages_say_what_the_unit_file_says():
 
 
 async def test_the_backup_of_the_operations_page_is_whole_while_the_daemon_runs(tmp_path):
-    (block,) = [
-        fence.text for fence in fences(DOCS / "operations.md") if "backup" in fence.text and "python3" in fence.text
-    ]
+    blocks = {fence.label: fence.text for fence in fences(DOCS / "operations.md")}
+    away, back = blocks["backup"], _command_lines(blocks["restore"])
     async with Daemon(tmp_path / "data") as luota:
         job = await luota.monitor("backup", schedule={"every": 60})
         assert (await luota.ping(job)).status_code == 202
         copy = tmp_path / "copy.db"
-        environ = os.environ | {"DATA": str(luota.data_dir), "COPY": str(copy)}
-        await asyncio.to_thread(subprocess.run, ["bash", "-euc", block], env=environ, check=True, timeout=60)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environ = os.environ | {"DATA": str(luota.data_dir), "COPY": str(copy), "PATH": path}
+        await asyncio.to_thread(subprocess.run, ["bash", "-euc", away], env=environ, check=True, timeout=60)
         assert (await luota.ping(job)).status_code == 202
     assert copy.stat().st_mode & 0o777 == 0o600
     restored = tmp_path / "restored"
-    restored.mkdir()
-    copy.rename(restored / "luota.db")
+    ((command, _, *options),) = back
+    assert (command, options) == ("restore", ["--data-dir", "/var/lib/luota"])
+    words = [sys.executable, "-m", "luota", command, str(copy), "--data-dir", str(restored)]
+    await asyncio.to_thread(subprocess.run, words, check=True, timeout=60)
     db = sqlite3.connect(restored / "luota.db")
     assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     db.close()

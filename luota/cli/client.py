@@ -19,8 +19,10 @@ from luota.unix import unix_address
 
 ANSWER_WITHIN_S = 60.0
 """How long the daemon may take; the test of a channel waits for a receiver."""
-RETRY_FOR_MS = 5000
-"""How long a command waits while another one, or a daemon that just starts, holds the data directory."""
+RETRY_FOR_MS = 15_000
+"""How long a command waits while another one, or a daemon that just starts, holds the data directory. Each gets
+that long: many commands at once take their turns, however slow the machine is.
+"""
 _RETRY_EVERY_S = 0.1
 MAX_BODY = 64 * 1024
 """What the API takes (docs/api.md)."""
@@ -56,14 +58,14 @@ def call(
 
     Every answer but a 2xx is raised as the LuotaError that it stands for. Where no daemon listens the same
     app is run in this process; `create` lets that make a new data directory, else NOT_FOUND says that there
-    is none. CONFLICT when another process still owns the directory after five seconds; FORBIDDEN when this
+    is none. CONFLICT when one and the same process owns the directory for longer than RETRY_FOR_MS; FORBIDDEN when this
     user may not; UNAVAILABLE when the daemon goes away or stays silent, and then the request may have been
     carried out all the same.
     """
     content = body if isinstance(body, bytes) or body is None else _encoded(body)
     sent = {"content-type": "application/json", **(headers or {})}
     clock = SystemClock()
-    give_up_at = clock.monotonic() + RETRY_FOR_MS
+    owner, give_up_at = "", 0
     while True:
         connected = _connect(config.data_dir)
         if connected is not None:
@@ -72,7 +74,9 @@ def call(
         try:
             return _answer(*_run(_in_process(config, method, path, content, sent)))
         except _InUseError as refusal:
-            if clock.monotonic() >= give_up_at:
+            if refusal.error.message != owner:
+                owner, give_up_at = refusal.error.message, clock.monotonic() + RETRY_FOR_MS
+            elif clock.monotonic() >= give_up_at:
                 raise refusal.error from None
         time.sleep(_RETRY_EVERY_S)
 

@@ -116,14 +116,15 @@ def slots(
 
     Slots never overlap. Signals that come more often than twice an interval share a slot.
     """
-    bar = _Bar(rules, pauses, windows, now, n)
+    incidents = tuple(incidents)
+    bar = _Bar(rules, incidents, pauses, windows, now, n)
     if rules.mode is not Mode.FRESHNESS and isinstance(rules.schedule, Cron | Calendar):
         found = bar.grid(rules.schedule, signals, since)
     elif rules.mode is Mode.RUN and rules.schedule is None:
         found = [_Entry(s.at, s.at, [s]) for s in sorted(signals, key=lambda s: s.at)]
     else:
         found = bar.chain(signals)
-    return bar.drawn(found[-n:], tuple(incidents))
+    return bar.drawn(found[-n:], incidents)
 
 
 _RUN_DRAWN = {
@@ -138,10 +139,13 @@ _WORST_FIRST = (*_RUN_DRAWN, RunState.SUCCESS)
 class _Bar:
     """One monitor's bar: the rules and what disturbed them."""
 
-    def __init__(self, rules: Rules, pauses: Sequence[Stretch], windows: Windows, now: int, n: int) -> None:
+    def __init__(
+        self, rules: Rules, incidents: Sequence[Incident], pauses: Sequence[Stretch], windows: Windows, now: int, n: int
+    ) -> None:
         self.rules = rules
         self.pauses = pauses
         self.windows = windows
+        self.opened = {i.opened_at for i in incidents if i.kind in (Kind.MISSED, Kind.STALE)}
         self.breaks: list[tuple[int, int, bool]] = []  # pauses and excusing windows in order; True: a pause
         self.now = now
         self.n = n
@@ -222,10 +226,10 @@ class _Bar:
         assert start is not None
         for expected in range(first, start, interval)[-self.n :]:
             # Output that came within the grace was renewed in time: there was no slot without it.
-            if rules.mode is not Mode.FRESHNESS or self.windows.moved(first + rules.grace) < signal.received_at:
+            if rules.mode is not Mode.FRESHNESS or self._moved(first + rules.grace) < signal.received_at:
                 entries.append(_Entry(expected, basis, []))
         due = first if start < first else start + interval
-        if self.windows.moved(due + rules.grace) < signal.received_at:
+        if self._moved(due + rules.grace) < signal.received_at:
             self.judged.append(due)
         last = entries[-1]
         here = len(entries) == before and start == signal.at and last.signals
@@ -254,8 +258,8 @@ class _Bar:
                 break
             reached = first + len(before) * (first - basis)
             if not paused:
-                deadline = self.windows.moved(reached + rules.grace)
-                if deadline >= until or exposed_from(rules, basis, reached) >= end or start > deadline:
+                deadline = self._moved(reached + rules.grace)
+                if deadline >= until or exposed_from(rules, basis, reached) >= end or start > self._vouched(deadline):
                     continue
             entries += [_Entry(e, basis, []) for e in before[-self.n :]]
             if reached <= end or not paused:
@@ -348,12 +352,12 @@ class _Bar:
         deadline = expected + self.rules.grace
         if first.received_at <= deadline:
             return Drawn.OK
-        deadline = self.windows.moved(deadline)
+        deadline = self._moved(deadline)
         if first.received_at <= deadline:
             return Drawn.OK
         # It is not marked late, and yet there was a verdict before it: it is dated back, or a window or a pause
         # has set the expectation anew meanwhile.
-        if self.windows.over(exposed_from(self.rules, entry.basis, expected), deadline) is not None:
+        if self._hidden(entry.basis, expected, deadline):
             return Drawn.UNVERIFIED
         anew = any(deadline < began <= first.received_at for began, _, _ in self.breaks)
         return Drawn.LATE if anew or first.at < first.received_at else Drawn.OK
@@ -361,7 +365,7 @@ class _Bar:
     def _silence(self, entry: _Entry, *, passed: bool) -> Drawn:
         """Return how a slot is drawn that nothing met; `passed` when a later one was met."""
         rules, start = self.rules, entry.start
-        deadline = self.windows.moved(start + rules.grace)
+        deadline = self._moved(start + rules.grace)
         if self.first is None or self.first > deadline:
             return Drawn.NONE
         if any(began <= deadline and start <= ended for began, ended in self.pauses):
@@ -369,12 +373,25 @@ class _Bar:
         stale = rules.mode is Mode.FRESHNESS
         if stale:  # only the first moment is judged, and the verdict lasts
             start = first_expected(rules, entry.basis) or start
-            deadline = self.windows.moved(start + rules.grace)
+            deadline = self._moved(start + rules.grace)
         if self.now < deadline and (stale or not passed):
             return Drawn.LATE
-        if self.windows.over(exposed_from(rules, entry.basis, start), deadline) is not None:
+        if self._hidden(entry.basis, start, deadline):
             return Drawn.UNVERIFIED
         return Drawn.STALE if stale else Drawn.MISSED
+
+    def _hidden(self, basis: int, expected: int, deadline: int) -> bool:
+        """Tell whether a window hid what was `expected` until its deadline."""
+        return self.windows.over(exposed_from(self.rules, basis, expected), self._vouched(deadline)) is not None
+
+    def _moved(self, deadline: int) -> int:
+        """Return when the silence was judged that was due to be judged at `deadline`."""
+        return deadline if deadline in self.opened else self.windows.moved(deadline)
+
+    def _vouched(self, deadline: int) -> int:
+        """Return the last instant at which a window can have begun that hid what was due at `deadline`."""
+        # An incident may be the last that was written before a window, which begins in its very millisecond.
+        return deadline - 1 if deadline in self.opened else deadline
 
 
 def _decisive(signals: list[Signal]) -> Signal | None:

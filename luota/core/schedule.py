@@ -25,6 +25,10 @@ _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 _QUARTZ = re.compile(r"LW?|[0-9]*W|([0-7]|[A-Z]{3})L", re.IGNORECASE)  # what cronsim takes beyond Debian's cron
 
+_NAMES = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split())} | {
+    name: n for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
+}
+
 MACROS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -106,7 +110,7 @@ class Cron(_Grid):
     """A five-field cron expression or a macro such as `@daily`, read as Debian's cron does."""
 
     def __post_init__(self) -> None:
-        expression, wildcard = " ".join(self.fields), self.wildcard
+        expression, wildcard = _without_idle_steps(" ".join(self.fields), "[0-9]+|[A-Za-z]+", "-"), self.wildcard
 
         def matches(local: datetime) -> Iterator[datetime]:
             return CronSim(expression, local)
@@ -138,7 +142,7 @@ class Calendar(_Grid):
     """A systemd OnCalendar expression without its timezone, which is the second field."""
 
     def __post_init__(self) -> None:
-        expression = self.expression
+        expression = _without_idle_steps(self.expression, "[0-9]+", r"\.\.")
 
         def matches(local: datetime) -> Iterator[datetime]:
             return cast("Iterator[datetime]", BaseIterator(expression, local))
@@ -263,6 +267,25 @@ def _check_cron(text: str, field: str) -> None:
         if slash and base != "*" and "-" not in base:
             # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
             raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")
+
+
+def _without_idle_steps(expression: str, value: str, between: str) -> str:
+    """Return an expression whose steps over a range of one value, as in `5-5/15`, are left out.
+
+    Both libraries take such a range for a bare `5`, and step on from it: every 15 minutes.
+    """
+
+    def shortened(match: re.Match[str]) -> str:
+        return match[1] if _value(match[2]) == _value(match[3]) and int(match[4]) else match[0]
+
+    before, after = r"(?<![^\s,~:-])", r"(?![^\s,:~-])"
+    return re.sub(rf"{before}(({value}){between}({value}))/([0-9]+){after}", shortened, expression)
+
+
+def _value(text: str) -> int:
+    """Return what a number or name in an expression stands for, in whichever field it may be."""
+    number = int(text) if text.isdigit() else _NAMES.get(text.upper(), -1)
+    return number + 2000 if 0 <= number < 70 else number + 1900 if 70 <= number < 100 else number  # 27 is 2027
 
 
 def _split_zone(text: str, zone: str | None, field: str) -> tuple[str, str | None]:

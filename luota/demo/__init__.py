@@ -82,7 +82,7 @@ async def _live(config: Config, url: str, say: Say) -> None:
     with unix_address(config.data_dir / daemon.SOCKET) as address:
         transport = httpx.AsyncHTTPTransport(uds=address, verify=no_tls)
         async with (
-            httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as local,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30, trust_env=False) as local,
             httpx.AsyncClient(base_url=url, timeout=30, verify=no_tls, trust_env=False) as http,
             Receiver(say) as receiver,
         ):
@@ -100,10 +100,11 @@ async def _live(config: Config, url: str, say: Say) -> None:
 
 
 async def _set_up(operator: Operator, receiver: Receiver) -> str:
-    """Bring about the channels and the user of the demo; return the user's new password.
+    """Bring about the name, the channels and the user of the demo; return the user's new password.
 
     In a directory of an earlier demo the receiver's port has changed, and its password is not known any more.
     """
+    await operator.ask("PATCH", "/api/workspaces/default", {"name": "Demo"})
     for channel in (await operator.ask("GET", "/api/channels"))["channels"]:
         if channel["name"] in ("desk", "pager"):
             await operator.ask("DELETE", f"/api/channels/{channel['id']}")

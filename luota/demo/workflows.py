@@ -66,16 +66,16 @@ async def _image_thumbnails(job: Job) -> None:
 
 async def _invoices(job: Job) -> None:
     """Fails after a deploy, again and again until the next deploy."""
-    for sha, failing, runs in (("4b825dc", False, 2), ("e83c516", True, 8), ("9fceb02", False, 4)):
+    for sha, failing, runs in (("4b825dc", False, 3), ("e83c516", True, 8), ("9fceb02", False, 4)):
         for _ in range(runs):
             host, tags = ("billing-2", {"template": "v2"}) if failing else ("billing-1", {"template": "v1"})
             run = await job.start(host=host, deploySha=sha, environment="production", tags=tags)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.2)
             if failing:
                 await job.fail(run, "14 of 212 invoices could not be rendered", exitCode=3, output=_INVOICE_OUTPUT)
             else:
                 await job.success(run, summary="212 invoices sent", payload={"invoices": 212, "failed": 0})
-            await asyncio.sleep(6)
+            await asyncio.sleep(5)
 
 
 _INVOICE_OUTPUT = """\
@@ -89,18 +89,19 @@ invoice 2026-11-0874: KeyError: 'vat_number'
 
 async def _crm_sync(job: Job) -> None:
     """Misses and recovers, again and again."""
-    for _ in range(3):
+    for _ in range(4):
         await job.ping(source="crm", host="sync-1", contacts=3_204)
-        await asyncio.sleep(5.5)
+        await asyncio.sleep(4)
     await asyncio.sleep(45)
 
 
 async def _model_training(job: Job) -> None:
-    """Trains once, then hangs, and ends after all."""
+    """Trains for a while, then hangs, and ends after all."""
     shape = {"host": "gpu-1", "deploySha": "c0ffee1", "environment": "production", "tags": {"model": "churn"}}
-    run = await job.start(**shape)
-    await asyncio.sleep(4)
-    await job.success(run, summary="churn model, AUC 0.87", payload={"auc": 0.87, "epochs": 12})
+    for seconds in (1.2, 2.1, 1.4, 3.2, 1.9):
+        run = await job.start(**shape)
+        await asyncio.sleep(seconds)
+        await job.success(run, summary="churn model, AUC 0.87", payload={"auc": 0.87, "epochs": 12})
     run = await job.start(**shape)
     await asyncio.sleep(80)
     await job.success(run, summary="churn model, after a hang of the data loader", payload={"auc": 0.86})
@@ -109,17 +110,18 @@ async def _model_training(job: Job) -> None:
 
 async def _sales_report(job: Job) -> None:
     """Is renewed for a while, then grows stale."""
-    for _ in range(3):
+    for _ in range(6):
         await job.ping(source="warehouse.sales_daily", host="bi-1", rows=88_120)
-        await asyncio.sleep(5)
+        await asyncio.sleep(2.5)
     await asyncio.sleep(60)
 
 
 async def _certificate_renewal(job: Job) -> None:
     """Fails, is resolved by hand, and stays unverified until it runs again, a long time later."""
-    run = await job.start(host="proxy-1", deploySha="1a2b3c4")
-    await asyncio.sleep(2)
-    await job.success(run, summary="not due: 31 days left")
+    for days in (61, 51, 41, 31):
+        run = await job.start(host="proxy-1", deploySha="1a2b3c4")
+        await asyncio.sleep(1.5)
+        await job.success(run, summary=f"not due: {days} days left", payload={"daysLeft": days})
     run = await job.start(host="proxy-1", deploySha="1a2b3c4")
     await asyncio.sleep(2)
     output = "order created\nchallenge dns-01: TXT record not found after 120 s\n"
@@ -131,9 +133,10 @@ async def _certificate_renewal(job: Job) -> None:
 
 async def _search_index(job: Job) -> None:
     """Fails twice of the three times that it may."""
-    run = await job.start(host="search-1", deploySha="51ab1e0")
-    await asyncio.sleep(3)
-    await job.success(run, summary="41,870 documents", payload={"documents": 41_870})
+    for seconds in (1.0, 1.6, 1.2, 2.4, 1.4):
+        run = await job.start(host="search-1", deploySha="51ab1e0")
+        await asyncio.sleep(seconds)
+        await job.success(run, summary="41,870 documents", payload={"documents": 41_870})
     for _ in range(2):
         await asyncio.sleep(4)
         run = await job.start(host="search-1", deploySha="51ab1e0")
@@ -153,9 +156,9 @@ async def _payroll_export(job: Job) -> None:
 
 async def _warehouse_load(job: Job) -> None:
     """Comes late, inside its grace."""
-    for _ in range(2):
+    for _ in range(5):
         await job.ping(source="elt", host="dwh-1", tables=41)
-        await asyncio.sleep(5.5)
+        await asyncio.sleep(2.5)
     await asyncio.sleep(45)
 
 

@@ -8,9 +8,9 @@ import msgspec
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.events import Archive, Edit, Event, PauseBegins, Resume
 from luota.core.machine import draft
-from luota.core.model import Pause
 from luota.core.spec.monitors import Definition, definition_json, parse_definition, parse_edit
-from luota.core.spec.values import MAX_SLUG, format_instant, parse_duration, parse_instant, slug_of
+from luota.core.spec.pauses import parse_pause
+from luota.core.spec.values import MAX_SLUG, format_instant, slug_of
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import Live, LiveWorkspace
@@ -92,7 +92,7 @@ def pause(monitor_id: str, doc: dict[str, Any], actor: Actor) -> Work:
     """Pause a monitor: for good, `for` a duration, `until` an instant, or `untilHealthy`."""
 
     async def work(tx: Transaction) -> Live:
-        asked = _parse_pause(doc, tx.now)
+        asked = parse_pause(doc, tx.now)
         ends = None if asked.until is None else format_instant(asked.until)
         detail = {"until": ends, "untilHealthy": asked.until_healthy}
         return _applied(tx, monitor_id, PauseBegins(asked), actor, "monitor.pause", detail)
@@ -142,24 +142,6 @@ def _live(tx: Transaction, monitor_id: str) -> Live:
     if live is None:
         raise LuotaError(Code.NOT_FOUND, "Monitor not found")
     return live
-
-
-def _parse_pause(doc: dict[str, Any], now: int) -> Pause:
-    if not doc.keys() <= {"for", "until", "untilHealthy"}:  # a misspelt end would make a pause without one
-        raise invalid("body", "A pause takes for, until and untilHealthy only.")
-    until, healthy = None, doc.get("untilHealthy")
-    if healthy is not None and not isinstance(healthy, bool):
-        raise invalid("untilHealthy", "untilHealthy must be true or false.")
-    if doc.get("for") is not None and doc.get("until") is not None:
-        raise invalid("until", "A pause takes for or until, not both.")
-    if doc.get("for") is not None:
-        until = now + parse_duration(doc["for"], "for")
-    if doc.get("until") is not None:
-        until = parse_instant(doc["until"], "until")
-    if until is not None and until <= now:
-        field = "for" if doc.get("until") is None else "until"
-        raise invalid(field, "The pause must end in the future. Name a later end.")
-    return Pause(until, until_healthy=bool(healthy))
 
 
 def _applied(tx: Transaction, monitor_id: str, event: Event, actor: Actor, action: str, detail: dict[str, Any]) -> Live:

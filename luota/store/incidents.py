@@ -121,6 +121,15 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
     return found
 
 
+async def dead_routes(db: aiosqlite.Connection, workspace_id: str) -> list[str]:
+    """Return the names of the channels by which a notice was given up, and nothing delivered since."""
+    sql = (
+        "SELECT name FROM channels WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL "
+        "AND failed_at IS NOT NULL ORDER BY name"
+    )
+    return [row[0] for row in await fetch(db, sql, (workspace_id,))]
+
+
 async def delivery(db: aiosqlite.Connection, delivery_id: str) -> dict[str, Any]:
     """Return a delivery that exists."""
     (row,) = await fetch(db, f"{_DELIVERY} WHERE d.id = ?", (delivery_id,))

@@ -16,8 +16,8 @@ from luota.store.reads import MODES, fetch
 _DEFINITION = (
     "m.id, m.slug, m.name, m.mode, m.schedule, m.grace_ms, m.max_runtime_ms, m.freshness_ms, m.tolerance, "
     "m.promise, m.owner, m.runbook, m.environment, m.tags, m.reminder_ms, "
-    "(SELECT group_concat(c.name, char(10)) FROM monitor_channels r JOIN channels c ON c.id = r.channel_id "
-    "WHERE r.monitor_id = m.id AND c.removed_at IS NULL)"
+    "(SELECT group_concat(name, char(10)) FROM (SELECT c.name FROM monitor_channels r JOIN channels c "
+    "ON c.id = r.channel_id WHERE r.monitor_id = m.id AND c.removed_at IS NULL ORDER BY c.name))"
 )
 
 

@@ -109,6 +109,12 @@ async def cards(db: aiosqlite.Connection, workspace_id: str) -> list[Card]:
     return [Card(*row) for row in decoded]
 
 
+async def newest_change(db: aiosqlite.Connection) -> str | None:
+    """Return the id of the newest audit entry: while it is the same, nobody has changed what `cards` returns."""
+    found = await fetch(db, "SELECT id FROM audit_entries ORDER BY rowid DESC LIMIT 1")
+    return found[0][0] if found else None
+
+
 async def open_incidents(db: aiosqlite.Connection, workspace_id: str) -> list[OpenIncident]:
     """Return the incidents of a workspace that are not resolved, the newest first; none of drills."""
     sql = (

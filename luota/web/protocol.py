@@ -24,6 +24,7 @@ HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
 
 _PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
 _LINGER_S = 2.0  # how long a client has to read a refusal
+_VERSIONS = ("1.1", "1.0")  # of HTTP that this protocol speaks
 
 
 class _Phase(Enum):
@@ -38,13 +39,29 @@ class Connections(ServerState):
     """The open connections and running requests of all listeners.
 
     `none_left` is set when the last connection closes. While `stopping`, a new one is closed at once.
+
+    At most `most` connections over TCP are open, so that file descriptors stay free for all else. One more takes
+    the place of the one that has gone longest without a request; while all of them have one, it is refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
+        self.most = most
+        self.tcp: dict[GuardedProtocol, None] = {}  # in the order of their last answers
         self.none_left = asyncio.Event()
         self.stopping = False
         self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
+
+    def admit(self, newcomer: "GuardedProtocol") -> bool:
+        """Make room for one more connection over TCP, and take it in; False where there is none."""
+        if len(self.tcp) >= self.most:
+            idle = next((one for one in self.tcp if not one.answering), None)
+            if idle is None:
+                return False
+            del self.tcp[idle]
+            idle.transport.abort()
+        self.tcp[newcomer] = None
+        return True
 
     def begin_all(self) -> None:
         """Answer all requests that have come whole: at one go, since the commit's thread waits at each pause."""
@@ -64,14 +81,16 @@ class GuardedProtocol(HttpToolsProtocol):
     come as soon after connecting; time in which we do not read does not count. A head may have HEAD_LIMIT
     bytes. An overdue request that the app has seen ends for it as `http.disconnect`.
 
-    A refusal (400, 408, 431) is answered after the requests that were complete before it, in order, as
-    JSON with an `X-Request-Id`; then the connection closes. Nothing that follows it is parsed.
+    A refusal (400, 408, 431, 505) is answered after the requests that were complete before it, in order, as
+    JSON with an `X-Request-Id`; then the connection closes. Nothing that follows it is parsed. One for which
+    `server_state` has no room gets a 503 at once; `tcp` tells whether it counts there.
     """
 
     server_state: Connections
 
-    def __init__(self, config: Config, server_state: Connections, receive_within: float) -> None:
+    def __init__(self, config: Config, server_state: Connections, receive_within: float, *, tcp: bool) -> None:
         super().__init__(config, server_state, {})
+        self._tcp = tcp
         self._receive_within = receive_within
         self._phase = _Phase.IDLE
         self._began = False  # a request began in the data at hand
@@ -89,11 +108,20 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self.server_state.stopping:
             transport.close()
+        elif self._tcp and not self.server_state.admit(self):
+            self._write_refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", (b"retry-after", b"1"))
+            transport.close()
         else:
             self._arm()
 
+    @property
+    def answering(self) -> bool:
+        """Whether the app has a request of this connection that is not answered."""
+        return bool(self._unanswered)
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.server_state.tcp.pop(self, None)
         self._disarm()
         if self._hung_up is not None:
             self._hung_up.cancel()
@@ -148,6 +176,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._span = self._fed
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in _VERSIONS:  # RFC 9110, 15.6.6
+            self._refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+            raise _Refused
         # The span is exact but for a request that began in the middle of a piece.
         if self._span > HEAD_LIMIT - _PIECE and self._head_size() > HEAD_LIMIT:
             self._refuse_head()
@@ -256,6 +287,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is not _Phase.IDLE:
             self._unset_keepalive_if_required()
         self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
+        order = self.server_state.tcp
+        if self in order:
+            del order[self]
+            order[self] = None
         if self._refusal is not None and not self._unanswered:
             self._answer_refusal()
         elif held_up and self._deadline is not None:
@@ -285,7 +320,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def _answer_refusal(self) -> None:
         if self._refusal is None or self._hung_up is not None or self.transport.is_closing():
             return
-        status, message = self._refusal
+        self._write_refusal(*self._refusal)
+        self._hang_up()
+
+    def _write_refusal(self, status: HTTPStatus, message: str, *more: tuple[bytes, bytes]) -> None:
         request_id = new_request_id()
         body = json.dumps({"error": message}).encode("ascii")
         headers = [
@@ -294,13 +332,13 @@ class GuardedProtocol(HttpToolsProtocol):
             (b"content-length", str(len(body)).encode("ascii")),
             (b"connection", b"close"),
             (b"x-request-id", request_id.encode("ascii")),
+            *more,
         ]
         lines = [
             f"HTTP/1.1 {status.value} {status.phrase}".encode("ascii"),
             *(b": ".join(h) for h in headers),
         ]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self._hang_up()
         client = ":".join(map(str, self.client)) if self.client else "local"
         _log.info("%s %d %s client=%s", request_id, status, message, client)
 

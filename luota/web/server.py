@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import email.utils
 import errno
+import resource
 import socket
 from collections.abc import Callable
 from os import umask
@@ -26,6 +27,8 @@ KEEP_ALIVE_S = 75  # how long a connection may idle after an answer
 LOCAL = "luota.local"  # the scope key that is True for a request that came over the Unix socket
 
 _BACKLOG = 2048
+_MOST_OPEN = 10_000
+_RESERVED = 192  # file descriptors for the database, what is sent, and the Unix socket
 _END_S = 0.5  # how long a request that was cut, and then one that was cancelled, has to end
 
 
@@ -55,7 +58,7 @@ class WebServer:
         self._receive_within = receive_within
         self._keep_alive = keep_alive
         self._clock = clock or SystemClock()
-        self._connections = Connections()
+        self._connections, self._backlog = _room()
         self._listeners: list[asyncio.AbstractServer] = []
         self._date_timer: asyncio.TimerHandle | None = None
 
@@ -65,15 +68,17 @@ class WebServer:
         LuotaError when an address cannot be had; then neither socket is left open.
         """
         with contextlib.ExitStack() as undo:
-            tcp = undo.enter_context(await _bind_tcp(self._host, self.port))
+            tcp = undo.enter_context(await _bind_tcp(self._host, self.port, self._backlog))
             unix = undo.enter_context(_bind_unix(self._socket_path))
             undo.pop_all()
         self.port = tcp.getsockname()[1]
         self._refresh_date()
         loop = asyncio.get_running_loop()
         self._listeners = [
-            await loop.create_server(self._protocol_for(self._app), sock=tcp, backlog=_BACKLOG),
-            await loop.create_unix_server(self._protocol_for(_local(self._app)), sock=unix, backlog=_BACKLOG),
+            await loop.create_server(self._protocol_for(self._app, tcp=True), sock=tcp, backlog=self._backlog),
+            await loop.create_unix_server(
+                self._protocol_for(_local(self._app), tcp=False), sock=unix, backlog=_BACKLOG
+            ),
         ]
 
     async def stop(self, within: float) -> None:
@@ -111,7 +116,7 @@ class WebServer:
         if open_now.tasks:
             await asyncio.wait(open_now.tasks, timeout=_END_S)
 
-    def _protocol_for(self, app: ASGIApp) -> Callable[[], GuardedProtocol]:
+    def _protocol_for(self, app: ASGIApp, *, tcp: bool) -> Callable[[], GuardedProtocol]:
         config = Config(
             app,
             interface="asgi3",
@@ -126,12 +131,22 @@ class WebServer:
             timeout_keep_alive=self._keep_alive,
         )
         config.load()
-        return lambda: GuardedProtocol(config, self._connections, self._receive_within)
+        return lambda: GuardedProtocol(config, self._connections, self._receive_within, tcp=tcp)
 
     def _refresh_date(self) -> None:
         date = email.utils.formatdate(self._clock.now() / 1000, usegmt=True)
         self._connections.default_headers = [(b"date", date.encode("ascii"))]
         self._date_timer = asyncio.get_running_loop().call_later(1.0, self._refresh_date)
+
+
+def _room() -> tuple[Connections, int]:
+    """Return room for connections over TCP, and a backlog, that leave file descriptors free."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return Connections(_MOST_OPEN), _BACKLOG
+    free = max(limit - _RESERVED, limit // 2)
+    # The loop takes in the whole backlog before it closes what is too much.
+    return Connections(min(_MOST_OPEN, free * 3 // 4)), min(_BACKLOG, free // 4)
 
 
 def _local(app: ASGIApp) -> ASGIApp:
@@ -142,7 +157,7 @@ def _local(app: ASGIApp) -> ASGIApp:
     return marked
 
 
-async def _bind_tcp(host: str, port: int) -> socket.socket:
+async def _bind_tcp(host: str, port: int, backlog: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise invalid("server.port", f"Port {port} does not exist: choose one from 1 to 65535.")
     try:
@@ -158,7 +173,7 @@ async def _bind_tcp(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
-        sock.listen(_BACKLOG)  # a port may still turn out to be taken here
+        sock.listen(backlog)  # a port may still turn out to be taken here
     except OSError as error:
         sock.close()
         raise _explained(error, host, port) from None

@@ -13,10 +13,16 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from . import herd, ingest, lateness, processes, start
+from . import dashboard, herd, ingest, lateness, processes, start
 from .figures import Bar, Part
 
-PARTS = {"ingest": ingest.measure, "lateness": lateness.measure, "herd": herd.measure, "start": start.measure}
+PARTS = {
+    "ingest": ingest.measure,
+    "lateness": lateness.measure,
+    "herd": herd.measure,
+    "start": start.measure,
+    "dashboard": dashboard.measure,
+}
 
 
 def main() -> int:

@@ -212,6 +212,30 @@ def test_what_a_blind_window_hid_is_unverified_and_the_window_is_shaded():
         assert third.blind == ()
 
 
+def test_a_miss_that_was_judged_as_a_window_began_stays_a_miss():
+    for rules in (HOURLY, EVERY):
+        job = Job(rules, at("00:30"))
+        job.now = at("01:00")
+        job.ping()
+        job.now = at("02:10")  # the deadline: the incident is the last that is written before the daemon dies
+        job.take(Tick())
+        job.blind(50 * MINUTE)
+        job.now = at("03:30")
+        assert drawn(job.bar(2, job.incidents()))[:1] == ["02:00 missed"]
+        assert "02:00 unverified" in drawn(job.bar())
+
+
+def test_stale_output_that_was_judged_as_a_window_began_stays_stale():
+    job = Job(Rules(mode=Mode.FRESHNESS, freshness=HOUR, grace=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.ping()
+    job.now = at("02:10")
+    job.take(Tick())
+    job.blind(50 * MINUTE)
+    job.now = at("04:05")
+    assert {slot.state for slot in job.bar(9, job.incidents())[1:]} == {Drawn.STALE}
+
+
 def test_what_was_expected_during_a_pause_is_drawn_as_paused():
     for rules in (HOURLY, EVERY):
         job = Job(rules, at("00:30"))
@@ -355,8 +379,11 @@ def test_slots_are_in_order_never_overlap_and_each_signal_meets_at_most_one(rule
 @given(rules=rules_of(), steps=STEPS)
 def test_what_the_machine_judged_in_silence_is_never_drawn_as_ok(rules, steps):
     job = lived(rules, steps)
-    bar = job.bar(1000)
+    bar = job.bar(1000, job.incidents())
+    begun = {window.start for window in job.windows.all}
     for step in job.steps:
+        if step.action is Action.COUNTED and step.at in begun:
+            continue  # unlike an opening, it is not on record that it came before the window
         bad = step.action in (Action.OPENED, Action.COUNTED, Action.UPDATED, Action.UNVERIFIED)
         # A signal in the very millisecond of a verdict is on record as in time.
         tie = any(s.received_at == step.at for s in job.signals)

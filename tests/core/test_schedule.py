@@ -178,6 +178,18 @@ def test_macros_occur_as_their_five_fields() -> None:
         assert following(cron(macro), "2026-03-03 03:03", 3) == following(cron(fields), "2026-03-03 03:03", 3)
 
 
+def test_a_step_over_a_range_of_one_value_goes_nowhere() -> None:
+    for stepped, plain in (
+        ("5-5/15 * * * *", "5 * * * *"),
+        ("05-5/15,7-9/2 0-0/4 * * *", "5,7,9 0 * * *"),
+        ("0 0 1-1/10 JAN-1/2 *", "0 0 1 1 *"),
+        ("0 0 * * mon-MON/2,7-7/3", "0 0 * * 1,7"),
+    ):
+        assert following(cron(stepped), "2026-03-03 03:03", 9) == following(cron(plain), "2026-03-03 03:03", 9)
+    for refused in ("5-5/0 * * * *", "5-2005/15 * * * *", "70-70/2 * * * *", "0 0 * JAN-MON/2 *", "5-5/15/2 * * * *"):
+        assert refusal({"cron": refused}).field == "schedule.cron"
+
+
 def test_day_and_weekday_are_joined_as_in_debians_cron() -> None:
     assert following(cron("0 0 13 * FRI"), "2026-02-01 00:00", 3) == [
         "2026-02-06 00:00", "2026-02-13 00:00", "2026-02-20 00:00"
@@ -227,6 +239,8 @@ def test_day_and_weekday_are_joined_as_in_debians_cron() -> None:
         ({"cron": "0 2 * * *", "timezone": 2}, "schedule.timezone", "Europe/Helsinki"),
         ({"calendar": "sometimes"}, "schedule.calendar", "Mon..Fri 08:00"),
         ({"calendar": "*-02-30"}, "schedule.calendar", "never occurs"),
+        ({"calendar": "Mon..Mon/2 08:00"}, "schedule.calendar", "Mon..Fri 08:00"),
+        ({"calendar": "*:5..2005/2"}, "schedule.calendar", "Mon..Fri 08:00"),
         ({"calendar": "08:00\n09:00"}, "schedule.calendar", "one expression"),
         ({"calendar": "08:00 Europe/Helsinky"}, "schedule.calendar", "Europe/Helsinki?"),
         ({"calendar": "08:00 Asia/Tokyo", "timezone": "UTC"}, "schedule.timezone", "contradicts"),

@@ -322,3 +322,69 @@ async def test_a_stream_followed_by_another_request_still_learns_that_its_client
     await asyncio.wait_for(app.started.wait(), LONG)
     client.writer.transport.abort()
     await asyncio.wait_for(app.disconnected.wait(), LONG)
+
+
+# Versions, and too many connections
+
+
+@pytest.mark.parametrize("version", [b"2.0", b"0.9"])
+async def test_another_version_of_http_is_refused_by_505_and_nothing_after_it_is_answered(serve, connect, app, version):
+    server = await serve()
+    client = await connect(server.port)
+    client.send(b"GET /one HTTP/" + version + b"\r\nhost: a\r\n\r\nGET /two HTTP/1.1\r\n\r\n")
+    assert is_refusal(await client.answer(), 505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+    assert await client.rest() == b""
+    assert app.paths == []
+
+
+@pytest.fixture
+def two_at_most(monkeypatch):
+    monkeypatch.setattr("luota.web.server._MOST_OPEN", 2)
+
+
+async def test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_the_longest(
+    serve, connect, two_at_most
+):
+    server = await serve()
+    first, second = await connect(server.port), await connect(server.port)
+    for client in (second, first):
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await client.answer())[0] == 200
+    third = await connect(server.port)
+    assert await second.rest() == b""
+    for client in (first, third):
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await client.answer())[0] == 200
+
+
+async def test_a_request_that_does_not_come_whole_keeps_nobody_out(serve, connect, two_at_most):
+    server = await serve()
+    drips = [await connect(server.port), await connect(server.port)]
+    for client in drips:
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\n")
+    job = await connect(server.port)
+    job.send(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await job.answer())[0] == 200
+
+
+async def test_while_every_connection_waits_for_an_answer_one_more_is_refused_and_the_unix_socket_is_not(
+    serve, connect, app, two_at_most, tmp_path
+):
+    server = await serve()
+    busy = [await connect(server.port), await connect(server.port)]
+    for client in busy:
+        client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+    while len(app.paths) < 2:
+        await asyncio.sleep(0.01)
+    refused = await connect(server.port)
+    answer = await refused.answer()
+    assert is_refusal(answer, 503, "Too many connections")
+    assert answer[1]["retry-after"] == "1"
+    assert await refused.rest() == b""
+    for _ in range(3):
+        local = await connect(tmp_path / "luota.sock")
+        local.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await local.answer())[0] == 200
+    app.release.set()
+    assert [(await client.answer())[0] for client in busy] == [200, 200]
+    assert (await connect(server.port)).writer.is_closing() is False

@@ -11,7 +11,22 @@ from starlette.routing import Route
 
 from luota.core.errors import Code, LuotaError
 from luota.store.db import translated
-from luota.web.dashboard import audit, incident, incidents, members, monitor, overview, run, settings, signin, stream
+from luota.web.dashboard import (
+    audit,
+    channels,
+    define,
+    drills,
+    incident,
+    incidents,
+    integration,
+    members,
+    monitor,
+    overview,
+    run,
+    settings,
+    signin,
+    stream,
+)
 from luota.web.dashboard.html import static_file
 from luota.web.dashboard.visit import Handler, Page, Site, Visit
 from luota.web.http import STATUS
@@ -29,8 +44,12 @@ PAGES: tuple[Page, ...] = (
     *audit.PAGES,
     *incidents.PAGES,
     *incident.PAGES,
+    *channels.PAGES,
+    *drills.PAGES,
     *members.PAGES,
     *settings.PAGES,
+    *define.PAGES,
+    *integration.PAGES,
     *monitor.PAGES,  # after what has a name below /monitors
     *run.PAGES,
     *stream.PAGES,

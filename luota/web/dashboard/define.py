@@ -195,7 +195,7 @@ async def _new_form(
         values,
         chosen or [],
         error,
-        template=template,
+        picked=template,
         action=visit.path("monitors"),
     )
 
@@ -229,7 +229,7 @@ async def _edit_form(
 
 async def _form(
     visit: Visit,
-    template: str,
+    page: str,
     mode: Mode,
     values: dict[str, str],
     chosen: list[str],
@@ -243,7 +243,7 @@ async def _form(
     errors = {} if error is None else {field: _said(error)}
     filled = any(values[key] != _BLANK[key] for key in _MORE & _BLANK.keys())
     return await visit.html(
-        template,
+        page,
         200 if error is None else STATUS[error.code],
         mode=mode,
         values=values,

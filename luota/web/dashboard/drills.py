@@ -6,9 +6,10 @@ from typing import Any
 from msgspec import Struct
 from starlette.responses import Response
 
-from luota.core.drills import PROOF_LASTS, DrillKind, DrillState, Step, StepState, fitting, proves
+from luota.core.drills import PROOF_LASTS, DrillKind, DrillState, Step, StepState, fitting
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Mode
+from luota.core.spec.values import DAY
 from luota.core.text import visible
 from luota.engine.registry import Live
 from luota.store import drills as rows
@@ -30,7 +31,7 @@ _TELLS = "and every channel is told"
 _PROVES = {
     DrillKind.MISSED: f"A signal does not come: proves that silence opens an incident at the deadline, {_TELLS}.",
     DrillKind.FAILED: f"A run reports its failure: proves that an incident opens at that instant, {_TELLS}.",
-    DrillKind.STALE: f"The output is not renewed: proves that stale output opens an incident at its deadline, {_TELLS}.",
+    DrillKind.STALE: f"The output is not renewed: proves that this opens an incident at the deadline, {_TELLS}.",
     DrillKind.DEAD_ROUTE: "A destination answers 503: proves that Luota says retrying, and not delivered. Nobody is "
     "told.",
 }
@@ -45,14 +46,10 @@ class Proof(Struct, frozen=True):
     """What one drill of a monitor has last come to: `not proven`, `never`, `stale` or `proven`, `at` an instant."""
 
     kind: DrillKind
+    title: str
     word: str
     at: int | None = None
     drill: str | None = None
-
-    @property
-    def title(self) -> str:
-        """The name of the drill."""
-        return TITLES[self.kind]
 
     @property
     def mark(self) -> str:
@@ -68,7 +65,7 @@ async def drills(visit: Visit) -> Response:
     for card in await overview.cards(visit.reader, visit.workspace.id):
         live = registry.monitors.get(card.id)
         if live is not None:
-            proofs = [_proof(kind, known.get(card.id, {}).get(kind), now) for kind in fitting(live.rules)]
+            proofs = [_proof(live, kind, known.get(card.id, {}).get(kind), now) for kind in fitting(live.rules)]
             found.append((min(_URGENCY.index(one.word) for one in proofs), card, live, proofs))
     found.sort(key=lambda entry: (entry[0], entry[1].name.casefold()))
     number = int(asked) if (asked := visit.query("page")).isdigit() and len(asked) < 5 else 1
@@ -91,7 +88,7 @@ async def drills(visit: Visit) -> Response:
         ],
         total=len(found),
         proven=sum(all(one.word == "proven" for one in proofs) for *_, proofs in found),
-        lasts=PROOF_LASTS,
+        lasts=PROOF_LASTS // DAY,
         number=number,
         more=len(found) > number * PAGE,
     )
@@ -150,38 +147,29 @@ async def _page(visit: Visit, status: int = 200, error: str | None = None) -> Re
         offered=[] if it.live is None else _offered(visit, it.live, latest),
         past=[_shown(visit, one) for one in past if one.state is not DrillState.RUNNING],
         most=MOST,
-        lasts=PROOF_LASTS,
+        lasts=PROOF_LASTS // DAY,
         visible=visible,
     )
 
 
 def _offered(visit: Visit, live: Live, latest: Mapping[DrillKind, rows.Drill]) -> list[dict[str, Any]]:
     """Return the drills that fit a monitor, that first which is to be run next."""
-    found = [_proof(kind, latest.get(kind), visit.now) for kind in fitting(live.rules)]
+    found = [_proof(live, kind, latest.get(kind), visit.now) for kind in fitting(live.rules)]
     best = min((_URGENCY.index(one.word) for one in found), default=0)
     wanted = next((one for one in found if _URGENCY.index(one.word) == best and one.word != "proven"), None)
-    offered = []
-    for one in found:
-        title = "Missed run start" if one.kind is DrillKind.MISSED and live.rules.mode is Mode.RUN else one.title
-        offered.append(
-            {
-                "proof": one,
-                "title": title,
-                "proves": _PROVES[one.kind],
-                "path": _drill_path(visit, one),
-                "next": one is wanted,
-            }
-        )
-    return offered
+    return [
+        {"proof": one, "proves": _PROVES[one.kind], "path": _drill_path(visit, one), "next": one is wanted}
+        for one in found
+    ]
 
 
-def _proof(kind: DrillKind, last: rows.Result | rows.Drill | None, now: int) -> Proof:
+def _proof(live: Live, kind: DrillKind, last: rows.Result | rows.Drill | None, now: int) -> Proof:
+    title = "Missed run start" if kind is DrillKind.MISSED and live.rules.mode is Mode.RUN else TITLES[kind]
     if last is None:
-        return Proof(kind, "never")
+        return Proof(kind, title, "never")
     if last.state is DrillState.NOT_PROVEN:
-        return Proof(kind, "not proven", last.finished_at, last.id)
-    word = "proven" if proves(last.state, last.finished_at, now) else "stale"
-    return Proof(kind, word, last.finished_at, last.id)
+        return Proof(kind, title, "not proven", last.finished_at, last.id)
+    return Proof(kind, title, "proven" if last.proves(now) else "stale", last.finished_at, last.id)
 
 
 def _drill_path(visit: Visit, proof: Proof) -> str | None:

@@ -229,13 +229,14 @@ def _told(packet: Packet) -> list[dict[str, Any]]:
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
     waits = delivery.state in ("queued", "failed_retrying")
+    tried = delivery.attempts[-1].started_at if delivery.attempts else delivery.queued_at
     return {
         "channel": visible(delivery.channel),
         "type": delivery.channel_type,
         "notice": delivery.notice.removeprefix("incident."),
         "word": delivery.state.replace("_", ", "),
         "mark": DELIVERY_MARKS[delivery.state],
-        "at": delivery.finished_at or delivery.queued_at,
+        "at": delivery.finished_at or tried,
         "next_at": delivery.next_attempt_at if waits else None,
         "error": visible(delivery.last_error or ""),
         "provider_id": visible(delivery.provider_id or ""),

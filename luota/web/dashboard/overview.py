@@ -9,6 +9,7 @@ import msgspec
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from luota.core.bar import Slot
 from luota.core.errors import invalid
 from luota.core.model import Status
 from luota.core.spec.values import parse_tags
@@ -17,12 +18,13 @@ from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar
+from luota.web.dashboard.board import Row
 from luota.web.dashboard.html import count, duration
 from luota.web.dashboard.visit import Page, Visit
 
 PAGE = 50
 SLOTS = 30
-_CHUNK = 10
+_CHUNK = 2
 """Rows that are drawn before others get their turn on the event loop."""
 _ORDER = (
     Status.INCIDENT,
@@ -100,7 +102,7 @@ async def overview(visit: Visit) -> Response:
         context["more_path"] = f"{filters.address(visit.path(), page=str(number + 1))}"
     if visit.htmx:
         return HTMLResponse(visit.part("rows.html", **context))
-    pairs = sorted({f"{key}={value}" for _, card in entries for key, value in card.tags.items()})
+    known = await visit.site.board.cards(visit.reader, visit.workspace.id)
     return await visit.html(
         "overview.html",
         **context,
@@ -109,9 +111,9 @@ async def overview(visit: Visit) -> Response:
         found=len(shown),
         here=filters.address(visit.path()),
         rows_path=filters.address(visit.path("rows")),
-        tags=pairs[:200],
-        tag_keys=sorted({key for _, card in entries for key in card.tags}),
-        environments=sorted({card.environment for _, card in entries if card.environment}),
+        tags=known.tags,
+        tag_keys=known.tag_keys,
+        environments=known.environments,
         oob=False,
     )
 
@@ -165,7 +167,7 @@ async def bulk(visit: Visit) -> Response:
 async def _entries(visit: Visit) -> list[Entry]:
     """Return the workspace's monitors that are shown at all: neither archived nor the twins of drills."""
     found = []
-    for card in await rows.cards(visit.reader, visit.workspace.id):
+    for card in (await visit.site.board.cards(visit.reader, visit.workspace.id)).all:
         live = visit.engine.registry.monitors.get(card.id)
         if live is not None:
             found.append((live, card))
@@ -203,34 +205,45 @@ async def _items(visit: Visit, shown: Sequence[Entry], start: int, filters: Filt
 
 async def _drawn(visit: Visit, entries: Sequence[Entry], filters: Filters, *, oob: bool = False) -> list[Markup]:
     """Return the rows of monitors. Drawn in pieces: nobody else waits long for the event loop."""
-    slots = await rows.bars(
-        visit.reader, [live for live, _ in entries], visit.engine.registry.windows, visit.now, SLOTS
-    )
-    drawn = []
-    for place, (live, card) in enumerate(entries):
-        if place % _CHUNK == 0:
-            await asyncio.sleep(0)
-        state = live.state
-        shown = {
-            "id": live.id,
-            "name": card.name,
-            "path": visit.path("monitors", live.slug),
-            "promise": card.promise,
-            "owner": card.owner,
-            "environment": card.environment,
-            "tags": [
-                {"text": f"{key}={value}", "path": filters.address(visit.path(), tag=f"{key}={value}")}
-                for key, value in card.tags.items()
-            ],
-            "status": state.status.value,
-            "word": _WORDS.get(state.status, state.status.value),
-            "signal_at": state.signal_at,
-            "bar": bar(slots[live.id]),
-            "chosen": False,
-            **_next(live, visit.now),
-        }
-        drawn.append(visit.part("row.html", card=shown, oob=oob, choose=visit.may("operator")))
-    return drawn
+    board, windows = visit.site.board, visit.engine.registry.windows
+    page = (visit.path(), filters, oob, visit.may("operator"))
+    async with board.drawing:
+        known = board.rows(visit.now, windows)
+        wanted = []
+        for live, card in entries:
+            row = known.get((live.id, *page))
+            if row is None or row.live is not live or row.card is not card:
+                wanted.append((live, card))
+        slots = await rows.bars(visit.reader, [live for live, _ in wanted], windows, visit.now, SLOTS)
+        for place, (live, card) in enumerate(wanted):
+            if place % _CHUNK == 0:
+                await asyncio.sleep(0)
+            known[live.id, *page] = Row(live, card, _row(visit, live, card, slots[live.id], filters, oob=oob))
+        return [known[live.id, *page].text for live, _ in entries]
+
+
+def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filters: Filters, *, oob: bool) -> Markup:
+    """Return the row of one monitor."""
+    state = live.state
+    shown = {
+        "id": live.id,
+        "name": card.name,
+        "path": visit.path("monitors", live.slug),
+        "promise": card.promise,
+        "owner": card.owner,
+        "environment": card.environment,
+        "tags": [
+            {"text": f"{key}={value}", "path": filters.address(visit.path(), tag=f"{key}={value}")}
+            for key, value in card.tags.items()
+        ],
+        "status": state.status.value,
+        "word": _WORDS.get(state.status, state.status.value),
+        "signal_at": state.signal_at,
+        "bar": bar(slots),
+        "chosen": False,
+        **_next(live, visit.now),
+    }
+    return visit.part("row.html", card=shown, oob=oob, choose=visit.may("operator"))
 
 
 def _next(live: Live, now: int) -> dict[str, Any]:

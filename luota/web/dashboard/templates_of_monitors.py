@@ -1,4 +1,4 @@
-"""What a new monitor can start from: each template says what it proves, and fills in the form so that a name suffices."""
+"""What a new monitor can start from: a template says what it proves, and fills in the form, so a name suffices."""
 
 from msgspec import Struct
 

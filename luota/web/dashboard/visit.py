@@ -22,6 +22,7 @@ from luota.engine.audit import Actor
 from luota.engine.registry import Live, LiveWorkspace
 from luota.store import incidents as incident_rows
 from luota.web.auth import Auth, Session
+from luota.web.dashboard.board import Board
 from luota.web.dashboard.html import Templates
 from luota.web.http import read_body
 from luota.web.request_id import new_request_id
@@ -38,6 +39,7 @@ class Site(msgspec.Struct, frozen=True):
     base_url: Callable[[], str]
     drills: Drills
     templates: Templates
+    board: Board = msgspec.field(default_factory=Board)
 
 
 class Visit:
@@ -136,6 +138,12 @@ class Visit:
             raise LuotaError(Code.NOT_FOUND, "There is no such monitor in this workspace, or it is archived.")
         return live
 
+    def open_count(self) -> int:
+        """Return how many incidents are open in the workspace, those of drills left out."""
+        here = self.workspace.id
+        live = self.engine.registry.monitors.values()
+        return sum(m.incident_id is not None and m.drill_of is None and m.workspace_id == here for m in live)
+
     # -- answers -----------------------------------------------------------------------------------
 
     def path(self, *parts: str) -> str:
@@ -177,16 +185,14 @@ class Visit:
             frame["workspaces"] = [w for w in all_ if w.id in self._session.roles]
         if self._workspace is not None:
             frame["workspace"] = self.workspace
-            live = self.engine.registry.monitors.values()
-            frame["open_count"] = sum(m.incident_id is not None and m.workspace_id == self.workspace.id for m in live)
+            frame["open_count"] = self.open_count()
             frame["banners"] = await self._banners()
         return frame
 
     async def _banners(self) -> list[str]:
         """Return what must be said on every page, since silence would be a lie."""
         sick = self.engine.sickness()
-        channels = await incident_rows.channels(self.reader, self.workspace.id)
-        dead = [channel["name"] for channel in channels if channel["failedAt"] is not None]
+        dead = await incident_rows.dead_routes(self.reader, self.workspace.id)
         return [
             *([f"Luota cannot vouch for anything at present: {sick}."] if sick else []),
             *(f"The channel {name} is a dead route: a notice to it was given up." for name in dead),

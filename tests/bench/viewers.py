@@ -1,0 +1,85 @@
+"""Open dashboards that do what the page's script does (luota/web/static/luota.js), in a process of their own.
+
+python viewers.py PORT COOKIE PATH COUNT SECONDS IDS: each opens the stream of the overview at PATH; 400 ms after the
+first `changed` it asks for those of its rows, the monitors in the file IDS, that have changed since. They are opened
+one after the other within a second, so that their streams do not beat at once. Prints JSON.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+_AFTER_S = 0.4
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+class Viewer:
+    """One open page, which shows the monitors `ids`."""
+
+    def __init__(self, port: int, cookie: str, path: str, ids: list[str]) -> None:
+        self._port = port
+        self._head = f"Host: 127.0.0.1:{port}\r\nCookie: {cookie}\r\nHX-Request: true\r\n\r\n"
+        self._path = path
+        self._ids = ids
+        self._pending: set[str] = set()
+        self.events = 0
+        self.took: list[float] = []
+        self.rows = 0
+
+    async def look(self, after: float) -> None:
+        """Follow the stream, from so many seconds on, until cancelled."""
+        await asyncio.sleep(after)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        rows = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(f"GET {self._path}/stream HTTP/1.1\r\n{self._head}".encode())
+        refresh: asyncio.Task[None] | None = None
+        try:
+            while line := await reader.readline():
+                if line.startswith(b"data: ["):
+                    self.events += 1
+                    self._pending.update(json.loads(line[6:]))
+                    if refresh is None or refresh.done():
+                        refresh = asyncio.ensure_future(self._refresh(*rows))
+            raise RuntimeError("the stream has ended")
+        finally:
+            writer.close()
+            rows[1].close()
+
+    async def _refresh(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(_AFTER_S)
+        wanted = [id_ for id_ in self._ids if id_ in self._pending]
+        self._pending = set()
+        began = time.perf_counter()
+        writer.write(f"GET {self._path}/rows?ids={','.join(wanted)} HTTP/1.1\r\n{self._head}".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not head.startswith(b"HTTP/1.1 200") or length is None:
+            raise RuntimeError(f"the rows were refused: {head.decode()}")
+        body = await reader.readexactly(int(length[1]))
+        self.took.append((time.perf_counter() - began) * 1000)
+        if body.count(b"data-row=") != len(wanted):
+            raise RuntimeError(f"{len(wanted)} rows were asked for, and others came")
+        self.rows += len(wanted)
+
+
+async def main(port: int, cookie: str, path: str, count: int, seconds: float, ids: list[str]) -> None:
+    """Look for so long, and say what was seen."""
+    viewers = [Viewer(port, cookie, path, ids) for _ in range(count)]
+    looking = [asyncio.ensure_future(viewer.look(number / count)) for number, viewer in enumerate(viewers)]
+    done, _ = await asyncio.wait(looking, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    for one in done:
+        one.result()
+    for one in looking:
+        one.cancel()
+    await asyncio.gather(*looking, return_exceptions=True)
+    took = [ms for viewer in viewers for ms in viewer.took]
+    seen = {"events": sum(v.events for v in viewers), "rows": sum(v.rows for v in viewers), "took_ms": took}
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    port_, cookie_, path_, count_, seconds_, file = sys.argv[1:]
+    asyncio.run(main(int(port_), cookie_, path_, int(count_), float(seconds_), Path(file).read_text().split()))

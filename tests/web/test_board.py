@@ -1,0 +1,85 @@
+"""What open overviews share is never older than what is committed."""
+
+import re
+
+import pytest
+
+HOME = "/w/default"
+
+
+@pytest.fixture
+async def sign_in(served):
+    """Returns clients that are signed in."""
+    clients = []
+
+    async def signed_in(role="viewer", email=None):
+        client, _ = await served.sign_in(role, email)
+        clients.append(client)
+        return client
+
+    yield signed_in
+    for client in clients:
+        await client.aclose()
+
+
+async def shown(client, path=HOME):
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def row_of(text, monitor):
+    (row,) = re.findall(rf'<li [^>]*id="row-{monitor.id}".*?</li>', text, re.DOTALL)
+    return row
+
+
+async def test_a_signal_shows_within_the_second_in_which_the_row_was_drawn(served, sign_in):
+    client = await sign_in()
+    monitor = await served.monitor()
+    assert "no signal yet" in row_of(await shown(client), monitor)
+    await monitor.ping()
+    assert "healthy" in row_of(await shown(client), monitor)
+
+
+async def test_an_edit_shows_at_once(served, sign_in):
+    client = await sign_in()
+    monitor = await served.monitor(name="before")
+    assert "before" in row_of(await shown(client), monitor)
+    await served.api("PATCH", f"/api/monitors/{monitor.id}", {"owner": "Ann", "tags": {"team": "night"}})
+    text = await shown(client)
+    assert "Ann" in row_of(text, monitor)
+    assert "team=night" in row_of(text, monitor)
+    assert '<option value="team">By team</option>' in text
+
+
+async def test_a_row_is_drawn_again_when_its_second_is_over(served, sign_in):
+    client = await sign_in()
+    monitor = await served.monitor(schedule={"every": "2d"})
+    await monitor.ping()
+    served.clock.advance(4_000)
+    assert "4 s ago" in row_of(await shown(client), monitor)
+    served.clock.advance(3_000)
+    assert "7 s ago" in row_of(await shown(client), monitor)
+
+
+async def test_a_row_is_for_those_alone_who_may_see_it_so(served, sign_in):
+    operator = await sign_in("operator")
+    viewer = await sign_in()
+    monitor = await served.monitor(tags={"team": "night"})
+    assert 'type="checkbox"' in row_of(await shown(operator), monitor)
+    assert 'type="checkbox"' not in row_of(await shown(viewer), monitor)
+    filtered = row_of(await shown(viewer, f"{HOME}?state=draft"), monitor)
+    assert "state=draft&amp;tag=team%3Dnight" in filtered
+
+
+async def test_pages_that_show_the_same_within_a_second_share_one_drawing(served, sign_in):
+    first = await sign_in("viewer", "one@example.org")
+    second = await sign_in("viewer", "two@example.org")
+    monitor = await served.monitor(schedule={"every": "2d"})
+    await monitor.ping()
+    path = f"{HOME}/rows?ids={monitor.id}"
+    assert "1 in time" in await shown(first, path)
+    await served.engine.writer._db.execute("UPDATE heartbeats SET late = 1")  # nobody was told of it
+    assert "1 in time" in await shown(second, path)
+    served.clock.advance(1_000)
+    assert "1 late" in await shown(second, path)

@@ -1,0 +1,360 @@
+"""A new monitor from a template and the edit of one: what the form means, what it foretells, what it refuses."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from playwright.async_api import async_playwright
+
+from luota.core.text import visible
+from luota.web.dashboard.define import previewed
+from luota.web.dashboard.templates_of_monitors import TEMPLATES
+from tests.hostile import HOSTILE
+from tests.served import NOW
+
+WHERE = "/w/default/monitors"
+HOUR = 3_600_000
+MARCH = 1_774_569_600_000
+"""2026-03-27T00:00Z, two days before Europe's clocks go forward."""
+
+
+def words(text):
+    """What people read of a page."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text.replace("</td>", " "))))
+
+
+def posted(text):
+    """What a browser would post of the page's form if nothing were typed; its token against forgery too."""
+    form = re.search(r'<form method="post"[^>]* class="define".*?</form>', text, re.S)[0]
+    fields = []
+    for tag in re.findall(r"<input [^>]*>", form):
+        if re.search('type="(radio|checkbox)"', tag) and " checked" not in tag:
+            continue
+        value = re.search(' value="([^"]*)"', tag)
+        fields.append((re.search(' name="([^"]*)"', tag)[1], html.unescape(value[1]) if value else "on"))
+    fields += [
+        (name, html.unescape(text))
+        for name, text in re.findall(r'<textarea [^>]*name="(\w+)"[^>]*>(.*?)</t', form, re.S)
+    ]
+    for name, options in re.findall(r'<select [^>]*name="(\w+)"[^>]*>(.*?)</select>', form, re.S):
+        fields.append((name, re.search('value="([^"]*)" selected', options)[1]))
+    return dict(fields)
+
+
+def active(text):
+    """What of a page could act."""
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            if tag in ("iframe", "object", "embed", "img", "base") or (
+                tag == "script" and "src" not in dict(attributes)
+            ):
+                found.append(tag)
+            for name, value in attributes:
+                if name.startswith("on") or name == "style" or (value or "").strip().lower().startswith("javascript:"):
+                    found.append(f"{tag} {name}={value}")
+
+    Reader().feed(text)
+    return found
+
+
+@pytest.fixture
+async def owner(served):
+    client, _ = await served.sign_in()
+    yield client
+    await client.aclose()
+
+
+async def defined(served, slug):
+    return (await served.api("GET", f"/api/monitors/{slug}"))["monitor"]
+
+
+async def test_every_template_is_offered_with_what_it_proves(owner):
+    page = await owner.get(f"{WHERE}/new")
+    for template in TEMPLATES.values():
+        assert f'href="{WHERE}/new?template={template.key}"' in page.text
+        assert template.proves in words(page.text)
+
+
+@pytest.mark.parametrize("key", TEMPLATES)
+async def test_a_name_is_all_that_a_template_needs(served, owner, key):
+    form = posted((await owner.get(f"{WHERE}/new?template={key}")).text)
+    answer = await owner.post(WHERE, data={**form, "name": "My job"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{WHERE}/my-job/integration")
+    made = await defined(served, "my-job")
+    assert (made["mode"], made["status"]) == (TEMPLATES[key].mode, "draft")
+    assert served.row("SELECT target FROM audit_entries WHERE action = 'monitor.create'") == (made["id"],)
+
+
+async def test_all_fields_arrive_in_the_definition(served, owner):
+    for name in ("desk", "pager"):
+        await served.api("POST", "/api/channels", {"type": "webhook", "name": name, "url": "https://a.example.org/x"})
+    form = posted((await owner.get(f"{WHERE}/new?template=run")).text)
+    form |= {"name": "Job", "promise": "It is done.", "kind": "calendar", "calendar": "Mon..Fri 08:00"}
+    form |= {"timezone": "Europe/Helsinki", "graceSeconds": "10m", "maxRuntimeSeconds": "2h", "owner": "Ann"}
+    form |= {"runbook": "https://wiki.example.org/x", "tags": "team=ops\n\nregion = eu \n", "environment": "production"}
+    form |= {"failuresBeforeIncident": "3", "reminderSeconds": "1h", "slug": "the-job", "channels": ["desk", "pager"]}
+    answer = await owner.post(WHERE, data=form)
+    assert answer.headers["location"] == f"{WHERE}/the-job/integration"
+    made = await defined(served, "the-job")
+    expected = {
+        "name": "Job",
+        "promise": "It is done.",
+        "schedule": {"calendar": "Mon..Fri 08:00", "timezone": "Europe/Helsinki"},
+        "graceSeconds": 600,
+        "maxRuntimeSeconds": 7200,
+        "owner": "Ann",
+        "runbook": "https://wiki.example.org/x",
+        "tags": {"team": "ops", "region": "eu"},
+        "environment": "production",
+        "failuresBeforeIncident": 3,
+        "reminderSeconds": 3600,
+        "channels": ["desk", "pager"],
+    }
+    assert {key: made[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "field", "said"),
+    [
+        ("heartbeat", {"name": " "}, "name", "Name must not be empty"),
+        ("heartbeat", {"kind": "none"}, "kind", "Schedule is required"),
+        ("heartbeat", {"kind": "every", "every": "often"}, "every", "The interval must be a whole number"),
+        ("heartbeat", {"cron": "0 2 * *"}, "cron", "has 4 fields"),
+        ("heartbeat", {"kind": "calendar", "calendar": "someday"}, "calendar", "is not a systemd calendar"),
+        ("heartbeat", {"timezone": "Europe/Helsinky"}, "timezone", "did you mean Europe/Helsinki?"),
+        ("heartbeat", {"graceSeconds": "soon"}, "graceSeconds", "Grace must be a whole number"),
+        ("run", {"maxRuntimeSeconds": "0"}, "maxRuntimeSeconds", "Max runtime must be at least 1 second"),
+        ("freshness", {"expectedFreshnessSeconds": ""}, "expectedFreshnessSeconds", "Freshness is required"),
+        ("run", {"failuresBeforeIncident": "0"}, "failuresBeforeIncident", "Tolerance must be a whole number"),
+        ("run", {"reminderSeconds": "1m"}, "reminderSeconds", "at least 5 minutes"),
+        ("run", {"runbook": "wiki"}, "runbook", "must be an address"),
+        ("run", {"tags": "team"}, "tags", "as key=value"),
+        ("run", {"tags": "team=a\nteam=b"}, "tags", "each key once"),
+        ("run", {"tags": f"team={'x' * 121}"}, "tags", "at most 120 characters"),
+        ("run", {"slug": "My Job"}, "slug", "small letters"),
+        ("run", {"channels": "gone"}, "channels", "There is no channel gone"),
+    ],
+)
+async def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(served, owner, key, wrong, field, said):
+    form = posted((await owner.get(f"{WHERE}/new?template={key}")).text)
+    form |= {"name": "Job", "owner": "the owner", **wrong}
+    page = await owner.post(WHERE, data=form)
+    assert page.status_code == 400
+    assert said in words(page.text)
+    assert f'href="#f-{field}"' in page.text
+    assert f'id="f-{field}"' in page.text
+    assert said in words(page.text[page.text.index("</ul>", page.text.index("There is a problem")) :])
+    again = posted(page.text)
+    kept = form.keys() - {"channels"} - ({"kind"} if field == "kind" else set())  # what cannot be chosen is not
+    assert {name: again.get(name) for name in kept} == {name: form[name] for name in kept}
+    assert served.rows("SELECT id FROM monitors") == []
+
+
+async def test_a_slug_that_is_taken_is_said_beside_it(served, owner):
+    await served.monitor(name="One", slug="one")
+    form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
+    page = await owner.post(WHERE, data={**form, "name": "Two", "slug": "one"})
+    assert page.status_code == 409
+    assert "slug one is taken" in page.text.casefold()
+    assert '<details class="card more" id="more" open>' in page.text
+
+
+async def test_an_unknown_template_creates_nothing(served, owner):
+    form = posted((await owner.get(f"{WHERE}/new?template=run")).text)
+    assert (await owner.post(WHERE, data={**form, "name": "Job", "template": "x"})).status_code == 400
+    assert served.rows("SELECT id FROM monitors") == []
+
+
+# -- the preview -------------------------------------------------------------------------------------------
+
+
+async def test_the_preview_says_the_schedule_in_words_with_its_next_times_and_deadlines(owner):
+    asked = {"mode": "heartbeat", "kind": "cron", "cron": "0 7 * * 1-5", "timezone": "Europe/Helsinki"}
+    page = await owner.get(f"{WHERE}/preview", params={**asked, "graceSeconds": "20m"})
+    said = words(page.text)
+    assert "Every weekday at 07:00, Europe/Helsinki" in said
+    assert "Wed 29 Apr 07:00 UTC+3 07:20" in said
+    assert said.count("07:20") == 5
+    assert "Sat 2" not in said
+
+
+@pytest.mark.parametrize(
+    ("cron", "noted"),
+    [("30 3 * * *", "occurs at the change"), ("0 12 * * *", "clocks go forward by 1 h")],
+)
+def test_the_preview_marks_the_change_of_the_clock_before_the_time_that_it_moves(cron, noted):
+    asked = {"kind": "cron", "cron": cron, "timezone": "Europe/Helsinki"}
+    rows = previewed(asked, "heartbeat", MARCH)["rows"]
+    (changed,) = [row for row in rows if row["change"]]
+    assert changed["change"].startswith("Sun 29 Mar 03:00: ")
+    assert noted in changed["change"]
+    assert [row["offset"] for row in rows] == ["UTC+2"] * rows.index(changed) + ["UTC+3"] * (5 - rows.index(changed))
+
+
+def test_a_deadline_on_another_day_and_a_time_in_another_year_say_so():
+    asked = {"kind": "cron", "cron": "30 23 31 12 *", "timezone": "UTC", "graceSeconds": "1h"}
+    rows = previewed(asked, "heartbeat", MARCH)["rows"]
+    assert (rows[0]["local"], rows[0]["deadline"]) == ("Thu 31 Dec 23:30", "Fri 1 Jan 2027 00:30")
+
+
+async def test_the_preview_of_freshness_and_of_no_schedule_say_what_counts(owner):
+    fresh = await owner.get(f"{WHERE}/preview?mode=freshness&expectedFreshnessSeconds=2h&graceSeconds=1h")
+    assert "Stale 3 h after the latest signal" in words(fresh.text)
+    none = await owner.get(f"{WHERE}/preview?mode=run&kind=none&maxRuntimeSeconds=2h")
+    assert "open for more than 2 h is stuck" in words(none.text)
+    every = await owner.get(f"{WHERE}/preview?mode=run&kind=every&every=90&unit=m&timezone=Europe/Helsinki")
+    assert "Every 90 minutes" in words(every.text)
+    assert "Wed 29 Apr 06:03:11 UTC+3" in words(every.text)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "",
+        "mode=x",
+        "mode=heartbeat&kind=cron&cron=60+2+*+*+*",
+        "mode=heartbeat&kind=x",
+        "mode=run&kind=every&every=%00",
+    ],
+)
+async def test_half_typed_schedules_are_answered_calmly(owner, asked):
+    page = await owner.get(f"{WHERE}/preview?{asked}")
+    assert page.status_code == 200
+    assert "Not a schedule yet" in page.text
+
+
+async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes_nothing(served, owner):
+    form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
+    page = await owner.post(WHERE, data={**form, "preview": "1", "kind": "every", "every": "5", "unit": "m"})
+    assert "Every 5 minutes" in words(page.text)
+    assert served.rows("SELECT id FROM monitors") == []
+    job = await served.monitor()
+    form = posted((await owner.get(f"{WHERE}/{job.id}/edit")).text)
+    page = await owner.post(f"{WHERE}/{job.id}/edit", data={**form, "preview": "1", "every": "7", "unit": "m"})
+    assert "Every 7 minutes" in words(page.text)
+    assert (await job.shown())["schedule"] == {"every": 3600}
+
+
+# -- the edit ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("heartbeat", {"schedule": {"every": 5400}, "tags": {"a=b": "c"}, "reminderSeconds": 600}),
+        ("heartbeat", {"schedule": {"cron": "@daily", "timezone": "Asia/Tokyo"}, "failuresBeforeIncident": 3}),
+        ("run", {"schedule": {"calendar": "Mon..Fri 08:00", "timezone": "UTC"}, "maxRuntimeSeconds": 90}),
+        ("run", {"promise": "One\ntwo"}),
+        ("freshness", {"expectedFreshnessSeconds": 100_000, "graceSeconds": 0, "channels": ["desk"]}),
+    ],
+)
+async def test_saving_what_was_not_changed_changes_nothing(served, owner, mode, fields):
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://a.example.org/x"})
+    job = await served.monitor(mode, **fields)
+    before = await job.shown()
+    form = posted((await owner.get(f"{WHERE}/{job.slug}/edit")).text)
+    answer = await owner.post(f"{WHERE}/{job.slug}/edit", data=form)
+    assert answer.headers["location"] == f"{WHERE}/{job.slug}"
+    assert await job.shown() == before
+    assert served.rows("SELECT 1 FROM audit_entries WHERE action = 'monitor.edit'") == []
+
+
+async def test_an_emptied_slug_and_channels_in_another_order_are_no_change(served, owner):
+    for name in ("desk", "pager"):
+        await served.api("POST", "/api/channels", {"type": "webhook", "name": name, "url": "https://a.example.org/x"})
+    job = await served.monitor(channels=["pager", "desk"])
+    form = posted((await owner.get(f"{WHERE}/{job.slug}/edit")).text)
+    for order in (["pager", "desk"], ["desk", "pager"]):
+        answer = await owner.post(f"{WHERE}/{job.slug}/edit", data={**form, "slug": "", "channels": order})
+        assert answer.headers["location"] == f"{WHERE}/{job.slug}"
+    assert served.rows("SELECT 1 FROM audit_entries WHERE action = 'monitor.edit'") == []
+
+
+async def test_an_edit_sets_the_deadline_anew_and_neither_opens_nor_resolves(served, owner):
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(2 * HOUR)
+    await served.judge()
+    incident = (await job.shown())["incidentId"]
+    assert incident
+    page = await owner.get(f"{WHERE}/{job.slug}/edit")
+    assert "It neither opens nor resolves an incident" in words(page.text)
+    form = posted(page.text) | {"every": "1", "unit": "d", "slug": "renamed"}
+    answer = await owner.post(f"{WHERE}/{job.slug}/edit", data=form)
+    assert answer.headers["location"] == f"{WHERE}/renamed"
+    shown = await job.shown()
+    assert (shown["schedule"], shown["incidentId"]) == ({"every": 86_400}, incident)
+    assert served.engine.registry.monitors[job.id].state.expected_at == NOW + 24 * HOUR
+    (detail,) = served.row("SELECT detail FROM audit_entries WHERE action = 'monitor.edit'")
+    assert re.findall(r'"(\w+)":', detail)[1:] == ["slug", "schedule", "every"]
+
+
+async def test_a_wrong_edit_is_said_beside_its_field_and_changes_nothing(served, owner):
+    job = await served.monitor()
+    form = posted((await owner.get(f"{WHERE}/{job.id}/edit")).text)
+    page = await owner.post(f"{WHERE}/{job.id}/edit", data={**form, "name": "New", "graceSeconds": "soon"})
+    assert page.status_code == 400
+    assert 'id="e-graceSeconds"' in page.text
+    assert posted(page.text)["name"] == "New"
+    assert (await job.shown())["name"] == "a heartbeat job"
+
+
+async def test_viewers_are_refused_the_forms_and_the_changes(served):
+    client, csrf = await served.sign_in("viewer")
+    job = await served.monitor()
+    for path in ("new", "preview", f"{job.id}/edit"):
+        assert (await client.get(f"{WHERE}/{path}")).status_code == 403
+    for path in (WHERE, f"{WHERE}/{job.id}/edit"):
+        form = {"csrf": csrf, "template": "heartbeat", "name": "x", "kind": "every", "every": "1", "unit": "h"}
+        assert (await client.post(path, data=form)).status_code == 403
+    assert served.rows("SELECT name FROM monitors") == [("a heartbeat job",)]
+    await client.aclose()
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_nothing_that_a_person_wrote_is_active_in_the_forms(served, owner, text):
+    line = visible(text)[:100]
+    job = await served.monitor(name=line, promise=text[:400], owner=text[:100], tags={"k": line})
+    form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
+    pages = [
+        await owner.get(f"{WHERE}/{job.id}/edit"),
+        await owner.get(f"{WHERE}/{job.id}/integration"),
+        await owner.post(WHERE, data={**form, "name": line, "cron": line, "timezone": line, "tags": line}),
+    ]
+    for page in pages:
+        assert page.status_code in (200, 400)
+        assert active(page.text) == []
+
+
+async def test_the_form_foretells_as_one_types_and_knows_the_viewers_timezone(served, owner):
+    said = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = await browser.new_context(viewport={"width": 390, "height": 844}, timezone_id="Europe/Helsinki")
+        page = await context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        await page.goto(f"{served.base}/sign-in?next={WHERE}/new")
+        await page.fill("#f-email", "owner@example.org")
+        await page.fill("#f-password", "correct horse battery")
+        await page.click("main button")
+        await page.click("text=Heartbeat")
+        await page.wait_for_selector("#preview:has-text('Every day at 02:00, Europe/Helsinki')")
+        await page.fill("#f-cron", "*/5 * * * *")
+        await page.wait_for_selector("#preview:has-text('Every 5 minutes')")
+        assert await page.evaluate("document.activeElement.id") == "f-cron"
+        await page.fill("#f-cron", "*/5 *")
+        await page.wait_for_selector("#preview:has-text('has 2 fields')")
+        await page.check("#f-kind-every")
+        await page.wait_for_selector("#preview:has-text('Every hour')")
+        assert not await page.is_visible("#f-cron")
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        await page.fill("#f-name", "Hourly import")
+        await page.press("#f-name", "Enter")
+        await page.wait_for_selector("#arrival:has-text('Waiting for the first signal')")
+        await browser.close()
+    assert said == []
+    assert (await defined(served, "hourly-import"))["schedule"] == {"every": 3600}

@@ -1,0 +1,195 @@
+"""The drills: what is proven of each monitor, and a drill that runs as a live checklist in a real browser."""
+
+import html
+import json
+import re
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from luota.core.drills import PROOF_LASTS
+from tests.hostile import HOSTILE
+from tests.process import Daemon
+from tests.receiver import Receiver
+from tests.served import NOBODY, NOW
+
+WHERE = "/w/default/drills"
+DAY = 86_400_000
+SLOW_MS = 60_000
+
+
+def words(page):
+    """The text of a page as people read it."""
+    text = re.sub(r"<(script|style|title)\b.*?</\1>", "", page.text, flags=re.S)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
+
+
+async def ended(served, job, kind, state, at, steps=()):
+    """Put a drill that has ended at an instant on record; returns its id."""
+    drill_id = f"{len(served.rows('SELECT 1 FROM drills')):08x}{NOBODY[8:]}"
+
+    async def work(tx):
+        await tx.execute(
+            "INSERT INTO drills (id, workspace_id, monitor_id, twin_id, kind, state, steps, started_at, finished_at, "
+            "actor) VALUES (?, (SELECT id FROM workspaces), ?, ?, ?, ?, ?, ?, ?, 'ann')",
+            drill_id,
+            job.id,
+            job.id,
+            kind,
+            state,
+            json.dumps(list(steps)),
+            at - 5000,
+            at,
+        )
+
+    await served.engine.submit(work)
+    return drill_id
+
+
+@pytest.fixture
+async def client(served):
+    signed_in, _ = await served.sign_in("viewer")
+    yield signed_in
+    await signed_in.aclose()
+
+
+async def test_every_monitor_stands_there_with_its_latest_result_and_what_to_prove_next(served, client):
+    job = await served.monitor(name="Backup")
+    await served.monitor("freshness", name="Report")
+    await ended(served, job, "missed", "not_proven", NOW - 20 * DAY)
+    await ended(served, job, "missed", "proven", NOW - 12 * DAY)
+    said = words(await client.get(WHERE))
+    assert "0 of 2 monitors proven by every drill that fits" in said
+    assert re.search(r"Backup +Missed heartbeat +proven +12 d ago +Dead route +never +See next: dead route", said)
+    assert re.search(r"Report +Stale output +never +Dead route +never +See next: stale output", said)
+
+
+@pytest.mark.parametrize(("past", "word"), [(0, "proven"), (1, "stale")], ids=["just", "just not"])
+async def test_a_proof_counts_for_90_days_and_is_stale_afterwards(served, client, past, word):
+    job = await served.monitor()
+    for kind in ("missed", "dead_route"):
+        await ended(served, job, kind, "proven", NOW - PROOF_LASTS - past)
+    said = words(await client.get(WHERE))
+    assert f"Missed heartbeat {word} 90 d ago" in re.sub(" +", " ", said)
+    assert ("All 1 monitor is proven" in said) == (word == "proven")
+
+
+async def test_what_was_not_proven_comes_first_then_what_never_was_tried_then_what_is_stale(served, client):
+    ages = {"A fresh": ("proven", 1), "B stale": ("proven", 91), "C never": None, "D lost": ("not_proven", 1)}
+    for name, found in ages.items():
+        job = await served.monitor("heartbeat", name=name)
+        for kind in ("missed", "dead_route") if found else ():
+            await ended(served, job, kind, found[0], NOW - found[1] * DAY)
+    page = await client.get(WHERE)
+    listed = re.findall(r'class="monitor-name"[^>]*>([^<]+)<', page.text)
+    assert listed == ["D lost", "C never", "B stale", "A fresh"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "kinds"),
+    [
+        ("heartbeat", {}, ["missed", "dead_route"]),
+        ("run", {}, ["failed", "dead_route"]),
+        ("run", {"schedule": {"every": 3600}}, ["failed", "missed", "dead_route"]),
+        ("freshness", {}, ["stale", "dead_route"]),
+    ],
+    ids=["heartbeat", "run", "scheduled run", "freshness"],
+)
+async def test_the_drills_that_fit_a_monitor_are_offered_to_operators_and_to_nobody_else(served, mode, fields, kinds):
+    job = await served.monitor(mode, **fields)
+    path = f"/w/default/monitors/{job.slug}/drills"
+    for role, offered in (("viewer", []), ("operator", kinds)):
+        client, csrf = await served.sign_in(role)
+        page = await client.get(path)
+        assert re.findall(r'name="kind" value="(\w+)"', page.text) == offered, role
+        answer = await client.post(path, data={"csrf": csrf, "kind": kinds[0]})
+        assert answer.status_code == (403 if role == "viewer" else 409), role
+        await client.aclose()
+    assert "A drill needs the running daemon" in answer.text
+
+
+async def test_a_drill_that_there_is_not_is_refused_on_the_page(served):
+    job = await served.monitor()
+    client, csrf = await served.sign_in("operator")
+    answer = await client.post(f"/w/default/monitors/{job.slug}/drills", data={"csrf": csrf, "kind": "nothing"})
+    assert answer.status_code == 400
+    assert "Choose one of the drills." in words(answer)
+    await client.aclose()
+
+
+async def test_a_drill_shows_its_steps_with_their_evidence_and_nothing_in_them_is_active(served, client):
+    job = await served.monitor(name=HOSTILE["html"][:200] if len(HOSTILE["html"]) > 200 else HOSTILE["html"])
+    steps = [
+        {"key": "signal", "text": "A ping was accepted", "state": "proven", "at": NOW, "detail": "<b>bold</b>"},
+        {"key": "told.x", "text": "<script>x</script> was told", "state": "not_proven", "detail": "HTTP 503"},
+    ]
+    drill = await ended(served, job, "missed", "not_proven", NOW, steps)
+    for path in (f"{WHERE}/{drill}", f"/w/default/monitors/{job.slug}/drills", WHERE):
+        page = await client.get(path)
+        assert page.status_code == 200, path
+        assert "<b>bold" not in page.text
+        assert "<script>x" not in page.text
+    said = words(await client.get(f"{WHERE}/{drill}"))
+    assert "1 of 2 steps proven" in said
+    assert "<script>x</script> was told not proven HTTP 503" in re.sub(" +", " ", said)
+
+
+async def test_a_drill_of_another_workspace_is_not_found(served):
+    await served.api("POST", "/api/workspaces", {"name": "Other", "slug": "other"})
+    job = await served.monitor()
+    drill = await ended(served, job, "missed", "proven", NOW)
+    await served.engine.submit(_move(drill))
+    client, _ = await served.sign_in("owner")
+    assert (await client.get(f"{WHERE}/{drill}")).status_code == 404
+    await client.aclose()
+
+
+def _move(drill):
+    async def work(tx):
+        await tx.execute(
+            "UPDATE drills SET workspace_id = (SELECT id FROM workspaces WHERE slug = 'other') WHERE id = ?", drill
+        )
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "definition", "steps"),
+    [
+        ("missed", "heartbeat", {"schedule": {"every": 3600}, "graceSeconds": 60}, 6),
+        ("failed", "run", {"maxRuntimeSeconds": 3600}, 6),
+        ("stale", "freshness", {"expectedFreshnessSeconds": 3600}, 6),
+        ("dead_route", "heartbeat", {"schedule": {"every": 3600}, "graceSeconds": 60}, 5),
+    ],
+    ids=["missed", "failed", "stale", "dead route"],
+)
+async def test_a_drill_ticks_step_by_step_to_its_end_without_a_reload(tmp_path, kind, mode, definition, steps):
+    said = []
+    async with Receiver() as hook, Daemon(tmp_path / "data") as luota, async_playwright() as playwright:
+        await luota.webhook("desk", hook.url)
+        await luota.monitor("Nightly backup", mode, promise="A copy exists", **definition)
+        user = {"email": "ann@example.org", "role": "operator", "password": "correct horse battery"}
+        await luota.api("POST", "/api/users", user)
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+        page.set_default_timeout(SLOW_MS)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        path = "/w/default/monitors/nightly-backup/drills"
+        await page.goto(f"http://127.0.0.1:{luota.port}/sign-in?next={path}")
+        await page.fill("#f-email", user["email"])
+        await page.fill("#f-password", user["password"])
+        await page.click("main button")
+        async with page.expect_navigation():
+            await page.click(f"form:has(input[value={kind}]) button")
+        await page.evaluate("window.same = true")
+        expected = page.locator("#last-head .state")
+        await expect(expected).to_have_text("proven", timeout=SLOW_MS)
+        await expect(page.locator("#last-head + p + ol .step-proven")).to_have_count(steps)
+        assert await page.evaluate("window.same"), "it was loaded again"
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        await page.click("text=its incident")
+        assert "(drill)" in await page.inner_text("h1")
+        await browser.close()
+        assert len(hook.requests) == (0 if kind == "dead_route" else 2)
+    assert said == []

@@ -1,0 +1,410 @@
+"""The incident page and its print view: what broke, what was promised, who owns it, what to do, and who was told."""
+
+import asyncio
+import html
+import json
+import re
+
+import pytest
+from playwright.async_api import async_playwright
+
+from luota.web.dashboard.incident import contact_of, zoned
+from tests.hostile import HOSTILE
+from tests.receiver import Receiver, reply
+from tests.served import LOOPBACK, NOBODY
+
+WHERE = "/w/default/incidents"
+HOUR = 3_600_000
+WORDS = {"promise": "Pay slips are out by nine", "owner": "Ann", "runbook": "https://wiki.example.org/pay"}
+
+
+class Person:
+    """Somebody who is signed in."""
+
+    def __init__(self, client, csrf):
+        self.client, self.csrf = client, csrf
+
+    async def get(self, path):
+        return await self.client.get(path)
+
+    async def post(self, path, **fields):
+        return await self.client.post(path, data={"csrf": self.csrf, **fields})
+
+
+@pytest.fixture
+async def sign_in():
+    people = []
+
+    async def signed_in(served, role="operator"):
+        people.append(Person(*await served.sign_in(role)))
+        return people[-1]
+
+    yield signed_in
+    for person in people:
+        await person.client.aclose()
+
+
+async def failed(served, body=None, **fields):
+    """A run monitor whose first run was healthy and whose second failed; the path of its incident."""
+    job = await served.monitor("run", **{"name": "Payroll", **WORDS, **fields})
+    first = await job.started("pay-1", {"deploySha": "4b825dc", "host": "app1"})
+    served.clock.advance(10_000)
+    await job.success(first)
+    served.clock.advance(HOUR)
+    run = await job.started("pay-2", {"deploySha": "c0ffee1", "host": "app1", "payload": {"batch": 7}})
+    served.clock.advance(90_000)
+    answer = await job.fail(run, body)
+    assert answer.status_code == 202, answer.text
+    return job, f"{WHERE}/{(await job.shown())['incidentId']}"
+
+
+def words(page):
+    """The text of a page as people read it."""
+    text = re.sub(r"<(script|style|title)\b.*?</\1>", "", page.text, flags=re.S)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text)))
+
+
+def pre(page, label):
+    """The text of the block that is called `label`."""
+    return html.unescape(re.search(rf'<pre [^>]*aria-label="{label}"[^>]*>(.*?)</pre>', page.text, re.S)[1])
+
+
+def steps(page):
+    """The lines of the timeline."""
+    found = re.findall(r"<li.*?</li>", re.search(r'<ol class="timeline">(.*?)</ol>', page.text, re.S)[1], re.S)
+    return [re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", one))).strip() for one in found]
+
+
+def state_of(served, path):
+    return served.row("SELECT state FROM incidents WHERE id = ?", path.rpartition("/")[2])[0]
+
+
+async def test_it_says_what_broke_what_was_promised_who_owns_it_and_what_to_do_before_all_else(served, sign_in):
+    person = await sign_in(served)
+    _, path = await failed(served, {"summary": "disk full", "exitCode": 3, "output": "one\ntwo\n"})
+    page = await person.get(path)
+    said = words(page)
+    parts = (
+        WORDS["promise"],
+        "failed, open",
+        "failed: disk full.",
+        "OwnerAnn",
+        "What to doOpen the runbook",
+        "Acknowledge",
+        "Expected and arrived",
+        "Exit code3",
+    )
+    places = [said.index(part) for part in parts]
+    assert places == sorted(places), dict(zip(parts, places, strict=True))
+    assert 'href="https://wiki.example.org/pay" rel="noreferrer noopener"' in page.text
+    assert pre(page, "Output of the run") == "one\ntwo\n"
+    assert '"batch": 7' in pre(page, "Payload of the start")
+
+
+async def test_it_says_what_changed_since_the_last_healthy_run(served, sign_in):
+    person = await sign_in(served, "viewer")
+    _, path = await failed(served)
+    page = await person.get(path)
+    table = re.search(r'<table class="changes">.*?</table>', page.text, re.S)[0]
+    assert [re.sub(r"(<[^>]+>)+", "|", row) for row in re.findall(r"<tr>.*?</tr>", table, re.S)][1:] == [
+        "|deploy SHA|4b825dc|c0ffee1|",
+        "|duration|10 s|1 min 30 s|",
+    ]
+
+
+async def test_what_was_expected_is_told_in_the_timezone_of_the_monitor_too(served, sign_in):
+    person = await sign_in(served, "viewer")
+    job = await served.monitor(schedule={"cron": "0 6 * * *", "timezone": "Europe/Helsinki"}, graceSeconds=1800)
+    await job.ping({"payload": {"host": "db-1", "deploySha": "abc"}})
+    served.clock.advance(3 * HOUR)
+    await served.judge()
+    page = await person.get(f"{WHERE}/{(await job.shown())['incidentId']}")
+    said = words(page)
+    assert "2026-04-29 03:00:00 UTC2026-04-29 06:00:00 +03:00 in Europe/Helsinki" in said
+    assert "Hostdb-1" in said
+    assert "Deploy SHAabc" in said
+    assert '"host": "db-1"' in pre(page, "Payload of the last ping")
+    assert "No promise was written down" in said
+    assert "Nobody is named" in said
+
+
+async def test_owner_and_runbook_stay_as_they_were_at_the_opening_and_the_present_ones_are_named(served, sign_in):
+    person = await sign_in(served, "viewer")
+    job, path = await failed(served)
+    served.clock.advance(1000)
+    await served.api("PATCH", f"/api/monitors/{job.id}", {"owner": "Bob", "runbook": "https://wiki.example.org/new"})
+    said = words(await person.get(path))
+    assert "OwnerAnn" in said
+    assert "as it was at the opening; now Bob" in said
+    assert "as it was at the opening; now https://wiki.example.org/new" in said
+    assert "Edited since the incident opened" in said
+
+
+async def test_the_timeline_has_each_event_and_each_attempt_to_tell_of_it_in_order_of_time(serve, sign_in):
+    served = await serve(send=True, allow=LOOPBACK)
+    person = await sign_in(served)
+    async with Receiver() as receiver:
+        receiver.default = reply(503, body=b"busy")
+        await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": receiver.url})
+        _, path = await failed(served)
+        async with asyncio.timeout(20):
+            while not served.rows("SELECT 1 FROM attempts"):
+                await asyncio.sleep(0.02)
+        served.clock.advance(1000)
+        assert (await person.post(f"{path}/note", text="the disk\nis small")).status_code == 303
+        page = await person.get(path)
+    told = steps(page)
+    begins = ("Opened: failed", "Notice opened to desk: failed, retrying", "Attempt 1 to desk: failed", "Note by")
+    for one, begin in zip(told, begins, strict=False):
+        assert one.startswith(begin)
+    assert "answer 503" in told[2]
+    assert "the disk is small" in told[3]
+    assert "Next attempt to desk in" in told[4]
+    assert "desk webhook" in words(page)
+    assert re.search(r"opened: failed, retrying \S+ s ago, next attempt in", words(page))
+
+
+async def test_a_delivery_that_was_taken_names_the_provider_id(served, sign_in):
+    person = await sign_in(served, "viewer")
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example.org/"})
+    _, path = await failed(served)
+    db = served.engine.writer._db
+    await db.execute(
+        "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok, status, error, provider_id) "
+        "SELECT id, 1, queued_at, queued_at + 30, 1, 200, NULL, 'msg-77' FROM deliveries"
+    )
+    told = steps(await person.get(path))
+    (one,) = [one for one in told if one.startswith("Attempt 1 to desk: delivered after 30 ms, answer 200")]
+    assert "Provider id msg-77" in one
+
+
+async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_is_missing(served, sign_in):
+    person = await sign_in(served)
+    _, path = await failed(served)
+    refused = await person.post(f"{path}/acknowledge", reason=" ")
+    assert refused.status_code == 400
+    assert '<p class="wrong" id="e-reason">' in refused.text
+    assert 'href="#f-reason"' in refused.text
+    assert state_of(served, path) == "open"
+    long = await person.post(f"{path}/acknowledge", reason="x" * 501)
+    assert long.status_code == 400
+    assert "x" * 501 in long.text
+    done = await person.post(f"{path}/acknowledge", reason="Ann looks at the disk")
+    assert (done.status_code, done.headers["location"]) == (303, path)
+    page = await person.get(path)
+    said = words(page)
+    assert "failed, acknowledged" in said
+    assert re.search(r"operator@example.org acknowledged it .{1,20}: Ann looks at the disk", said)
+    assert 'id="f-reason"' not in page.text
+
+
+async def test_a_second_acknowledgement_loses_no_word_of_what_was_written(served, sign_in):
+    person = await sign_in(served)
+    _, path = await failed(served)
+    await person.post(f"{path}/acknowledge", reason="first")
+    second = await person.post(f"{path}/acknowledge", reason="the disk is on order")
+    assert second.status_code == 409
+    assert ">the disk is on order</textarea>" in second.text
+    assert "acknowledged it already" in words(second)
+
+
+async def test_a_note_is_added_in_any_state_and_a_blank_one_is_refused_beside_its_field(served, sign_in):
+    person = await sign_in(served)
+    _, path = await failed(served)
+    refused = await person.post(f"{path}/note", text=" \r\n ")
+    assert refused.status_code == 400
+    assert 'id="e-text"' in refused.text
+    await person.post(f"{path}/resolve")
+    done = await person.post(f"{path}/note", text="a\r\nb")
+    assert done.headers["location"] == f"{path}?done=noted#timeline"
+    assert served.row("SELECT text, actor FROM incident_events WHERE type = 'note'")[0] == "a\nb"
+    assert "The note is on the timeline." in words(await person.get(f"{path}?done=noted"))
+
+
+async def test_to_resolve_by_hand_asks_first_and_leaves_the_monitor_unverified(served, sign_in):
+    person = await sign_in(served)
+    job, path = await failed(served)
+    asked = re.search(r'<details id="resolve".*?</details>', (await person.get(path)).text, re.S)[0]
+    assert "the monitor is unverified until its next signal" in asked
+    assert (await person.post(f"{path}/resolve", reason="y" * 501)).status_code == 400
+    done = await person.post(f"{path}/resolve", reason="paid by hand")
+    assert done.headers["location"] == f"{path}?done=resolved"
+    assert (await job.shown())["status"] == "unverified"
+    page = await person.get(done.headers["location"])
+    said = words(page)
+    assert "The monitor is unverified until its next signal." in said
+    assert "failed, resolved" in said
+    assert any("paid by hand" in one for one in steps(page))
+    assert 'id="resolve"' not in page.text
+    for what in ("resolve", "acknowledge"):
+        again = await person.post(f"{path}/{what}", reason="once more")
+        assert again.status_code == 409
+        assert "The incident is resolved already." in words(again)
+
+
+async def test_a_viewer_is_offered_the_packet_and_no_change(served, sign_in):
+    person = await sign_in(served, "viewer")
+    _, path = await failed(served)
+    text = (await person.get(path)).text
+    assert f'action="{path}' not in text
+    assert f'href="{path}/packet.md"' in text
+    for what in ("acknowledge", "note", "resolve"):
+        assert (await person.post(f"{path}/{what}", reason="x", text="x")).status_code == 403
+    assert state_of(served, path) == "open"
+
+
+async def test_the_packet_is_handed_out_as_the_api_has_it_to_a_viewer_too(served, sign_in):
+    person = await sign_in(served, "viewer")
+    _, path = await failed(served)
+    incident = path.rpartition("/")[2]
+    for ending, kind in (("json", "application/json"), ("md", "text/markdown; charset=utf-8")):
+        answer = await person.get(f"{path}/packet.{ending}")
+        assert answer.headers["content-type"] == kind
+        assert answer.headers["content-disposition"] == f'attachment; filename="incident-{incident}.{ending}"'
+        wanted = await served.api(
+            "GET", f"/api/incidents/{incident}/packet?format={'json' if ending == 'json' else 'markdown'}"
+        )
+        if ending == "json":
+            assert json.loads(answer.text) == wanted["packet"]
+        else:
+            assert answer.text == wanted["markdown"]
+
+
+async def test_the_print_view_is_whole_and_still_and_stands_on_its_own(served, sign_in):
+    person = await sign_in(served)
+    output = "line\n" * 6000 + "the end"
+    _, path = await failed(served, {"summary": "disk full", "exitCode": 3, "output": output})
+    await person.post(f"{path}/note", text="the disk is small")
+    page = await person.get(f"{path}/print")
+    assert output in html.unescape(page.text)
+    said = words(page)
+    for part in (WORDS["promise"], "disk full", "Ann", WORDS["runbook"], "the disk is small", "c0ffee1"):
+        assert part in said, part
+    assert served.row("SELECT run_id FROM incidents")[0] in said
+    for live in ("data-live", "hx-", "<form", "data-when", "data-exact", "<nav"):
+        assert live not in page.text, live
+
+
+async def test_an_incident_of_another_workspace_is_not_found(served, sign_in):
+    person = await sign_in(served)
+    await served.api("POST", "/api/workspaces", {"name": "Other", "slug": "other"})
+    made = await served.api("POST", "/api/monitors?workspace=other", {"name": "theirs", "mode": "run"})
+    body = {"monitorId": made["monitor"]["id"], "externalRunId": "x"}
+    run = (await served.post("/v1/runs/start", body, made["token"])).json()["run"]["id"]
+    await served.post(f"/v1/runs/{run}/fail", {"summary": "x"}, made["token"])
+    theirs = served.row("SELECT id FROM incidents")[0]
+    for wanted in (theirs, NOBODY, "nothing"):
+        for ending in ("", "/packet.json", "/packet.md", "/print"):
+            assert (await person.get(f"{WHERE}/{wanted}{ending}")).status_code == 404
+        for what in ("acknowledge", "note", "resolve"):
+            assert (await person.post(f"{WHERE}/{wanted}/{what}", reason="x", text="x")).status_code == 404
+    assert state_of(served, f"{WHERE}/{theirs}") == "open"
+
+
+async def test_a_blind_window_that_overlaps_is_named(served, sign_in):
+    person = await sign_in(served, "viewer")
+    _, path = await failed(served)
+    assert "None: Luota was watching all the time." in words(await person.get(path))
+    opened = served.row("SELECT opened_at FROM incidents")[0]
+    db = served.engine.writer._db
+    await db.execute(
+        "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, 'the disk was full')",
+        (opened + 1000, opened + 181_000),
+    )
+    for ending in ("", "/print"):
+        said = words(await person.get(path + ending))
+        assert "3 min" in said
+        assert "the disk was full" in said
+
+
+async def test_the_incident_of_a_twin_is_labelled_as_a_drill(served, sign_in):
+    person = await sign_in(served, "viewer")
+    job, path = await failed(served)
+    real = await served.monitor("run", name="the real one")
+    await served.engine.writer._db.execute("UPDATE monitors SET drill_of = ? WHERE id = ?", (real.id, job.id))
+    page = await person.get(path)
+    assert '<span class="tag">drill</span>' in page.text
+    assert "it failed on purpose, on a twin of the real one. Nobody needs to act." in words(page)
+    assert f'href="/w/default/monitors/{real.id}/drills"' in page.text
+    assert "Nobody needs to act." in words(await person.get(f"{path}/print"))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_what_jobs_and_people_wrote_is_inert(served, sign_in, name):
+    person = await sign_in(served)
+    text = HOSTILE[name]
+    calm = None
+    for given in ("x", text):
+        body = {"summary": given[:240], "output": given[:7000], "payload": {"k": given[:3000]}}
+        job = await served.monitor("run")
+        answer = await job.fail(await job.started(), json.dumps(body, ensure_ascii=False).encode())
+        assert answer.status_code == 202, answer.text
+        incident = (await job.shown())["incidentId"]
+        await person.post(f"{WHERE}/{incident}/note", text=given[:2000])
+        await served.engine.writer._db.execute(
+            "UPDATE incidents SET monitor_name = ?1, promise = ?1, owner = ?1, runbook = ?1 WHERE id = ?2",
+            (given[:500], incident),
+        )
+        pages = [(await person.get(f"{WHERE}/{incident}{ending}")).text for ending in ("", "/print")]
+        active = [re.findall(r"<(?:script|img|iframe|object|a|form)\b", page) for page in pages]
+        calm = calm or active
+        assert active == calm
+        for page in pages:
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", page)
+            assert not re.search(r'(?:href|src|action)="(?!/|#|\?)', page)
+
+
+@pytest.mark.parametrize(
+    ("owner", "leads"),
+    [
+        ("ann@example.org", "mailto:ann@example.org"),
+        ("+358 40 123 4567", "tel:+358401234567"),
+        ("Ann", None),
+        ("", None),
+        ("ann@example.org?bcc=eve@example.org", None),
+        ("javascript:alert(1)", None),
+        ("Ann <ann@example.org>", None),
+    ],
+)
+def test_an_owner_that_is_an_address_or_a_number_can_be_tapped(owner, leads):
+    assert contact_of(owner) == leads
+
+
+def test_an_instant_of_a_zone_carries_its_offset():
+    assert zoned(1_777_431_600_000, "Europe/Helsinki") == "2026-04-29 06:00:00 +03:00"
+
+
+async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phone(served):
+    signed_in, csrf = await served.sign_in("operator")
+    job, path = await failed(served, {"summary": "s" * 240, "output": "x" * 30_000}, name="n" * 100)
+    said = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        await page.goto(f"{served.base}/sign-in?next={path}")
+        await page.fill("#f-email", "operator@example.org")
+        await page.fill("#f-password", "correct horse battery")
+        await page.click("main button")
+        await page.wait_for_selector("html[data-connected=yes]")
+        assert await page.locator("#acknowledge button").bounding_box()
+        await page.fill("#f-reason", "half a sen")
+        await page.fill("#f-text", "a long no")
+        await page.click("#resolve summary")
+        await page.fill("#f-resolve", "perhaps")
+        await signed_in.post(f"{path}/note", data={"csrf": csrf, "text": "from elsewhere"})
+        await page.wait_for_selector(".timeline >> text=from elsewhere")
+        given = [await page.input_value(field) for field in ("#f-reason", "#f-text", "#f-resolve")]
+        assert given == ["half a sen", "a long no", "perhaps"]
+        served.clock.advance(1000)
+        await job.success(await job.started("pay-3"))
+        await page.wait_for_selector("#verdict >> text=failed, resolved")
+        assert await page.locator("#acknowledge").count() == 0
+        assert await page.input_value("#f-text") == "a long no"
+        for ending in ("", "/print"):
+            await page.goto(served.base + path + ending)
+            assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, ending
+        await browser.close()
+    await signed_in.aclose()
+    assert said == []

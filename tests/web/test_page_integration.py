@@ -1,0 +1,137 @@
+"""The integration tab: real values to copy, none of them for viewers, and the first signal as it arrives."""
+
+import asyncio
+import html
+import re
+
+import pytest
+from playwright.async_api import async_playwright
+
+from luota.core.model import Mode
+from luota.web.snippets import snippets
+
+WHERE = "/w/default/monitors"
+
+
+def words(text):
+    """What people read of a page."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text)))
+
+
+@pytest.fixture
+async def owner(served):
+    client, _ = await served.sign_in()
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_each_snippet_stands_on_the_page_with_the_real_address_id_and_token(served, owner, mode):
+    job = await served.monitor(mode)
+    schedule = served.engine.registry.monitors[job.id].rules.schedule
+    offered = snippets(mode, served.base, job.id, job.token, f"a {mode} job", schedule)
+    first = await owner.get(f"{WHERE}/{job.slug}/integration")
+    for one in offered:
+        assert f'href="{WHERE}/{job.slug}/integration?for={one.key}#wiring"' in first.text
+        page = await owner.get(f"{WHERE}/{job.slug}/integration?for={one.key}")
+        shown = [html.unescape(text) for text in re.findall(r"<code>([^<]*)</code></pre>", page.text)]
+        for name, text in one.files:
+            assert text in shown
+            assert f"<h3><code>{html.escape(name)}</code></h3>" in page.text
+        assert one.notes in words(page.text)
+        assert job.token in shown
+    assert same_files(first.text, (await owner.get(f"{WHERE}/{job.slug}/integration?for=nonsense")).text)
+
+
+def same_files(one, other):
+    """Tell whether two pages show the same files."""
+    return re.findall(r"<code>[^<]*</code>", one) == re.findall(r"<code>[^<]*</code>", other)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_viewer_reads_every_snippet_and_no_token(served, mode):
+    client, _ = await served.sign_in("viewer")
+    job = await served.monitor(mode)
+    for one in snippets(mode, served.base, job.id, job.token, "x"):
+        page = await client.get(f"{WHERE}/{job.slug}/integration?for={one.key}")
+        assert page.status_code == 200
+        assert "wfm1." not in page.text
+        assert "Operators see it" in page.text
+    await client.aclose()
+
+
+async def test_it_waits_for_the_first_signal_and_then_shows_the_way_on(served, owner):
+    job = await served.monitor()
+    before = words((await owner.get(f"{WHERE}/{job.slug}/integration")).text)
+    assert "Waiting for the first signal" in before
+    assert "proof path" not in before
+    await job.ping()
+    page = await owner.get(f"{WHERE}/{job.slug}/integration")
+    assert "Waiting" not in words(page.text)
+    assert "arrival-green" in page.text
+    assert "The proof path from here" in words(page.text)
+    for step in ("Run a drill", "Add a channel", "Add the owner", "Add the runbook"):
+        assert step in words(page.text)
+
+
+async def test_a_run_that_has_only_started_is_not_yet_the_proof(served, owner):
+    job = await served.monitor("run")
+    run = await job.started()
+    page = await owner.get(f"{WHERE}/{job.slug}/integration")
+    assert "Waiting for the first one that ends well" in words(page.text)
+    assert "arrival-green" not in page.text
+    await job.success(run)
+    assert "arrival-green" in (await owner.get(f"{WHERE}/{job.slug}/integration")).text
+
+
+async def test_a_job_in_an_incident_is_not_drawn_green(served, owner):
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(2 * 3_600_000)
+    await served.judge()
+    page = await owner.get(f"{WHERE}/{job.slug}/integration")
+    assert "arrival-green" not in page.text
+    assert f'The monitor is <a href="{WHERE}/{job.slug}">incident</a> at present' in page.text
+
+
+@pytest.mark.parametrize("mode", ["heartbeat", "freshness"])
+async def test_the_command_to_send_one_by_hand_is_accepted(served, owner, mode):
+    job = await served.monitor(mode)
+    page = await owner.get(f"{WHERE}/{job.slug}/integration")
+    command = html.unescape(re.search(r"<code>(curl [^<]*)</code>", page.text)[1])
+    process = await asyncio.create_subprocess_exec("sh", "-c", command, stdout=asyncio.subprocess.PIPE)
+    await process.communicate()
+    assert process.returncode == 0
+    assert (await job.shown())["status"] == "healthy"
+
+
+async def test_people_see_a_twin_with_its_monitor_alone(served, owner):
+    job, twin = await served.monitor(), await served.monitor(name="twin")
+    live = served.engine.registry.monitors[twin.id]
+    live.drill_of = job.id
+    for tab in ("integration", "edit"):
+        answer = await owner.get(f"{WHERE}/{twin.id}/{tab}")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{WHERE}/{job.id}/drills")
+
+
+async def test_the_page_turns_green_by_itself_when_the_first_signal_arrives(served, owner):
+    said, job = [], await served.monitor()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        page = await context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        await page.goto(f"{served.base}/sign-in?next={WHERE}/{job.slug}/integration")
+        await page.fill("#f-email", "owner@example.org")
+        await page.fill("#f-password", "correct horse battery")
+        await page.click("main button")
+        await page.wait_for_selector("html[data-connected=yes]")
+        await page.click("#values [data-copy]")
+        await page.wait_for_selector("#values button:has-text('Copied')")
+        assert await page.evaluate("navigator.clipboard.readText()") == job.token
+        await job.ping()
+        await page.wait_for_selector("#arrival.arrival-green")
+        await page.wait_for_selector("text=The proof path from here")
+        await browser.close()
+    assert said == []
