@@ -204,7 +204,7 @@ class _Course:
             await self._look()
             if not waiting(self.steps, *phases):
                 return
-            concerned = {twin.id, *self._engine.registry.channels_of(twin)}
+            concerned = {twin.id, "*", *self._engine.registry.channels_of(twin)}
             while True:
                 changed = await heard.next(_LOOK_EVERY_S)
                 if not changed or changed & concerned:

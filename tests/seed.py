@@ -114,7 +114,9 @@ async def drill(luota, monitor, kind, workspace="default"):
     """Run a drill on a Daemon to its end; return its id."""
     where = f"?workspace={workspace}"
     made = await luota.api("POST", f"/api/monitors/{monitor}/drills{where}", {"kind": kind})
-    while (found := (await luota.api("GET", f"/api/drills/{made['drill']['id']}{where}"))["drill"])["state"] == "running":
+    while (found := (await luota.api("GET", f"/api/drills/{made['drill']['id']}{where}"))["drill"])[
+        "state"
+    ] == "running":
         await asyncio.sleep(0.1)
     return found["id"]
 
@@ -143,7 +145,11 @@ async def _hour(served, jobs, hour):
     served.clock.advance(chance.randint(40, 240) * 1000)
     if hour == last:
         lines = "".join(f"batch {number} of 40 written\n" for number in range(1, 18))
-        body = {"summary": "exit status 3: disk quota exceeded on /srv/payroll", "exitCode": 3, "payload": {"batch": 18}}
+        body = {
+            "summary": "exit status 3: disk quota exceeded on /srv/payroll",
+            "exitCode": 3,
+            "payload": {"batch": 18},
+        }
         await jobs["Payroll export"].fail(run, {**body, "output": f"{lines}OSError: [Errno 122] Disk quota exceeded\n"})
     else:
         await jobs["Payroll export"].success(run)

@@ -22,6 +22,7 @@ LEAST = 5
 """Fewer are no evidence."""
 MOST_EVENTS = 20_000
 _SLICE = 200
+"""Events or signals that are judged before others get their turn; a cron or calendar takes the longest."""
 _MINUTE, _HOUR = 60_000, 3_600_000
 _CHANGES: dict[str, Event] = {"pause": PauseBegins(Pause()), "resume": Resume(), "tick": Tick()}
 
@@ -75,10 +76,13 @@ def intervals(signals: Iterable[Signal]) -> tuple[int, ...]:
     return tuple(after - before for before, after in pairwise(found))
 
 
-def suggestions(rules: Rules, signals: Sequence[Signal], durations: Sequence[int] = ()) -> tuple[Suggestion, ...]:
-    """Return what the evidence suggests for the keys that decide the verdicts of a monitor; nothing without enough.
+def suggestions(
+    rules: Rules, signals: Sequence[Signal], durations: Sequence[int] = ()
+) -> Generator[None, None, tuple[Suggestion, ...]]:
+    """Find what the evidence suggests for the keys that decide the verdicts of a monitor; nothing without enough.
 
     `durations` are those of successful runs. What is more than twice the median is taken as missed, and said so.
+    Yields every now and then, so that others get their turn.
     """
     found: list[Suggestion | None] = []
     schedule, gaps = rules.schedule, intervals(signals)
@@ -87,7 +91,7 @@ def suggestions(rules: Rules, signals: Sequence[Signal], durations: Sequence[int
     elif isinstance(schedule, Every):
         found.append(_suggestion("graceSeconds", gaps, "intervals", beyond=schedule.interval))
     elif schedule is not None:
-        found.append(_grace(schedule, signals))
+        found.append((yield from _grace(schedule, signals)))
     if rules.mode is Mode.RUN:
         found.append(_suggestion("maxRuntimeSeconds", durations, "durations", factor=2))
     return tuple(one for one in found if one is not None)
@@ -180,14 +184,21 @@ def _event(what: str, signal: Signal | None, runs: dict[str, OpenRun]) -> Event 
     return Success(run) if what == RunState.SUCCESS.value else Fail(run)
 
 
-def _grace(schedule: Cron | Calendar, signals: Iterable[Signal]) -> Suggestion | None:
+def _grace(schedule: Cron | Calendar, signals: Iterable[Signal]) -> Generator[None, None, Suggestion | None]:
     """Suggest a grace from how long after its occurrence the first signal came that met it."""
     first: dict[int, int] = {}
-    for signal in sorted(signals, key=lambda s: s.received_at):
+    for count, signal in enumerate(sorted(signals, key=lambda s: s.received_at), start=1):
+        if count % _SLICE == 0:
+            yield
         met = schedule.met_by(signal.at)
         if met is not None:
             first.setdefault(met, max(0, signal.at - met))
-    delays = [delay for met, delay in first.items() if delay < _gap(schedule, met) // 2]
+    delays = []
+    for count, (met, delay) in enumerate(first.items(), start=1):
+        if count % _SLICE == 0:
+            yield
+        if delay < _gap(schedule, met) // 2:
+            delays.append(delay)
     left = len(first) - len(delays)
     if len(delays) < LEAST:
         return None

@@ -162,14 +162,16 @@ class Case:
     def deadline(self, at: int) -> None:
         """Judge the silence at the deadline `at`."""
         state, rules = self.state, self.rules
-        moved = self.windows.moved(at)
-        if moved > at:
-            self.state = replace(state, deadline_at=moved)
-            return
         expected = state.expected_at
         assert expected is not None
         kind = Kind.STALE if rules.mode is Mode.FRESHNESS else Kind.MISSED
-        window = self.windows.over(exposed_from(rules, state.basis_at, expected), at)
+        window = None
+        if self.windows.all:  # most often there is none
+            moved = self.windows.moved(at)
+            if moved > at:
+                self.state = replace(state, deadline_at=moved)
+                return
+            window = self.windows.over(exposed_from(rules, state.basis_at, expected), at)
         if window is not None:
             rest = expected_after(rules, expected, window.end, at)
             self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)

@@ -186,6 +186,7 @@ class Engine:
 
     def _committed(self, batch: Batch) -> None:
         self.deadlines_changed.set()
+        self.changes.number += 1
         if self.changes.listeners:
             self.changes.publish(batch.changed())
         if batch.queued_notice:

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+MOST_IDS = 1000
+"""So many ids are kept for a listener who does not look; beyond, all may have changed: `*`."""
+
 
 class Listener:
     """The ids of what has changed since the last look; a context, which ends the listening."""
@@ -24,6 +27,8 @@ class Listener:
     def hear(self, ids: Iterable[str]) -> None:
         """Add `ids` to what has changed."""
         self._ids.update(ids)
+        if len(self._ids) > MOST_IDS:
+            self._ids = {"*"}
         self._woken.set()
 
     def wake(self) -> None:
@@ -31,7 +36,10 @@ class Listener:
         self._woken.set()
 
     async def next(self, within: float) -> set[str]:
-        """Return what has changed, as soon as anything has; nothing after `within` seconds, or at the end."""
+        """Return what has changed, as soon as anything has; nothing after `within` seconds, or at the end.
+
+        `*` stands for more than MOST_IDS ids.
+        """
         try:
             async with asyncio.timeout(within):
                 await self._woken.wait()
@@ -47,6 +55,8 @@ class Changes:
 
     def __init__(self) -> None:
         self.listeners: set[Listener] = set()
+        self.number = 0
+        """Grows with every transaction: who has read the state before it grew must read again."""
         self.ended = False
 
     def listen(self) -> Listener:
@@ -56,6 +66,8 @@ class Changes:
     def publish(self, ids: Iterable[str]) -> None:
         """Tell all listeners what a transaction has changed."""
         ids = list(ids)
+        if not ids:  # most transactions of a quiet Luota: its last-alive stamp
+            return
         for listener in self.listeners:
             listener.hear(ids)
 

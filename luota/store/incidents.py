@@ -102,9 +102,10 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
         "iif(type = 'email', json_extract(settings, '$.to'), NULL) FROM channels "
         "WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL ORDER BY name"
     )
+    newest = f"{_DELIVERY} WHERE d.channel_id = ? ORDER BY d.queued_at DESC, d.seq DESC LIMIT 1"
     found = []
     for channel_id, name, type_, created_at, proven_at, failed_at, rules, to in await fetch(db, sql, (workspace_id,)):
-        last = await fetch(db, f"{_DELIVERY} WHERE d.channel_id = ? ORDER BY d.seq DESC LIMIT 1", (channel_id,))
+        last = await fetch(db, newest, (channel_id,))
         found.append(
             {
                 "id": channel_id,
@@ -119,6 +120,16 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
             }
         )
     return found
+
+
+async def unproven(db: aiosqlite.Connection, workspace_id: str) -> list[str] | None:
+    """Return the names of the channels by which nothing has been delivered yet; None where there is no channel."""
+    sql = (
+        "SELECT name, proven_at FROM channels WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL "
+        "ORDER BY name"
+    )
+    found = await fetch(db, sql, (workspace_id,))
+    return [name for name, proven_at in found if proven_at is None] if found else None
 
 
 async def dead_routes(db: aiosqlite.Connection, workspace_id: str) -> list[str]:

@@ -41,7 +41,7 @@ _DRILLS = (
 )
 
 
-class Card(Struct, frozen=True):
+class Card(Struct, frozen=True, gc=False):
     """What people gave a monitor to be known by; empty where they gave nothing."""
 
     id: str

@@ -67,8 +67,8 @@ def measure(directory: Path, *, quick: bool) -> Part:
         for number in range(rounds):
             both: dict[bool, list[float]] = {}
             for watched_by in (True, False) if number % 2 else (False, True):
-                viewers = _viewers(browser, rows, seconds + 2) if watched_by else None
-                time.sleep(1)
+                viewers = _viewers(browser, rows, seconds + 3) if watched_by else None
+                time.sleep(2.5)  # until all are open and have caught up
                 before, since = _processor_s(process.pid), time.time_ns() // 1000
                 result = pings(seconds)()
                 used[watched_by] += (_processor_s(process.pid) - before) / seconds / rounds

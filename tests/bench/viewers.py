@@ -50,7 +50,7 @@ class Viewer:
 
     async def _refresh(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(_AFTER_S)
-        wanted = [id_ for id_ in self._ids if id_ in self._pending]
+        wanted = [id_ for id_ in self._ids if id_ in self._pending or "*" in self._pending]
         self._pending = set()
         began = time.perf_counter()
         writer.write(f"GET {self._path}/rows?ids={','.join(wanted)} HTTP/1.1\r\n{self._head}".encode())

@@ -18,7 +18,7 @@ async def test_a_monitor_is_made_from_a_template_and_its_page_turns_green_when_t
     await page.get_by_role("link", name="New monitor").click()
     await page.get_by_role("link", name=re.compile("^Heartbeat")).click()
     await page.get_by_label("Name").fill("Fresh backup")
-    await page.get_by_label("Promise").fill("A copy of the shop exists each morning.")
+    await page.get_by_role("textbox", name="Promise").fill("A copy of the shop exists each morning.")
     await expect(page.locator("#preview")).to_contain_text("02:00")
     await page.get_by_role("button", name="Create monitor").click()
     arrival = page.locator("#arrival")
@@ -39,11 +39,11 @@ async def test_a_monitor_is_made_from_a_template_and_its_page_turns_green_when_t
 async def test_a_form_that_is_wrong_comes_back_with_what_was_typed_and_says_why(browse):
     page = await browse("/w/default/monitors/new?template=heartbeat", role="operator", quiet=False)  # a status of 400
     await page.get_by_label("Name").fill("Wrong schedule")
-    await page.get_by_label("Cron").fill("61 2 * * *")
+    await page.get_by_role("textbox", name="Cron").fill("61 2 * * *")
     await page.get_by_role("button", name="Create monitor").click()
     await expect(page.get_by_role("alert")).to_be_focused()
-    assert await page.get_by_label("Cron").input_value() == "61 2 * * *"
-    assert await page.get_by_label("Cron").get_attribute("aria-invalid") == "true"
+    assert await page.get_by_role("textbox", name="Cron").input_value() == "61 2 * * *"
+    assert await page.get_by_role("textbox", name="Cron").get_attribute("aria-invalid") == "true"
     assert await page.get_by_label("Name").input_value() == "Wrong schedule"
 
 
@@ -59,7 +59,8 @@ async def test_each_drill_is_started_by_its_button_and_ticks_to_its_end_without_
         name = f"Drilled {kind}"
         await luota.monitor(name, mode, slug=f"drilled-{kind}".replace("_", "-"), promise="It works.", **definition)
         page = await browse(f"/w/default/monitors/drilled-{kind.replace('_', '-')}/drills", role="operator")
-        await page.locator(f"form:has(input[value={kind}]) button").click()
+        async with page.expect_navigation():
+            await page.locator(f"form:has(input[value={kind}]) button").click()
         await page.evaluate("window.same = true")
         ended = page.locator("section[aria-labelledby=last-head]")
         await expect(ended.get_by_role("heading")).to_contain_text(": proven", timeout=3 * SLOW_MS)
@@ -71,7 +72,10 @@ async def test_each_drill_is_started_by_its_button_and_ticks_to_its_end_without_
         await expect(page.get_by_role("heading", level=1)).to_contain_text("drill")
         return name
 
-    names = await asyncio.gather(*(run(kind, *of) for kind, of in definitions.items()))
+    kinds = list(definitions)
+    names = []
+    for two in (kinds[:2], kinds[2:]):  # not more at once than Luota allows
+        names += await asyncio.gather(*(run(kind, *definitions[kind]) for kind in two))
     told = [request.json for request in hook.requests]
     for name in names:
         of_it = [notice for notice in told if name in json.dumps(notice)]
@@ -96,7 +100,7 @@ async def test_an_incident_is_acknowledged_with_a_reason_and_clears_itself_on_re
     await page.get_by_role("button", name="Acknowledge").click()
     verdict = page.get_by_role("heading", name="failed, acknowledged")
     await expect(verdict).to_be_visible()
-    await expect(page.locator(".verdict")).to_contain_text("Bob Example acknowledged it")
+    await expect(page.locator(".verdict")).to_contain_text("bob@example.org acknowledged it")
     await expect(page.locator(".verdict")).to_contain_text("Bob frees the disk")
     await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
     await expect(page.locator("html[data-connected=yes]")).to_be_attached()

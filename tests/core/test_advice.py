@@ -2,13 +2,24 @@
 
 import random
 
-from luota.core.advice import intervals, rehearsal, spread, suggestions, would_have_opened
+from luota.core import advice
+from luota.core.advice import intervals, rehearsal, spread, would_have_opened
 from luota.core.bar import Signal
 from luota.core.model import Kind, Mode, Rules, RunState, Window, Windows
 from luota.core.schedule import Every
 from tests.core.history import DAY, HOUR, MINUTE, SECOND, at, cron, heartbeat
 
 NIGHTLY = heartbeat(cron("0 2 * * *"), grace=30 * MINUTE)
+
+
+def suggestions(*given):
+    """What `advice.suggestions` comes to, taken to its end."""
+    steps = advice.suggestions(*given)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def pings(*instants):
@@ -114,3 +125,7 @@ def test_ticks_at_each_deadline_and_signals_in_order_agree_with_one_late_tick():
         if isinstance(rules.schedule, Every):
             assert len(opened) == silent
         assert all(times[0] < instant <= times[-1] for _, instant in opened)
+
+
+def test_a_long_history_is_looked_through_in_pieces():
+    assert len(list(advice.suggestions(NIGHTLY, nights(1000)))) >= 8

@@ -52,6 +52,16 @@ async def test_an_edit_shows_at_once(served, sign_in):
     assert '<option value="team">By team</option>' in text
 
 
+async def test_a_row_that_was_drawn_between_an_edit_and_its_reading_is_drawn_again(served, sign_in):
+    client = await sign_in()
+    monitor, other = await served.monitor(name="before"), await served.monitor(name="other")
+    assert "before" in row_of(await shown(client), monitor)
+    # The page above saw what is live after the edit, and what the file had before it.
+    await served.engine.writer._db.execute("UPDATE monitors SET name = 'after' WHERE id = ?", (monitor.id,))
+    await served.api("PATCH", f"/api/monitors/{other.id}", {"owner": "Ann"})
+    assert "after" in row_of(await shown(client), monitor)
+
+
 async def test_a_row_is_drawn_again_when_its_second_is_over(served, sign_in):
     client = await sign_in()
     monitor = await served.monitor(schedule={"every": "2d"})

@@ -1,6 +1,7 @@
 """The frame of all pages: who may call which route, what every answer carries, what a change must bring along."""
 
 import re
+from contextlib import aclosing
 
 import pytest
 
@@ -143,7 +144,9 @@ async def test_files_of_pages_may_be_kept_for_ever_and_carry_their_type(served):
         assert (await served.call("GET", path)).status_code == 404, path
 
 
-@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "//["]
+)
 async def test_signing_in_leads_to_pages_of_this_luota_only(served, to):
     await served.api(
         "POST", "/api/users", {"email": "ann@example.org", "role": "owner", "password": "correct horse battery"}
@@ -153,3 +156,19 @@ async def test_signing_in_leads_to_pages_of_this_luota_only(served, to):
     answer = await client.post("/sign-in", data=form, headers={"origin": served.base})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
+
+
+async def test_the_script_is_led_on_to_a_path_beyond_ascii_by_a_header_within_it(served):
+    client, _ = await served.sign_in()
+    async with aclosing(client):
+        where = {"next": "/w/default?q=€&tag=a%26b"}
+        answer = await client.get("/sign-in", params=where, headers={"hx-request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (204, "/w/default?q=%E2%82%AC&tag=a%26b")
+
+
+@pytest.mark.parametrize("asked", ["page=²", "before=²-x", "page=٣", "page=-1", "page=99999"])
+async def test_what_python_takes_for_a_digit_is_no_page_number(served, asked):
+    client, _ = await served.sign_in("viewer")
+    async with aclosing(client):
+        for page in ("", "/incidents", "/drills", "/audit"):
+            assert (await client.get(f"/w/default{page}?{asked}")).status_code == 200, page

@@ -16,7 +16,7 @@ async def audit(visit: Visit) -> Response:
     """Show the newest entries, filtered by the address."""
     actor, action = visit.query("actor"), visit.query("of")
     at, _, entry_id = visit.query("before").partition("-")
-    before = (int(at), entry_id) if at.isdigit() and len(at) < 18 else None
+    before = (int(at), entry_id) if at.isascii() and at.isdigit() and len(at) < 18 else None
     found = await rows.entries(
         visit.reader, visit.workspace.id, actor=actor, action=action, before=before, most=PAGE + 1
     )

@@ -8,6 +8,8 @@ from luota.core.bar import Slot
 from luota.web.dashboard.html import exact
 
 _WIDTH, _HEIGHT = 10, 28
+_PLACES = 30
+"""So many slots have room at least: those of a young monitor are as wide as those of an old one."""
 
 _SAID = {
     "ok": "in time",
@@ -26,11 +28,12 @@ _SHAPE = {"ok": (2, 24), "late": (9, 17), "failed": (0, 28), "stuck": (0, 28), "
 
 
 def bar(slots: Sequence[Slot]) -> Markup:
-    """Return the bar, its slots from the oldest to the newest; empty text without slots."""
+    """Return the bar, its slots from the oldest to the newest at the right; empty text without slots."""
     if not slots:
         return Markup()
     drawn = []
-    for place, slot in enumerate(slots):
+    room = max(_PLACES, len(slots))
+    for place, slot in enumerate(slots, start=room - len(slots)):
         top, height = _SHAPE.get(slot.state, (2, 24))
         x = place * _WIDTH
         if slot.blind:
@@ -40,7 +43,7 @@ def bar(slots: Sequence[Slot]) -> Markup:
             f'<rect class="slot slot-{slot.state}" x="{x + 1}" y="{top}" width="{_WIDTH - 2}" height="{height}">'
             f"<title>{title}</title></rect>"
         )
-    size = f"0 0 {len(slots) * _WIDTH} {_HEIGHT}"
+    size = f"0 0 {room * _WIDTH} {_HEIGHT}"
     said = f'role="img" aria-label="{escape(summary(slots))}"'
     svg = f'<svg class="bar" viewBox="{size}" preserveAspectRatio="none" {said}>{"".join(drawn)}</svg>'
     return Markup(svg)  # noqa: S704 - of names and numbers of our own, and of escaped text

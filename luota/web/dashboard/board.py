@@ -21,7 +21,7 @@ class Cards(Struct, frozen=True):
     environments: tuple[str, ...]
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """A row, drawn for a state of a monitor and for what people gave it to be known by."""
 
     live: Live

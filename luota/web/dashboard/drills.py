@@ -68,8 +68,7 @@ async def drills(visit: Visit) -> Response:
             proofs = [_proof(live, kind, known.get(card.id, {}).get(kind), now) for kind in fitting(live.rules)]
             found.append((min(_URGENCY.index(one.word) for one in proofs), card, live, proofs))
     found.sort(key=lambda entry: (entry[0], entry[1].name.casefold()))
-    number = int(asked) if (asked := visit.query("page")).isdigit() and len(asked) < 5 else 1
-    number = max(1, number)
+    number = visit.page_number()
     shown = found[(number - 1) * PAGE : number * PAGE]
     running = {one.monitor_id for one in await rows.running(visit.reader)}
     return await visit.html(

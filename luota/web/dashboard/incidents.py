@@ -11,8 +11,7 @@ PAGE = 50
 async def incidents(visit: Visit) -> Response:
     """Show incidents: those of one state or one monitor where the address asks for them."""
     state, wanted = visit.query("state"), visit.query("monitor")
-    asked = visit.query("page")
-    number = max(1, int(asked)) if asked.isdigit() and len(asked) < 5 else 1
+    number = visit.page_number()
     monitor_id = wanted or None
     start = (number - 1) * PAGE
     found = await rows.listed(visit.reader, visit.workspace.id, monitor_id, state or None, start, PAGE + 1)

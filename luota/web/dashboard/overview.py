@@ -91,8 +91,8 @@ async def overview(visit: Visit) -> Response:
     filters = Filters.of(visit)
     entries = await _entries(visit)
     shown = _ordered([entry for entry in entries if filters.take(entry[1], entry[0])], filters.group)
-    number = int(asked) if (asked := visit.query("page")).isdigit() and len(asked) < 5 else 1
-    start = (max(1, number) - 1) * PAGE
+    number = visit.page_number()
+    start = (number - 1) * PAGE
     context: dict[str, Any] = {
         "items": await _items(visit, shown, start, filters),
         "more_path": None,
@@ -124,11 +124,10 @@ async def changed_rows(visit: Visit) -> Response:
     entries = await _entries(visit)
     wanted = set(visit.query("ids").split(",")[:100])
     summary = await _summary(visit, entries, filters)
-    open_count = sum(live.incident_id is not None for live, _ in entries)
     parts = [
         visit.part("human.html", oob=True, **summary),
         visit.part("counters.html", oob=True, **summary),
-        visit.part("open-count.html", open_count=open_count),
+        visit.part("open-count.html", open_count=visit.open_count()),
     ]
     parts += await _drawn(visit, [entry for entry in entries if entry[0].id in wanted], filters, oob=True)
     return HTMLResponse("".join(parts))
@@ -155,8 +154,9 @@ async def bulk(visit: Visit) -> Response:
             tag = parse_tags({key.strip(): value.strip()}, "tag")
             cards = {card.id: card for card in await rows.cards(visit.reader, visit.workspace.id)}
             for live in chosen:
-                doc = {"tags": {**cards[live.id].tags, **tag}}
-                await visit.engine.submit(monitors.edit(live.id, doc, visit.actor))
+                if live.id in cards:  # neither archived meanwhile, nor the twin of a drill
+                    doc = {"tags": {**cards[live.id].tags, **tag}}
+                    await visit.engine.submit(monitors.edit(live.id, doc, visit.actor))
         case _:
             raise invalid("do", "Choose what to do with the monitors.")
     back = form.get("back", "")
@@ -212,7 +212,7 @@ async def _drawn(visit: Visit, entries: Sequence[Entry], filters: Filters, *, oo
         wanted = []
         for live, card in entries:
             row = known.get((live.id, *page))
-            if row is None or row.live is not live or row.card is not card:
+            if row is None or row.live is not live or row.card != card:
                 wanted.append((live, card))
         slots = await rows.bars(visit.reader, [live for live, _ in wanted], windows, visit.now, SLOTS)
         for place, (live, card) in enumerate(wanted):
@@ -346,12 +346,11 @@ def _quiet_drafts(visit: Visit, entries: Iterable[Entry]) -> list[dict[str, Any]
 
 async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
     """Return what keeps an incident from reaching a human."""
-    found = await incident_rows.channels(visit.reader, visit.workspace.id)
+    unproven = await incident_rows.unproven(visit.reader, visit.workspace.id)
     path = visit.path("channels")
-    if not found:
+    if unproven is None:
         text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
         return [_need("failing", "Nobody would be told", text, path=path, urgent=False)]
-    unproven = [channel["name"] for channel in found if channel["provenAt"] is None]
     if not unproven:
         return []
     text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)

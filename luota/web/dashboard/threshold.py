@@ -1,9 +1,9 @@
 """Which threshold a monitor should have: what really happened, and what other rules would have made of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -20,6 +20,8 @@ from luota.store.history import Lasted
 from luota.web.dashboard.charts import Column, columns
 from luota.web.dashboard.html import duration, exact
 from luota.web.dashboard.visit import Visit
+
+T = TypeVar("T")
 
 LOOKS_BACK = 90 * DAY
 _MOST = 10_000
@@ -64,7 +66,7 @@ async def threshold(
                 "evidence": one.evidence,
                 "field": _FIELDS[one.key],
             }
-            for one in advice.suggestions(rules, signals, lasted)
+            for one in await _in_pieces(advice.suggestions(rules, signals, lasted))
         ],
         "present": await _rehearsed(visit, rules, signals, pauses) if signals else None,
         "tried": await _rehearsed(visit, tried, signals, pauses) if signals and tried is not None else None,
@@ -111,13 +113,17 @@ def _rules(definition: Definition, asked: dict[str, str]) -> Rules:
 async def _rehearsed(
     visit: Visit, rules: Rules, signals: Sequence[Signal], pauses: Sequence[Stretch]
 ) -> advice.Rehearsal:
-    """Judge the history by some rules, in pieces: nobody else waits long for the event loop."""
-    steps = advice.rehearsal(rules, signals, visit.now, visit.engine.registry.windows, pauses)
+    """Judge the history by some rules."""
+    return await _in_pieces(advice.rehearsal(rules, signals, visit.now, visit.engine.registry.windows, pauses))
+
+
+async def _in_pieces(steps: Generator[None, None, T]) -> T:
+    """Return the result of `steps`, taken one by one: nobody else waits long for the event loop."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            result: advice.Rehearsal = end.value
+            result: T = end.value
             return result
         await asyncio.sleep(0)
 

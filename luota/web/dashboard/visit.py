@@ -55,6 +55,7 @@ class Visit:
         self.reader = site.engine.reader
         self.request = request
         self.now = site.engine.clock.now()
+        self.seen = site.engine.changes.number
         self.fields: list[tuple[str, str]] = []
         self._session = session
         self._workspace: LiveWorkspace | None = None
@@ -125,6 +126,11 @@ class Visit:
         """Return a parameter of the address, empty when it is not there."""
         return self.request.query_params.get(name, "").strip()
 
+    def page_number(self) -> int:
+        """Return which page of a list the address asks for, 1 where that is no number of at most four digits."""
+        asked = self.query("page")
+        return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 1
+
     @property
     def htmx(self) -> bool:
         """Tell whether the page's own script asks, for a part of the page."""
@@ -163,7 +169,7 @@ class Visit:
     def redirect(self, path: str) -> Response:
         """Send the browser to another page of this Luota, to be loaded by GET; the script's request too."""
         if self.htmx:
-            return Response(status_code=204, headers={"hx-redirect": path})
+            return Response(status_code=204, headers={"hx-redirect": quote(path, safe=_SAFE)})
         return RedirectResponse(path, status_code=303)
 
     async def _frame(self) -> dict[str, Any]:
@@ -199,6 +205,9 @@ class Visit:
         ]
 
 
+_SAFE = ":/%#?=@[]!$&'()*+,"
+"""What stands in a redirect as it is, beside letters and digits; a header holds nothing beyond ASCII."""
+
 Handler = Callable[[Visit], Awaitable[Response]]
 Page = tuple[str, str, str, Handler]
 """Method, path, who may (`anyone`, `user`, or a role in the workspace of the path), and what answers."""
@@ -211,8 +220,11 @@ def _theme(request: Request) -> str:
 
 def same_site_path(wanted: str) -> str:
     """Return `wanted` if it is a path of this Luota, else the front page: nobody is sent elsewhere."""
-    parts = urlsplit(wanted)
-    fine = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isprintable()
+    try:
+        netloc = urlsplit(wanted).netloc
+    except ValueError:  # such as of `//[`
+        return "/"
+    fine = wanted.startswith("/") and not wanted.startswith("//") and not netloc and wanted.isprintable()
     return wanted if fine and "\\" not in wanted else "/"
 
 

@@ -35,24 +35,32 @@
 
   // -- live: one stream a page, closed while nobody looks ---------------------------------------------
   const main = $("main[data-stream]");
-  let source = null, pending = new Set(), timer = null, lost = null;
-  function refresh() {
+  let source = null, pending = new Set(), timer = null, lost = null, asking = false;
+  async function refresh() {
     timer = null;
+    asking = true;
     const ids = pending;
     pending = new Set();
     const rows = $$("[data-row]").map((row) => row.dataset.row).filter((id) => ids.has(id) || ids.has("*"));
     const list = $("[data-rows]");
-    if (list && (rows.length || list.dataset.counts)) {
-      htmx.ajax("GET", `${list.dataset.rows}${list.dataset.rows.includes("?") ? "&" : "?"}ids=${rows.slice(0, 100).join(",")}`, { swap: "none", source: list });
-    }
     for (const part of $$("[data-live]")) {
       const wanted = part.dataset.live.split(" ");
       if (ids.has("*") || wanted.includes("*") || wanted.some((id) => ids.has(id))) htmx.trigger(part, "luota:changed");
     }
+    if (list && (rows.length || list.dataset.counts)) {
+      const path = list.dataset.rows + (list.dataset.rows.includes("?") ? "&" : "?");
+      // One after the other, a hundred rows at most: of what is asked meanwhile htmx keeps the last alone.
+      for (let at = 0; at === 0 || at < rows.length; at += 100) {
+        const wanted = rows.slice(at, at + 100).join(",");
+        try { await htmx.ajax("GET", `${path}ids=${wanted}`, { swap: "none", source: list }); } catch { break; }
+      }
+    }
+    asking = false;
+    if (pending.size) timer = setTimeout(refresh, 400);
   }
   function changed(ids) {
     for (const id of ids) pending.add(id);
-    if (timer === null) timer = setTimeout(refresh, 400);
+    if (timer === null && !asking) timer = setTimeout(refresh, 400);
   }
   function open() {
     if (!main || source || document.hidden) return;
