@@ -186,9 +186,10 @@ class Engine:
 
     def _committed(self, batch: Batch) -> None:
         self.deadlines_changed.set()
-        self.changes.number += 1
-        if self.changes.listeners:
-            self.changes.publish(batch.changed())
+        changed = batch.changed()
+        self.changes.number += bool(changed)
+        if changed and self.changes.listeners:
+            self.changes.publish(changed)
         if batch.queued_notice:
             self.notices_queued.set()
         if batch.found_unverified:

@@ -229,6 +229,10 @@ async def listed(
     sql = (
         "SELECT i.id, i.monitor_id, i.monitor_name, i.kind, i.state, i.opened_at, i.acknowledged_at, i.resolved_at, "
         "i.summary, i.owner, m.drill_of FROM incidents i JOIN monitors m ON m.id = i.monitor_id "
-        f"WHERE {' AND '.join(where)} ORDER BY i.state = 'resolved', i.opened_at DESC, i.id LIMIT ? OFFSET ?"
+        f"WHERE {' AND '.join(where)} AND i.state %s 'resolved' ORDER BY i.opened_at DESC, i.id LIMIT ? OFFSET ?"
     )
-    return [Listed(*row) for row in await fetch(db, sql, (*values, most, start))]
+    # One query for both would sort all that a workspace ever had; there are few open ones, at most one a monitor.
+    open_ = await fetch(db, sql % "<>", (*values, -1, 0))
+    found = open_[start : start + most]
+    rest = (*values, most - len(found), max(0, start - len(open_)))
+    return [Listed(*row) for row in (*found, *await fetch(db, sql % "=", rest))]

@@ -61,8 +61,8 @@ _WINDOWS = (
     "ORDER BY started_at"
 )
 _EDITS = (
-    "SELECT at, actor, detail FROM audit_entries WHERE workspace_id = ? AND at > ? AND action = 'monitor.edit' "
-    "AND target = ? ORDER BY at, rowid"
+    "SELECT at, actor, detail FROM audit_entries INDEXED BY audit_entries_of_edits WHERE workspace_id = ? AND at > ? "
+    "AND action = 'monitor.edit' AND target = ? ORDER BY at, rowid"
 )
 
 

@@ -25,12 +25,21 @@ CHROMIUM = "/usr/bin/chromium"
 expect.set_options(timeout=SLOW_MS)
 
 
+def need(package: str) -> None:
+    """Install one of Debian's packages that has a program of its name; fail, and do not skip, where that is not possible."""
+    if shutil.which(package) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", package]):
+            subprocess.run(command, check=False, timeout=600, **quiet)
+    assert shutil.which(package), f"{package} is missing: apt-get install {package}"
+
+
 @pytest.fixture(scope="session")
 def axe(request) -> str:
     """The source of axe-core, fetched once into pytest's cache."""
     kept = Path(request.config.cache.mkdir("axe-core")) / "axe.min.js"
     if not kept.exists():
-        assert shutil.which("npm"), "npm is missing, which fetches axe-core: apt-get install npm"
+        need("npm")
         with tempfile.TemporaryDirectory(dir=kept.parent) as place:
             command = ["npm", "pack", "axe-core@4", "--silent"]
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
@@ -46,7 +55,7 @@ def axe(request) -> str:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium():
-    assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing: apt-get install chromium"
+    need("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

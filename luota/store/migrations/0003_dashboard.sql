@@ -32,3 +32,5 @@ CREATE INDEX drills_running ON drills (monitor_id) WHERE state = 'running';
 
 -- The bars of many monitors at once show when each was paused.
 CREATE INDEX audit_entries_of_pauses ON audit_entries (target, at) WHERE action IN ('monitor.pause', 'monitor.resume');
+-- A packet tells of the edits since its incident opened.
+CREATE INDEX audit_entries_of_edits ON audit_entries (target, at) WHERE action = 'monitor.edit';
