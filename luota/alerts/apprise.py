@@ -35,6 +35,7 @@ THREADS_OF_ONE = 2
 """How many attempts one URL has under way, so that one that hangs leaves threads to the others."""
 APART_SECONDS = 1.0
 """Between the parts of a message that is too long for a service; Apprise's own 5.5 s would outlast the attempt."""
+LONGEST_TITLE = 200
 SHORTEST_PART = 100
 GONE = 410
 
@@ -202,6 +203,8 @@ def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
     service.redirects = False
     service.request_rate_per_sec = min(service.request_rate_per_sec, APART_SECONDS)
     head, caller = inert(title(notice)), library.Apprise(service, asset=asset)
+    if len(head) > LONGEST_TITLE:  # it stands in each message, and would leave no room for the rest
+        head = head[: cut(head, LONGEST_TITLE)]
     most = max(service.body_maxlen * 3 // 4 - len(head), SHORTEST_PART)
     kind = _TYPES.get(notice.type, "warning")
     for part in parts(inert(details(notice)), most):
