@@ -7,13 +7,13 @@ from starlette.responses import Response
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Kind
 from luota.core.spec.channels import SETTINGS
-from luota.core.spec.values import parse_instant
 from luota.core.text import visible
 from luota.engine import channels as commands
 from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
 from luota.web.channels import add_channel, prove_channel
-from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown
+from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown, instant
+from luota.web.dashboard.threshold import short
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.http import STATUS
 
@@ -172,7 +172,8 @@ async def _page(
         it=_shown(visit, found),
         types=TYPES,
         kinds=[kind.value for kind in Kind],
-        values=values or {**found, "delaySeconds": _short(found["delaySeconds"])},
+        values=values
+        or {**found, "delaySeconds": short(found["delaySeconds"] * 1000) if found["delaySeconds"] else ""},
         errors=errors or {},
         secret=secret,
         old_until=old_until,
@@ -205,8 +206,8 @@ def _shown(visit: Visit, channel: dict[str, Any]) -> dict[str, Any]:
         "state": state,
         "mark": mark,
         "word": word,
-        "failed_at": _instant(channel["failedAt"]),
-        "proven_at": _instant(channel["provenAt"]),
+        "failed_at": instant(channel["failedAt"]),
+        "proven_at": instant(channel["provenAt"]),
         "last": last and {**delivery_shown(last), "provider": visible(last["providerId"] or "")},
     }
 
@@ -257,18 +258,6 @@ def _header(line: str) -> tuple[str, str]:
     if not colon:
         raise invalid("headers", "headers must be one a line, as Name: value.")
     return name.strip(), value.strip()
-
-
-def _short(seconds: int) -> str:
-    """Return seconds as the form takes them back, `5m`; empty for none."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s" if seconds else ""
-
-
-def _instant(text: str | None) -> int | None:
-    return None if text is None else parse_instant(text, "at")
 
 
 PAGES: tuple[Page, ...] = (

@@ -1,19 +1,16 @@
 """The integration tab: how to wire the job, with real values, and the first signal as it arrives."""
 
 import shlex
-from typing import Any
 
 from starlette.responses import Response
 
 from luota.core import tokens
 from luota.core.model import Mode
-from luota.core.spec.values import parse_instant
 from luota.core.text import visible
-from luota.engine.registry import Live
 from luota.store import drills as drill_rows
 from luota.store import history
-from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
+from luota.web.dashboard.monitor import channels_shown
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.snippets import snippets
@@ -37,7 +34,7 @@ async def integration(visit: Visit) -> Response:
     runs = await history.durations(visit.reader, live.id) if mode is Mode.RUN else ()
     incidents = await history.incidents(visit.reader, live.id, 20)
     drills = await drill_rows.latest(visit.reader, live.id)
-    channels = await _channels(visit, live)
+    channels = await channels_shown(visit, live)
     proof = proof_path(
         definition, live.state, runs, incidents, drills, channels, path, visit.path("channels"), visit.now
     )
@@ -63,21 +60,6 @@ def _by_hand(base_url: str, monitor_id: str, token: str) -> str:
     """Return a command that sends one ping."""
     where = f"{base_url}/v1/monitors/{monitor_id}/ping"
     return f"curl -fsS -X POST -H {shlex.quote(f'x-luota-key: {token}')} {shlex.quote(where)}"
-
-
-async def _channels(visit: Visit, live: Live) -> list[dict[str, Any]]:
-    """Return the channels that hear of the monitor, with what the proof path needs of each."""
-    heard = visit.engine.registry.channels_of(live)
-    return [
-        {
-            "id": one["id"],
-            "name": one["name"],
-            "proven_at": one["provenAt"] and parse_instant(one["provenAt"], "provenAt"),
-            "failed_at": one["failedAt"] and parse_instant(one["failedAt"], "failedAt"),
-        }
-        for one in await incident_rows.channels(visit.reader, visit.workspace.id)
-        if one["id"] in heard
-    ]
 
 
 PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/monitors/{monitor}/integration", "viewer", integration),)

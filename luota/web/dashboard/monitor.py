@@ -148,7 +148,7 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
     path = visit.path("monitors", shown.slug if live is not None else shown.id)
     runs = await history.durations(visit.reader, shown.id) if rules.mode is Mode.RUN else ()
     incidents = await history.incidents(visit.reader, shown.id, 20)
-    channels = await _channels(visit, live)
+    channels = await channels_shown(visit, live)
     errors: dict[str, str] = {}
     advised, proof, token = None, [], None
     if not visit.htmx:
@@ -282,7 +282,7 @@ def _local(at: int, offset: int) -> str:
     return f"{zone:%a %d %b %H:%M}" + (f":{zone:%S}" if zone.second else "") + f" (UTC{away})"
 
 
-async def _channels(visit: Visit, live: Live | None) -> list[dict[str, Any]]:
+async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]]:
     """Return the channels that hear of the monitor, each with what became of its last delivery."""
     if live is None:
         return []
@@ -297,9 +297,9 @@ async def _channels(visit: Visit, live: Live | None) -> list[dict[str, Any]]:
                 "id": channel["id"],
                 "name": channel["name"],
                 "type": channel["type"],
-                "path": visit.path("channels"),
-                "proven_at": _instant(channel["provenAt"]),
-                "failed_at": _instant(channel["failedAt"]),
+                "path": visit.path("channels", channel["id"]),
+                "proven_at": instant(channel["provenAt"]),
+                "failed_at": instant(channel["failedAt"]),
                 "last": last and delivery_shown(last),
             }
         )
@@ -312,13 +312,14 @@ def delivery_shown(delivery: dict[str, Any]) -> dict[str, Any]:
         "channel": delivery["channel"],
         "word": delivery["state"].replace("_", ", "),
         "mark": DELIVERY_MARKS[delivery["state"]],
-        "at": _instant(delivery["finishedAt"]) or _instant(delivery["queuedAt"]),
-        "next_at": _instant(delivery["nextAttemptAt"]),
+        "at": instant(delivery["finishedAt"]) or instant(delivery["queuedAt"]),
+        "next_at": instant(delivery["nextAttemptAt"]),
         "error": visible(delivery["lastError"] or ""),
     }
 
 
-def _instant(text: str | None) -> int | None:
+def instant(text: str | None) -> int | None:
+    """Return the instant that the store gives as text."""
     return None if text is None else parse_instant(text, "at")
 
 
