@@ -46,6 +46,9 @@ SOCKET = "luota.sock"
 STOP_WITHIN_S = 5.0
 FINISH_WITHIN_S = 2.5
 """What requests in flight, then attempts to deliver, get to finish; with the last commit within 10 s."""
+SWITCH_S = 0.0002
+"""How long the thread that commits waits for the interpreter's lock while the loop is busy; Python's own 5 ms would
+be the longest part of a commit."""
 
 
 Beside = Callable[[str], Coroutine[Any, Any, None]]
@@ -58,6 +61,7 @@ def serve(config: Config, beside: Beside | None = None) -> int:
     sees to it that somebody can sign in. Raises the LuotaError that keeps the daemon from starting.
     """
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    sys.setswitchinterval(SWITCH_S)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its line per request would show where channels lead
     return uvloop.run(_serve(config, SystemClock(), beside))
 
@@ -94,7 +98,7 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
             web.build(
                 engine,
                 Ingest(engine, _limits(config), config.server.trusted_proxies),
-                Api(engine, sender, policy, resolver, base_url, drills, auth.authorise_api),
+                Api(engine, sender, policy, resolver, base_url, drills, passwords, auth.authorise_api),
                 alarm,
                 Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
                 access_log=config.server.access_log,
@@ -153,6 +157,8 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver))
+        passwords = Passwords()
+        reverse.callback(passwords.close)
         table = routes(client, _relay(config, resolver), Services(policy))
         api = Api(
             engine,
@@ -161,6 +167,7 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
             resolver,
             lambda: config.server.base_url,
             Drills(engine, set()),
+            passwords,
         )
         ingest = Ingest(engine, _limits(config), ())
         yield web.build(engine, ingest, api, None, access_log=False)

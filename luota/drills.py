@@ -156,7 +156,7 @@ class _Course:
     async def play(self) -> None:
         """Send a signal, fail, wait until everybody is told, recover, wait again."""
         twin, failure = self._begun.twin, self._begun.failure
-        with self._engine.changes.listen() as heard:
+        with self._engine.changes.listen(twin.workspace_id) as heard:
             run_id = await self._signal(closed=failure is not Kind.FAILED)
             state = self._engine.registry.monitors[twin.id].state
             self._deadline_at = state.runs[0].limit_at if state.runs else state.deadline_at

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 
@@ -5,7 +7,25 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
 
 
+LONGEST = ("e2e/test_without_luota", "browser/", "test_wheel", "alerts/", "cli/", "web/")
+"""What takes longest goes first, so that what is left to the end is spread evenly over the workers."""
+BESIDE_ONE_THAT_WAITS = 5
+
+
+def _spread(items):
+    """Put files that compute between those of tests/e2e, which wait most of the time."""
+    files = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0].removeprefix("tests/"), []).append(item)
+    names = sorted(files, key=lambda name: next((n for n, one in enumerate(LONGEST) if name.startswith(one)), 99))
+    waiting = [name for name in names if name.startswith("e2e/")]
+    others = iter([name for name in names if not name.startswith("e2e/")])
+    order = [name for one in waiting for name in (one, *itertools.islice(others, BESIDE_ONE_THAT_WAITS))]
+    return [item for name in (*order, *others) for item in files[name]]
+
+
 def pytest_collection_modifyitems(config, items):
+    items[:] = _spread(items)
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):

@@ -142,6 +142,11 @@ class Receiver:
     def url(self) -> str:
         return f"http{'s' if self._tls else ''}://{self._host}:{self._port}/hook"
 
+    @property
+    def open(self) -> int:
+        """How many connections are open now."""
+        return len(self._open)
+
     async def wait(self, count: int, timeout: float = 10) -> list[Request]:
         """Return the requests once there are at least `count`; TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout), self._arrived:

@@ -164,7 +164,17 @@ class Monitor:
 
 @contextlib.asynccontextmanager
 async def serving(
-    data_dir, *, limits=None, trusted_proxies=(), allow=(), send=False, alarm=False, clock=None, authorise=None
+    data_dir,
+    *,
+    limits=None,
+    trusted_proxies=(),
+    allow=(),
+    send=False,
+    alarm=False,
+    clock=None,
+    authorise=None,
+    relay=None,
+    services=None,
 ):
     """Open `data_dir` and serve it. `send` and `alarm` start the tasks that the daemon would run."""
     deaths = []
@@ -178,7 +188,7 @@ async def serving(
         reverse.push_async_callback(engine.close)
         policy, resolver = AddressPolicy(allow, ()), Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver, ssl_context=NO_TLS))
-        sender, watcher = Sender(engine, routes(client)), Alarm(engine)
+        sender, watcher = Sender(engine, routes(client, relay, services)), Alarm(engine)
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=1024))
         reverse.callback(passwords.close)
@@ -190,7 +200,7 @@ async def serving(
         app = web.build(
             engine,
             ingest,
-            Api(engine, sender, policy, resolver, base_url, drills, authorise or auth.authorise_api),
+            Api(engine, sender, policy, resolver, base_url, drills, passwords, authorise or auth.authorise_api),
             watcher,
             Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
             access_log=True,

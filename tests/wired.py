@@ -14,6 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from luota.core.model import Mode
+from luota.web.snippets import snippets
+
 TOKEN_FROM_STORE = {"github", "gitlab", "circleci", "render", "fly", "vercel"}
 SHELLS = ("curl", "crontab", "systemd", "github", "gitlab", "circleci", "render", "fly")
 PROGRAMS = ("python", "node", "vercel")
@@ -178,6 +181,19 @@ process.stdout.write(await (await call("s3cret")).text());
 """
         (self.repo / "call.mjs").write_text(call)
         return self._do(["node", "call.mjs"], environ)
+
+
+def wired(
+    root: Path,
+    url: str,
+    key: str,
+    mode: str,
+    id: str = "45d1e22d-8fdd-4df1-8b67-ffc2c88fc67c",
+    token: str = "wfm1.none",
+) -> Wired:
+    """The snippet `key` for a monitor of a mode at the Luota at `url`, laid out below `root`."""
+    (snippet,) = [s for s in snippets(Mode(mode), url, id, token, 'Nightly: 100% "backup"') if s.key == key]
+    return Wired(root / f"{key}-{mode}", key, snippet.files, token)
 
 
 def environ_without_luota() -> dict[str, str]:

@@ -31,14 +31,17 @@ log = logging.getLogger(__name__)
 DEADLINE_SECONDS = 10.0
 PLACE_SECONDS = 20.0
 THREADS = 16
+"""How many attempts are under way at once."""
 THREADS_OF_ONE = 2
-"""How many attempts one URL has under way, so that one that hangs leaves threads to the others."""
+"""How many threads one URL has, so that one that hangs leaves some to the others. A thread whose name lookup never
+ends cannot be cut off: it goes on, and counts for its URL alone, so that no other is kept waiting for it."""
 APART_SECONDS = 1.0
 """Between the parts of a message that is too long for a service; Apprise's own 5.5 s would outlast the attempt."""
 LONGEST_TITLE = 200
 SHORTEST_PART = 100
 GONE = 410
 
+UNKNOWN = "Apprise does not know this URL: look its form up at https://appriseit.com"
 MISSING = "The package apprise is not installed: pip install 'luota[apprise]', and restart Luota."
 
 _TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel.test": "info"}
@@ -143,7 +146,6 @@ class Services:
 
         def finish(result: AttemptResult) -> None:
             own.release()
-            self._free.release()
             if not done.done():
                 done.set_result(result)
 
@@ -168,6 +170,11 @@ class Services:
             return AttemptResult(ok=False, error=attempt.refusal or f"no answer within {self._deadline:g} s")
         finally:
             attempt.end()
+            self._free.release()
+
+    async def refusal(self, settings: Mapping[str, Any]) -> str | None:
+        """Return why nothing can ever be sent to the URL in `settings`, without a part of it, or None."""
+        return await asyncio.to_thread(_refusal, settings["target"], _Attempt(self._policy))
 
 
 async def _take(first: asyncio.Semaphore, second: asyncio.Semaphore) -> None:
@@ -180,8 +187,17 @@ async def _take(first: asyncio.Semaphore, second: asyncio.Semaphore) -> None:
         raise
 
 
-def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
-    """Let Apprise send a notice, in this thread."""
+def _refusal(url: str, attempt: _Attempt) -> str | None:
+    _ATTEMPT.set(attempt)
+    try:
+        return None if _service(url)[0] is not None else f"{UNKNOWN}."
+    except Exception as error:  # noqa: BLE001 - by whatever a service's module trips over in a URL, it cannot be sent to
+        log.warning("Apprise broke off by %s while it read a URL", type(error).__name__)
+        return f"{UNKNOWN}."
+
+
+def _service(url: str) -> tuple[Any, Any, Any]:
+    """Return the service that Apprise finds in a URL, or None, the library, and how it is to behave."""
     with _PREPARING:
         library = _prepare()
     asset = library.AppriseAsset(
@@ -195,10 +211,14 @@ def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
         allow_templates=False,
         storage_mode="memory",
     )
-    service = library.Apprise.instantiate(url, asset=asset)
+    return library.Apprise.instantiate(url, asset=asset), library, asset
+
+
+def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
+    """Let Apprise send a notice, in this thread."""
+    service, library, asset = _service(url)
     if service is None:
-        error = "Apprise does not know this URL: look its form up at https://appriseit.com, and make the channel anew"
-        return AttemptResult(ok=False, terminal=True, error=error)
+        return AttemptResult(ok=False, terminal=True, error=f"{UNKNOWN}, and make the channel anew")
     service.overflow_mode = "split"  # should a part still be too long, once the service has made its form of it
     service.redirects = False
     service.request_rate_per_sec = min(service.request_rate_per_sec, APART_SECONDS)

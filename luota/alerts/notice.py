@@ -24,7 +24,8 @@ from luota.store.deliveries import Evidence, Outgoing
 OUTPUT_CHARACTERS = 2000
 """How much of a run's output is told, from its end."""
 DIGEST_LINE = 160
-"""How many characters of each incident's summary a digest tells."""
+DIGEST_CAUSE = 100
+"""How many characters of each incident's summary a digest tells, and of its cause where both are told."""
 UTC_NAME = "UTC"
 LINK = "Incident page"
 LINKS = (LINK, "Runbook")
@@ -102,7 +103,7 @@ class GapFacts(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """One notice that a digest tells: what became of which incident."""
+    """One notice in a digest, `lasted` ms after its incident opened; `opened_by` is why it did, where untold."""
 
     type: str
     incident_id: str
@@ -110,6 +111,8 @@ class Told(Struct, frozen=True):
     kind: str
     summary: str
     url: str | None = None
+    lasted: int | None = None
+    opened_by: str | None = None
 
 
 class DeadRoute(Struct, frozen=True):
@@ -245,13 +248,7 @@ def _incident_facts(notice: Notice) -> Iterator[tuple[str, str]]:
     if incident is None or monitor is None:
         if notice.gap is None:
             yield "Message", notice.summary
-        states = {"incident.opened": "open", "incident.updated": "open, it became worse"}
-        told = (
-            visible(f"{one.monitor}: {one.kind} ({states.get(one.type, 'resolved')}): {head(one.summary, DIGEST_LINE)}")
-            + (f" {one.url}" if one.url else "")
-            for one in notice.digest
-        )
-        yield "Incidents", "\n".join(told)
+        yield "Incidents", "\n".join(_line(one) for one in notice.digest)
         if notice.dead is not None:
             yield "What to do", f"mend its destination, then prove it: luota channel test {notice.dead.name}"
             yield "Until then", "nobody hears of incidents by this channel"
@@ -338,9 +335,22 @@ def _monitor_facts(notice: Notice) -> Iterator[tuple[str, str]]:
         yield "Incident", notice.incident.id
 
 
+def _line(told: Told) -> str:
+    """Return what a digest says of one incident, in a line."""
+    lasted = "" if told.lasted is None else f" after {format_duration(told.lasted)}"
+    states = {"opened": "open", "updated": "open, it became worse", "reminder": f"still open{lasted}"}
+    state = states.get(told.type.removeprefix("incident."), f"resolved{lasted}")
+    said = head(told.summary, DIGEST_LINE)
+    if told.opened_by:
+        said = f"{head(told.opened_by, DIGEST_CAUSE)}; ended by: {head(told.summary, DIGEST_LINE - DIGEST_CAUSE)}"
+    return visible(f"{told.monitor}: {told.kind} ({state}): {said}") + (f" {told.url}" if told.url else "")
+
+
 def _told(said: dict[str, Any], base_url: str | None) -> Told:
     id_ = said["incident"]
-    return Told(said["type"], id_, said["monitor"], said["kind"], said["reason"], _page(base_url, id_))
+    lasted = None if said.get("openedAt") is None else max(0, said["at"] - said["openedAt"])
+    page = _page(base_url, id_)
+    return Told(said["type"], id_, said["monitor"], said["kind"], said["reason"], page, lasted, said.get("openedBy"))
 
 
 def _page(base_url: str | None, incident_id: str) -> str | None:

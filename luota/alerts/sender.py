@@ -9,6 +9,7 @@ import logging
 import random
 import sqlite3
 from collections.abc import Mapping
+from typing import Any
 
 from luota.alerts.notice import notice_of
 from luota.alerts.types import Route
@@ -64,6 +65,10 @@ class Sender:
     def missing(self, type_: str) -> str | None:
         """Return what this installation lacks to send to channels of a type, in a sentence, or None."""
         return self._routes[type_].missing
+
+    async def refusal(self, type_: str, settings: Mapping[str, Any]) -> str | None:
+        """Return why nothing can ever be sent to the URL in the settings of a channel, in a sentence, or None."""
+        return await self._routes[type_].refusal(settings)
 
     def sickness(self) -> str | None:
         """Return why notices are not sent at present, or None. What a provider does is no sickness of the sender."""
@@ -228,7 +233,8 @@ class Sender:
         if not (result.ok or result.terminal or outgoing.type == "channel.test"):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
             again = retry_at(number, outgoing.first_attempt_at or started_at, finished_at, jitter, result.retry_after)
-        record = RecordAttempt(outgoing.id, outgoing.channel_id, number, started_at, finished_at, result, again)
+        where = None if channel is None else channel.workspace_id
+        record = RecordAttempt(outgoing.id, outgoing.channel_id, number, started_at, finished_at, result, again, where)
         change = record if result.ok or again is not None else give_up(record, outgoing.type)
         if not result.ok:
             log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)

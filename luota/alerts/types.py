@@ -27,10 +27,19 @@ async def _at_once(_: Mapping[str, Any]) -> None:
     """Wait for nothing."""
 
 
+Refusal = Callable[[Mapping[str, Any]], Awaitable[str | None]]
+
+
+async def _none(_: Mapping[str, Any]) -> None:
+    """Refuse nothing."""
+
+
 class Route(Struct, frozen=True):
     """What the sender needs of a type. `ready` waits until another message may start to these settings.
 
     `digests`: its readers are people, who get one message for many incidents at once.
+    `refusal` says why nothing can ever be sent to the URL in the settings, without a secret of it, or None: no
+    channel is added then.
     `missing` is a sentence that says what this installation lacks for the type, and what to do: until then
     nothing is sent, and no channel of it can be added.
     """
@@ -39,6 +48,7 @@ class Route(Struct, frozen=True):
     ready: Ready = _at_once
     digests: bool = False
     missing: str | None = None
+    refusal: Refusal = _none
 
 
 NO_RELAY = 'No SMTP server: add host = "…" and sender = "…" below [email] in the config file, and restart Luota.'
@@ -66,9 +76,14 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
         assert services is not None
         return await services.send(notice, settings)
 
+    async def unknown(settings: Mapping[str, Any]) -> str | None:
+        assert services is not None
+        return await services.refusal(settings)
+
+    no_services = None if services and installed() else MISSING
     return {
         "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
         "webhook": Route(to_webhook),
         "slack": Route(to_slack, slack.Pace().wait, digests=True),
-        "apprise": Route(to_apprise, digests=True, missing=None if services and installed() else MISSING),
+        "apprise": Route(to_apprise, digests=True, missing=no_services, refusal=unknown),
     }

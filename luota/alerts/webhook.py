@@ -64,7 +64,7 @@ async def exchange(
             asyncio.timeout(deadline),
             client.stream("POST", url, content=body, headers=sent) as response,
         ):
-            result = _verdict(response, now)
+            result = _verdict(response, sent, now)
             # A short body is read to its end, so that the connection can be used again; a long one is left.
             async for part in response.aiter_raw():
                 answer += part
@@ -97,8 +97,10 @@ def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int)
     return {"webhook-id": delivery_id, "webhook-timestamp": seconds, "webhook-signature": signature}
 
 
-def _verdict(response: httpx.Response, now: int) -> AttemptResult:
+def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> AttemptResult:
     provider_id = next((response.headers[name] for name in _ID_HEADERS if name in response.headers), "")
+    if any(provider_id in (value, *value.split()) for value in sent.values()):
+        provider_id = ""  # an echo of what may be a secret of the channel
     ok = response.is_success
     error = None
     if response.is_redirect:

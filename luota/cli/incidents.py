@@ -102,8 +102,12 @@ def export(
 def _act(cli: Cli, incident: str, action: str, reason: str | None) -> None:
     body = {} if reason is None else {"reason": reason}
     reply = cli.call("POST", api("incidents", incident, action), body)
-    shown = reply["incident"]
-    text = f"{shown['id']} is {shown['state']}."
+    found = reply["incident"]
+    text = f"{found['id']} is {found['state']}."
+    taken = next((event for event in found["events"] if event["type"] == "acknowledged"), None)
+    if action == "acknowledge" and taken is not None:  # perhaps by another, who was first
+        why = f": {shown(taken['text'])}" if taken["text"] else "."
+        text = f"{found['id']} is acknowledged, by {shown(taken['actor'])} at {taken['at']}{why}"
     if action == "resolve":
         text += " Its monitor is unverified until its next signal."
     cli.answer(reply, text)

@@ -14,20 +14,21 @@ from luota.cli.command import Cli
 from luota.cli.output import shown
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Action, Kind, Status, Transition
-from luota.core.replay import Replay
+from luota.core.replay import Replay, Step
 from luota.core.spec.trace import parse_line
 from luota.core.spec.values import format_instant
 
-_CHUNK = 64 * 1024
+_MOST_HELD = 256
 _STATUS = max(map(len, Status))
+_SILENT = (None, Action.COUNTED)
 
 
-class _Incident(msgspec.Struct):
+class _Incident(msgspec.Struct, gc=False):
     kind: Kind
     action: Action
 
 
-class _Line(msgspec.Struct, rename={"before": "from", "after": "to"}):
+class _Line(msgspec.Struct, rename={"before": "from", "after": "to"}, gc=False):
     at: str
     monitor: str
     before: Status
@@ -36,7 +37,7 @@ class _Line(msgspec.Struct, rename={"before": "from", "after": "to"}):
     reason: str
 
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def replay(
@@ -68,8 +69,8 @@ def _read(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
     """Print what happens in a history. A line that is refused ends it, after what happened before."""
-    history, width = Replay(), 0
-    out = bytearray()
+    history, held = Replay(), list[Step]()
+    write = _write_json if as_json else _Table().write
     try:
         for number, raw in enumerate(lines, 1):
             if raw.isspace():
@@ -78,21 +79,34 @@ def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
                 steps = history.take(parse_line(raw))
             except LuotaError as error:
                 raise LuotaError(error.code, f"{name} line {number}: {error.message}", field=error.field) from None
-            for monitor, step in steps:
-                if as_json:
-                    out += _encode(_document(monitor, step))
-                else:
-                    width = max(width, len(monitor))
-                    out += _text(monitor, step, width).encode(errors="backslashreplace")
-                out += b"\n"
-            if len(out) > _CHUNK:
-                _write(out)
-                out.clear()
+            if steps:
+                held += steps
+                if len(held) > _MOST_HELD:
+                    write(held)
+                    held.clear()
     finally:
+        write(held)
+
+
+def _write_json(steps: Iterable[Step]) -> None:
+    _write(_encode_lines([_document(monitor, step) for monitor, step in steps]))
+
+
+class _Table:
+    """Steps as text. The column of the monitors grows with the longest so far."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def write(self, steps: Iterable[Step]) -> None:
+        out = bytearray()
+        for monitor, step in steps:
+            self._width = max(self._width, len(monitor))
+            out += _text(monitor, step, self._width).encode(errors="backslashreplace") + b"\n"
         _write(out)
 
 
-def _write(out: bytearray) -> None:
+def _write(out: bytes | bytearray) -> None:
     try:
         sys.stdout.buffer.write(out)
         sys.stdout.buffer.flush()
@@ -106,14 +120,15 @@ def _write(out: bytearray) -> None:
 
 def _document(monitor: str, step: Transition) -> _Line:
     incident = None
-    if step.action is not None and step.action is not Action.COUNTED:
+    if step.action not in _SILENT:
+        assert step.action is not None
         assert step.kind is not None
         incident = _Incident(step.kind, step.action)
     return _Line(format_instant(step.at), monitor, step.before, step.after, incident, step.reason)
 
 
 def _text(monitor: str, step: Transition, width: int) -> str:
-    incident = "-" if step.action in (None, Action.COUNTED) else f"{step.kind} {step.action}"
+    incident = "-" if step.action in _SILENT else f"{step.kind} {step.action}"
     return (
         f"{format_instant(step.at)}  {shown(monitor):{width}}  {step.before:>{_STATUS}} → {step.after:{_STATUS}}  "
         f"{incident:17}  {shown(step.reason)}"

@@ -11,11 +11,11 @@ from statistics import median
 from msgspec import Struct
 from msgspec.structs import replace
 
-from luota.core.bar import Signal, Stretch
 from luota.core.events import Event, Fail, PauseBegins, Ping, Resume, Start, Success, Tick
 from luota.core.machine import draft, evaluate, wake_at
 from luota.core.model import NO_WINDOWS, Action, Kind, Mode, OpenRun, Pause, Rules, RunState, Windows
 from luota.core.schedule import Calendar, Cron, Every
+from luota.core.slots import Signal, Stretch
 from luota.core.spec.values import format_duration
 
 LEAST = 5

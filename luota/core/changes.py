@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from luota.core import reasons
-from luota.core.events import Edit, PauseBegins
+from luota.core.events import Edit, PauseBegins, Resolve
 from luota.core.expectation import expected_since, fallen_due
 from luota.core.model import Action, Kind, Mode, OpenRun
 from luota.core.verdicts import Case
@@ -39,7 +39,7 @@ def archive(case: Case) -> None:
     )
 
 
-def resolve(case: Case) -> None:
+def resolve(case: Case, event: Resolve) -> None:
     """End the incident on a person's word: unverified until the next signal."""
     incident = case.state.incident
     if incident is None:
@@ -49,7 +49,7 @@ def resolve(case: Case) -> None:
         rest = expected_since(case.rules, case.now, case.now)  # without it nothing would ever fall due
     case.move(
         case.now,
-        lambda: "resolved by hand; unverified until the next signal",
+        lambda: reasons.by_hand(event.by, event.reason),
         Action.RESOLVED,
         incident,
         incident=None,

@@ -21,13 +21,16 @@ class Deadlines:
 
     def set(self, key: str, at: int | None) -> None:
         """Make `at` the deadline of `key`, in place of any other; None discards."""
+        known = self._at
         if at is None:
-            self._at.pop(key, None)
-        elif self._at.get(key) != at:
-            self._at[key] = at
+            known.pop(key, None)
+        elif known.get(key) != at:
+            known[key] = at
             heappush(self._heap, (at, key))
-        if len(self._heap) > 2 * len(self._at) + 64:
-            self._heap = [(instant, one) for one, instant in self._at.items()]
+        else:
+            return
+        if len(self._heap) > 2 * len(known) + 64:
+            self._heap = [(instant, one) for one, instant in known.items()]
             heapify(self._heap)
 
     def next(self) -> int | None:
@@ -40,11 +43,16 @@ class Deadlines:
     def pop_due(self, now: int, most: int) -> list[str]:
         """Remove and return up to `most` keys whose deadline is at or before `now`, the earliest first."""
         due: list[str] = []
-        while len(due) < most:
-            at = self.next()
-            if at is None or at > now:
-                break
-            key = heappop(self._heap)[1]
-            del self._at[key]
-            due.append(key)
+        while len(due) < most and (first := self.pop(now)) is not None:
+            due.append(first[1])
         return due
+
+    def pop(self, now: int) -> tuple[int, str] | None:
+        """Remove and return the earliest deadline and its key, if it is at or before `now`; else None."""
+        heap, known = self._heap, self._at
+        while heap and heap[0][0] <= now:
+            first = heappop(heap)
+            if known.get(first[1]) == first[0]:
+                del known[first[1]]
+                return first
+        return None

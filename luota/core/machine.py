@@ -51,7 +51,9 @@ from luota.core.events import (
 )
 from luota.core.expectation import expected_from
 from luota.core.model import NO_WINDOWS, Outcome, Rules, State, Status, Windows
-from luota.core.verdicts import Case, next_due
+from luota.core.verdicts import Case, wake_at
+
+__all__ = ["draft", "evaluate", "wake_at"]
 
 _HANDLERS: dict[type, Callable[[Case, Any], None]] = {
     Ping: signals.ping,
@@ -61,7 +63,7 @@ _HANDLERS: dict[type, Callable[[Case, Any], None]] = {
     PauseBegins: changes.pause,
     Resume: lambda case, _: case.resume(case.now, "resumed"),
     Archive: lambda case, _: changes.archive(case),
-    Resolve: lambda case, _: changes.resolve(case),
+    Resolve: changes.resolve,
     Edit: changes.edit,
     ClockBack: lambda case, _: changes.clock_back(case),
 }
@@ -83,15 +85,10 @@ def evaluate(rules: Rules, state: State, event: Event, now: int, windows: Window
     if state.archived:
         return Outcome(state)
     case = Case(rules, state, now, windows)
-    if type(event) is Tick:
+    kind = type(event)
+    if kind is Tick:
         case.settle(now)
     else:
         case.settle(now - 1)
-        _HANDLERS[type(event)](case, event)
-    return Outcome(case.state, tuple(case.transitions), tuple(case.ended), case.mark, case.run, tuple(case.rearmed))
-
-
-def wake_at(state: State) -> int | None:
-    """Return the instant at which the monitor needs its next `Tick`, or None."""
-    due = next_due(state)
-    return None if due is None else due[0]
+        _HANDLERS[kind](case, event)
+    return Outcome(case.state, case.transitions, case.ended, case.mark, case.run, case.rearmed)

@@ -141,7 +141,7 @@ class State(Struct, frozen=True, gc=False):
     runs: tuple[OpenRun, ...] = ()
 
 
-class Transition(Struct, frozen=True, kw_only=True):
+class Transition(Struct, frozen=True, kw_only=True, gc=False):
     """One step of a monitor, at the instant to which it belongs, with its reason.
 
     `due_at` is the occurrence or limit that decided it, `run` the run, where one did.
@@ -157,7 +157,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     run: str | None = None
 
 
-class Mark(Struct, frozen=True):
+class Mark(Struct, frozen=True, gc=False):
     """How a signal was judged: its effective instant, and whether it was late or its clock was off."""
 
     effective_at: int
@@ -173,7 +173,7 @@ class EndedRun(Struct, frozen=True):
     at: int
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What one event did. `run` is the run that a start opened, `rearmed` are open runs that it changed."""
 
     state: State

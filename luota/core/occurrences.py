@@ -19,7 +19,7 @@ when tm_isdst changes too; here every change of the offset counts. Calendars fol
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -43,20 +43,23 @@ class Memo:
     A query inside what is known is one bisection; the next occurrence is one step of the walk.
     """
 
-    __slots__ = ("_known", "_live", "_walk")
+    __slots__ = ("_known", "_last", "_live", "_walk")
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._known: list[int] = []
         self._live: Iterator[int] = iter(())
+        self._last = (AFTER, BEFORE)  # what was answered last; most queries are about the same gap again
 
     def around(self, t: int) -> tuple[int, int]:
         """Return the last occurrence not after `t` or BEFORE, and the first after `t` or AFTER."""
+        last = self._last
+        if last[0] <= t < last[1]:
+            return last
         known = self._known
         i = bisect_right(known, t)
-        if 0 < i < len(known):
-            return known[i - 1], known[i]
-        return self._look(t)
+        self._last = last = (known[i - 1], known[i]) if 0 < i < len(known) else self._look(t)
+        return last
 
     def _look(self, t: int) -> tuple[int, int]:
         if not -1 <= t <= _END:  # beyond what local time can express, perhaps
@@ -104,6 +107,23 @@ class Memo:
             else:
                 self._live, run = live, [first]
         self._known = run
+
+
+def every_day(times: Sequence[int]) -> Walk:
+    """Return the walk over the same times of every day in UTC, where no clock changes; seconds, in order."""
+
+    def walk(t: int) -> Iterator[int]:
+        day, second = divmod(t // 1000, 86_400)
+        begin = bisect_right(times, second)
+        while True:
+            for time in times[begin:]:
+                at = (day * 86_400 + time) * 1000
+                if at >= _END:
+                    return
+                yield at
+            day, begin = day + 1, 0
+
+    return walk
 
 
 def occurrences(matches: Matches, timezone: str, *, at_jump: bool, both_passes: bool) -> Walk:

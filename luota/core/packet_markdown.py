@@ -39,6 +39,13 @@ def _instant(at: int | None) -> Cell:
     return plain(None if at is None else format_instant(at))
 
 
+def _in_zone(at: int | None, zone: str) -> Cell:
+    """Return an instant in UTC, and by the clocks of another zone."""
+    if at is None or zone == "UTC":
+        return _instant(at)
+    return plain(f"{format_instant(at)}, {local_time(at, zone)} in {zone}")
+
+
 def _yes(value: bool) -> Cell:
     return plain("yes" if value else "no")
 
@@ -56,14 +63,9 @@ def _verdict(packet: Packet) -> Iterator[str]:
     facts: list[_Fact] = [
         ("Promise", code(incident.promise)),
         ("Expected", plain(EXPECTED[incident.kind])),
-        ("Expected at", _instant(incident.expected_at)),
-    ]
-    if incident.expected_at is not None:
-        facts.append((f"Expected at, {zone}", plain(local_time(incident.expected_at, zone))))
-    facts += [
+        ("Expected at", _in_zone(incident.expected_at, zone)),
         ("Why this verdict", code(incident.summary)),
-        ("Opened", _instant(incident.opened_at)),
-        (f"Opened, {zone}", plain(local_time(incident.opened_at, zone))),
+        ("Opened", _in_zone(incident.opened_at, zone)),
         ("Acknowledged", _instant(incident.acknowledged_at)),
         ("Resolved", _instant(incident.resolved_at)),
         ("Resolved by", code(incident.resolution)),
@@ -219,13 +221,25 @@ def _deliveries(packet: Packet) -> Iterator[str]:
             code(one.channel_type),
             code(one.notice),
             plain(one.state),
+            _instant(one.finished_at),
             _instant(one.next_attempt_at),
             code(one.provider_id),
             code(one.last_error),
         )
         for one in packet.deliveries
     ]
-    yield table(("Queued", "Channel", "Type", "Notice", "State", "Next attempt", "Provider id", "Last error"), rows)
+    headers: tuple[str, ...] = (
+        "Queued",
+        "Channel",
+        "Type",
+        "Notice",
+        "State",
+        "Ended",
+        "Next attempt",
+        "Provider id",
+        "Last error",
+    )
+    yield table(headers, rows)
     attempts = [
         (
             _instant(attempt.started_at),

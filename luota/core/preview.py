@@ -13,7 +13,7 @@ from luota.core.spec.values import format_duration
 class ClockChange(Struct, frozen=True):
     """The clocks of a timezone change at `at`; offsets from UTC in milliseconds, before and after.
 
-    `note` says what that does to the times which it skips or doubles (docs/verdicts.md, "Schedules").
+    `note` says what that does to the occurrences around it (docs/verdicts.md, "Schedules").
     """
 
     at: int
@@ -25,7 +25,8 @@ class ClockChange(Struct, frozen=True):
 class Upcoming(Struct, frozen=True):
     """An occurrence, and its timezone's offset from UTC there, in milliseconds.
 
-    `change` is that of the clock between the occurrence before it, or now, and it, where there is one.
+    `change` is that of the clock between the occurrence before it, or now, and it, where there is one that skips or
+    doubles a time of the schedule, or makes its usual interval another.
     """
 
     at: int
@@ -48,6 +49,11 @@ def upcoming(schedule: Schedule, now: int, count: int, timezone: str = "UTC") ->
     return tuple(found)
 
 
+def offset_at(timezone: str, at: int) -> int:
+    """Return how far the clocks of a timezone are from UTC at an instant, in milliseconds."""
+    return _offset(ZoneInfo(timezone), at)
+
+
 def _following(schedule: Schedule, t: int) -> int | None:
     return t + schedule.interval if isinstance(schedule, Every) else schedule.after(t)
 
@@ -59,7 +65,7 @@ def _offset(zone: ZoneInfo, at: int) -> int:
 
 
 def _change(schedule: Schedule, zone: ZoneInfo, start: int, end: int) -> ClockChange | None:
-    """Return the change of the clock in (start, end] by which the offsets of the two differ."""
+    """Return the change of the clock in (start, end] by which the offsets of the two differ, if it is felt."""
     before, after = _offset(zone, start), _offset(zone, end)
     if before == after:
         return None
@@ -70,20 +76,45 @@ def _change(schedule: Schedule, zone: ZoneInfo, start: int, end: int) -> ClockCh
             low = middle
         else:
             high = middle
-    after = _offset(zone, high * 1000)
-    return ClockChange(high * 1000, before, after, _note(schedule, after - before))
+    at, after = high * 1000, _offset(zone, high * 1000)
+    felt = _felt(schedule, zone, at, before, after, end)
+    if felt is None:
+        return None
+    by = format_duration(abs(after - before))
+    return ClockChange(at, before, after, f"clocks go {'forward' if after > before else 'back'} by {by}; {felt}")
 
 
-def _note(schedule: Schedule, shift: int) -> str:
-    forward = shift > 0
-    said = f"clocks go {'forward' if forward else 'back'} by {format_duration(abs(shift))}"
+def _felt(schedule: Schedule, zone: ZoneInfo, at: int, before: int, after: int, end: int) -> str | None:
+    """Return what the change at `at` does to the occurrences around it, of which `end` is the next; None: nothing."""
     if isinstance(schedule, Every):
-        return f"{said}; the interval stays the same"
-    if forward:
-        at_jump = isinstance(schedule, Cron) and not schedule.wildcard and shift < 3 * 3_600_000
-        return f"{said}; a time that is skipped occurs {'at the change' if at_jump else 'not at all'}"
-    both = isinstance(schedule, Cron) and schedule.wildcard
-    return f"{said}; a time that comes twice occurs {'both times' if both else 'the first time only'}"
+        return "the interval stays the same"
+    # What the schedule names, by a clock that never changes.
+    names = type(schedule)(schedule.expression, "UTC")
+    low, high = at + min(before, after), at + max(before, after)
+    first = names.after(low - 1)
+    if first is not None and first < high:
+        following = names.after(first)
+        one = following is None or following >= high
+        which = f"{_clock(first)}," if one else f"a time from {_clock(low)} to {_clock(high)},"
+        if after > before:
+            at_jump = isinstance(schedule, Cron) and not schedule.wildcard and high - low < 3 * 3_600_000
+            return f"{which} which is skipped, occurs {'at the change' if at_jump else 'not at all'}"
+        both = isinstance(schedule, Cron) and schedule.wildcard
+        return f"{which} which comes twice, occurs {'both times' if both else 'the first time only'}"
+    last, following = schedule.at_or_before(at - 1), schedule.after(end)
+    if last is None:
+        return None
+    real, named = end - last, end + after - last - before
+    earlier = schedule.at_or_before(last - 1)
+    usual = [last + before - earlier - _offset(zone, earlier)] if earlier is not None else []
+    usual += [following + _offset(zone, following) - end - after] if following is not None else []
+    if named not in usual:  # it is no interval that anybody is used to
+        return None
+    return f"{format_duration(real)} lie between the times before and after it, not {format_duration(named)}"
+
+
+def _clock(local: int) -> str:
+    return f"{datetime.fromtimestamp(local // 1000, UTC):%H:%M}"
 
 
 @lru_cache(maxsize=4096)

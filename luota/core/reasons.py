@@ -3,6 +3,7 @@
 from luota.core.model import Kind, Mode, OpenRun, Rules, State, Window
 from luota.core.spec.values import format_duration, format_instant
 
+_UNVERIFIED = "; unverified until the next signal"
 _SIGNAL = {Mode.HEARTBEAT: "ping", Mode.RUN: "run start", Mode.FRESHNESS: "fresh output"}
 
 
@@ -88,3 +89,17 @@ def paused(until: int | None, *, until_healthy: bool) -> str:
     ends = [f"until {_at(until)}"] if until is not None else []
     ends += ["until the next healthy signal"] if until_healthy else []
     return " or ".join(["paused " + ends[0], *ends[1:]]) if ends else "paused"
+
+
+def by_hand(by: str, reason: str) -> str:
+    """Say who ended the incident, and why."""
+    return f"{_by_hand(by)}{f': {reason}' if reason else ''}{_UNVERIFIED}"
+
+
+def reason_of(by: str, said: str) -> str:
+    """Return the reason that a person gave in what `by_hand` said; empty where none was given."""
+    return said.removeprefix(_by_hand(by)).removesuffix(_UNVERIFIED).removeprefix(": ")
+
+
+def _by_hand(by: str) -> str:
+    return f"resolved by hand by {by}" if by else "resolved by hand"

@@ -33,15 +33,13 @@ def ping(case: Case, event: Ping) -> None:
     at = _signal(case, event.at, "ping")
     if at is None:
         return
-    _end_pause(case)
-    resolved = case.state.incident
-    case.change(
-        case.now,
-        lambda: reasons.pinged(case.rules, at),
-        {"incident": None, "failures": 0, "failing": False, "counted_at": None, **_heard(case, at)},
-        None if resolved is None else Action.RESOLVED,
-        resolved,
-    )
+    if case.state.pause is not None:
+        _end_pause(case)
+    resolved, changes = case.state.incident, _heard(case, at)
+    changes["incident"] = changes["counted_at"] = None
+    changes["failures"], changes["failing"] = 0, False
+    action = None if resolved is None else Action.RESOLVED
+    case.change(case.now, lambda: reasons.pinged(case.rules, at), changes, action, resolved)
 
 
 def start(case: Case, event: Start) -> None:
@@ -115,7 +113,7 @@ def _close(case: Case, run: OpenRun, client_at: int | None) -> int:
 def _signal(case: Case, client_at: int | None, word: str) -> int | None:
     """Mark a signal against the schedule; return its effective instant, or None if it heals nothing."""
     rules, state = case.rules, case.state
-    at, skewed = effective(rules.mode, client_at, case.now)
+    at, skewed = (case.now, False) if client_at is None else effective(rules.mode, client_at, case.now)
     case.mark = Mark(at, was_late(rules, state, at), skewed)
     if state.signal_at is None or (at >= state.signal_at and not fallen_due(rules, at, case.now)):
         return at
@@ -125,11 +123,11 @@ def _signal(case: Case, client_at: int | None, word: str) -> int | None:
 
 def _heard(case: Case, at: int) -> dict[str, Any]:
     """Return the changes that every signal makes which heals."""
-    changes: dict[str, Any] = {"signal_at": at, "unverified": False, "unverified_by": None, "late": False}
+    changes: dict[str, Any] = {"basis_at": at, "late": False}
     if case.state.pause is None:
-        changes.update(expected_since(case.rules, at, case.now))
-    else:
-        changes["basis_at"] = at
+        changes = expected_since(case.rules, at, case.now)
+    changes["signal_at"] = at
+    changes["unverified"], changes["unverified_by"] = False, None
     return changes
 
 

@@ -27,6 +27,10 @@ from luota.core.model import (
 )
 from luota.core.schedule import Every
 
+# Every signal asks for these, and a member found through its class costs ten times as much as a name.
+_HEALTHY, _LATE, _INCIDENT = Status.HEALTHY, Status.LATE, Status.INCIDENT
+_FRESHNESS, _STALE, _MISSED = Mode.FRESHNESS, Kind.STALE, Kind.MISSED
+
 
 def status_of(state: State) -> Status:
     """Return the one status of a state; the order is the order of what a person must know first."""
@@ -37,28 +41,23 @@ def status_of(state: State) -> Status:
     if state.signal_at is None:
         return Status.DRAFT
     if state.incident is not None:
-        return Status.INCIDENT
+        return _INCIDENT
     if state.unverified:
         return Status.UNVERIFIED
     if state.failing:
         return Status.FAILING
-    return Status.LATE if state.late else Status.HEALTHY
+    return _LATE if state.late else _HEALTHY
 
 
-def next_due(state: State) -> tuple[int, OpenRun | None] | None:
-    """Return the instant at which the monitor needs its next tick, with the run whose limit it is."""
-    if state.archived:
-        return None
-    if state.pause is not None:
-        return None if state.pause.until is None else (state.pause.until, None)
-    if state.signal_at is None:
-        return None
-    due: tuple[int, OpenRun | None] | None = None
-    if state.deadline_at is not None and state.expected_at is not None:
-        waits_for_late = state.status is Status.HEALTHY and state.expected_at < state.deadline_at
-        due = (state.expected_at if waits_for_late else state.deadline_at, None)
-    if state.runs and (due is None or state.runs[0].limit_at < due[0]):
-        due = (state.runs[0].limit_at, state.runs[0])
+def wake_at(state: State) -> int | None:
+    """Return the instant at which the monitor needs its next tick, or None."""
+    if state.signal_at is None or state.pause is not None or state.archived:
+        return None if state.archived or state.pause is None else state.pause.until
+    due, expected = state.deadline_at, state.expected_at
+    if state.status is _HEALTHY and expected is not None and due is not None and expected < due:
+        due = expected
+    if state.runs and (due is None or state.runs[0].limit_at < due):
+        due = state.runs[0].limit_at
     return due
 
 
@@ -94,9 +93,9 @@ class Case:
         self.state = state
         self.now = now
         self.windows = windows
-        self.transitions: list[Transition] = []
-        self.ended: list[EndedRun] = []
-        self.rearmed: list[OpenRun] = []
+        self.transitions: tuple[Transition, ...] = ()
+        self.ended: tuple[EndedRun, ...] = ()
+        self.rearmed: tuple[OpenRun, ...] = ()
         self.mark: Mark | None = None
         self.run: OpenRun | None = None
         self.about: str | None = None  # the run that the present verdict is on
@@ -141,30 +140,36 @@ class Case:
                 due_at=due_at,
                 run=self.about,
             )
-            self.transitions.append(step)
+            self.transitions += (step,)
             since = at if after is not before else state.since
             state = replace(state, status=after, since=since, reason=said)
         self.state = state
 
     def settle(self, until: int) -> None:
         """Judge all that falls due up to and including `until`, in order."""
-        while (due := next_due(self.state)) is not None and due[0] <= until:
-            at, run = due
-            if self.state.pause is not None:
+        while (at := wake_at(self.state)) is not None and at <= until:
+            state = self.state
+            if state.pause is not None:
                 self.resume(at, "the pause ended at its set time")
-            elif run is not None:
-                self.limit(run)
-            elif at != self.state.deadline_at:
-                self.change(max(at, self.state.set_at), lambda: reasons.late(self.rules, self.state), {"late": True})
+            elif state.runs and state.runs[0].limit_at == at and wake_at(replace(state, runs=())) != at:
+                self.limit(state.runs[0])
+            elif at != state.deadline_at:
+                self.late(max(at, state.set_at))
             else:
                 self.deadline(at)
+
+    def late(self, at: int) -> None:
+        """Say that silence has begun: only what is healthy waits for that."""
+        state, said = self.state, reasons.late(self.rules, self.state)
+        self.transitions += (Transition(at=at, before=state.status, after=_LATE, reason=said),)
+        self.state = replace(state, status=_LATE, since=at, reason=said, late=True)
 
     def deadline(self, at: int) -> None:
         """Judge the silence at the deadline `at`."""
         state, rules = self.state, self.rules
         expected = state.expected_at
         assert expected is not None
-        kind = Kind.STALE if rules.mode is Mode.FRESHNESS else Kind.MISSED
+        kind = _STALE if rules.mode is _FRESHNESS else _MISSED
         window = None
         if self.windows.all:  # most often there is none
             moved = self.windows.moved(at)
@@ -175,7 +180,7 @@ class Case:
         if window is not None:
             rest = expected_after(rules, expected, window.end, at)
             self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)
-        elif kind is Kind.STALE:
+        elif kind is _STALE:
             rest = {"expected_at": None, "deadline_at": None}
             self.bad(at, kind, reasons.stale(rules, state), expected, counts=True, **rest)
         else:
@@ -193,15 +198,15 @@ class Case:
             self.state = replace(self.state, **rest)
             later = replace(run, limit_at=moved)
             self.arm(later)
-            self.rearmed.append(later)
+            self.rearmed += (later,)
             return
         self.about = run.id
         window = self.windows.over(run.started_at, at)
         if window is not None:
-            self.ended.append(EndedRun(run.id, RunState.UNKNOWN, at))
+            self.ended += (EndedRun(run.id, RunState.UNKNOWN, at),)
             self.unverified(at, Kind.STUCK, window, reasons.outcome_unknown(run, window), at, rest)
         else:
-            self.ended.append(EndedRun(run.id, RunState.STUCK, at))
+            self.ended += (EndedRun(run.id, RunState.STUCK, at),)
             self.state = replace(self.state, **rest)
             self.bad_run(at, Kind.STUCK, reasons.stuck(self.rules, run), run, at)
         self.about = None
@@ -227,19 +232,21 @@ class Case:
         """Something bad is proven: raise or extend the open incident, open one, or count towards it."""
         state = self.state
         failures = state.failures + counts
-        rest.setdefault("evidence_at", newest(state.evidence_at, at))
-        rest.update(failures=failures, late=False, unverified=False, unverified_by=None)
+        if "evidence_at" not in rest:
+            rest["evidence_at"] = newest(state.evidence_at, at)
+        rest["failures"], rest["unverified_by"] = failures, None
+        rest["late"] = rest["unverified"] = False
         if state.incident is not None:
             if RANK[kind] > RANK[state.incident]:
-                said = reasons.raised(state.incident, reason)
-                self.move(at, lambda: said, Action.UPDATED, kind, expected, incident=kind, **rest)
+                said, action, rest["incident"] = reasons.raised(state.incident, reason), Action.UPDATED, kind
             else:
-                self.move(at, lambda: reason, Action.COUNTED, kind, expected, **rest)
+                said, action = reason, Action.COUNTED
         elif failures >= self.rules.tolerance:
-            self.move(at, lambda: reason, Action.OPENED, kind, expected, incident=kind, failing=False, **rest)
+            said, action, rest["incident"], rest["failing"] = reason, Action.OPENED, kind, False
         else:
-            said = f"{reason}; {failures} of {self.rules.tolerance} before an incident"
-            self.move(at, lambda: said, Action.COUNTED, kind, expected, failing=True, **rest)
+            said, action = f"{reason}; {failures} of {self.rules.tolerance} before an incident", Action.COUNTED
+            rest["failing"] = True
+        self.change(at, lambda: said, rest, action, kind, expected)
 
     def bad_run(self, at: int, kind: Kind, reason: str, run: OpenRun, evidence: int) -> None:
         """Count a stuck or failed run, unless its occurrence has been counted since the last success."""
@@ -269,7 +276,7 @@ class Case:
         after = [change(run) for run in self.state.runs]
         changed = [new for old, new in zip(self.state.runs, after, strict=True) if new != old]
         if changed:
-            self.rearmed += changed
+            self.rearmed += (*changed,)
             self.state = replace(self.state, runs=tuple(sorted(after, key=by_limit)))
 
     def resume(self, at: int, reason: str) -> None:
@@ -277,7 +284,7 @@ class Case:
         if self.state.pause is None:
             return
         left = bisect(self.state.runs, at, key=lambda r: r.limit_at)
-        self.ended.extend(EndedRun(r.id, RunState.UNKNOWN, at) for r in self.state.runs[:left])
+        self.ended += tuple(EndedRun(r.id, RunState.UNKNOWN, at) for r in self.state.runs[:left])
         self.move(
             at,
             lambda: reason,

@@ -72,7 +72,7 @@ class Engine:
         self.writer = Writer(connections[0], registry, clock, reserve)
         self.deadlines_changed = asyncio.Event()
         self.notices_queued = asyncio.Event()
-        self.changes = Changes()
+        self.changes = Changes(clock.now())
         self.unverified_found = False
         self._lock = lock
         self._db = connections[0]
@@ -186,10 +186,7 @@ class Engine:
 
     def _committed(self, batch: Batch) -> None:
         self.deadlines_changed.set()
-        changed = batch.changed()
-        self.changes.number += bool(changed)
-        if changed and self.changes.listeners:
-            self.changes.publish(changed)
+        self.changes.publish(batch.changed())
         if batch.queued_notice:
             self.notices_queued.set()
         if batch.found_unverified:

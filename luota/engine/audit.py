@@ -16,6 +16,7 @@ class Actor(msgspec.Struct, frozen=True):
 
 def audit(batch: Batch, actor: Actor, workspace_id: str | None, action: str, target: str, **detail: Any) -> None:
     """Record a change. `detail` must hold no secret: a reader of the log may not learn one."""
-    batch.concerns.add(target)
+    if workspace_id is not None:
+        batch.concern(workspace_id, target)
     row = (new_id(), workspace_id, batch.now, actor.name, actor.source, action, target)
     batch.rows.add("audit_entries", (*row, msgspec.json.encode(detail).decode()))

@@ -1,11 +1,12 @@
 """One transaction in the making: evaluations in order, over a staged copy of the live state."""
 
+import itertools
 import os
 from collections.abc import Callable
 
 import msgspec
 
-from luota.core.events import Event
+from luota.core.events import Event, Resolve
 from luota.core.machine import evaluate
 from luota.core.model import Action, Outcome, Transition
 from luota.core.wants import EVERYTHING
@@ -23,6 +24,7 @@ _EVENTS = {Action.OPENED: "opened", Action.UPDATED: "updated", Action.RESOLVED: 
 _encode = msgspec.json.Encoder().encode
 
 _ids: list[str] = []
+_number = itertools.count()
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
@@ -37,12 +39,18 @@ def new_id() -> str:
     return _ids.pop()
 
 
+def new_event_id() -> str:
+    """Return an id for an event of an incident: of two events of one instant, the later one's is the greater."""
+    return f"{next(_number):012x}-{new_id()}"
+
+
 class Batch:
     """What one transaction will write, and what it will make live once it is committed.
 
     `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
     by (monitor id, external run id), the new ones of the batch included. `before` is the batch on top of
-    which it is planned, while that is not live yet. `concerns` are the ids of what it changes beside monitors.
+    which it is planned, while that is not live yet. `concerns` are the ids of what it
+    changes beside monitors, by workspace.
     """
 
     def __init__(self, registry: Registry, now: int, before: "Batch | None" = None) -> None:
@@ -55,7 +63,7 @@ class Batch:
         self.after: list[Callable[[], None]] = []
         self.queued_notice = False
         self.found_unverified = False
-        self.concerns: set[str] = set()
+        self.concerns: dict[str, set[str]] = {}
         self._staged: dict[str, Live] = {}
 
     def live(self, monitor_id: str) -> Live | None:
@@ -73,7 +81,7 @@ class Batch:
         incident_id = live.incident_id
         for transition in outcome.transitions:
             if transition.action is not None:
-                incident_id = self._incident(live, incident_id, transition)
+                incident_id = self._incident(live, incident_id, transition, event)
         run_changes(self.rows, outcome.rearmed, outcome.ended)
         self.stage(msgspec.structs.replace(live, state=outcome.state, incident_id=incident_id))
         return outcome
@@ -97,11 +105,22 @@ class Batch:
             else:
                 self.registry.put(live)
 
-    def changed(self) -> set[str]:
-        """Return the ids of all that this batch changes, for those who look on."""
-        return self.concerns | self._staged.keys()
+    def concern(self, workspace_id: str, *ids: str) -> None:
+        """Note what this batch changes beside monitors."""
+        self.concerns.setdefault(workspace_id, set()).update(ids)
 
-    def _incident(self, live: Live, incident_id: str | None, transition: Transition) -> str | None:
+    def changed(self) -> dict[str, set[str]]:
+        """Return the ids of all that this batch changes, by workspace, for those who look on."""
+        changed = self.concerns
+        for live in self._staged.values():
+            ids = changed.get(live.workspace_id)
+            if ids is None:
+                changed[live.workspace_id] = {live.id}
+            else:
+                ids.add(live.id)
+        return changed
+
+    def _incident(self, live: Live, incident_id: str | None, transition: Transition, cause: Event) -> str | None:
         """Write what a transition does to the monitor's incident; return the open incident's id."""
         action, at, run_id = transition.action, transition.at, transition.run
         if action is Action.UNVERIFIED:
@@ -110,7 +129,7 @@ class Batch:
         if action is Action.COUNTED:
             if incident_id is not None:
                 self.rows.add("counted", (at, incident_id))
-                row = (incident_id, new_id(), at, self.now, transition.kind, transition.reason, incident_id)
+                row = (incident_id, new_event_id(), at, self.now, transition.kind, transition.reason, incident_id)
                 self.rows.add("counted_event", row)
             return incident_id
         assert action is not None
@@ -135,7 +154,8 @@ class Batch:
         else:
             self.rows.add("resolved", (at, transition.reason, incident_id))
         assert incident_id is not None
-        event = (incident_id, new_id(), at, self.now, _EVENTS[action], kind, transition.reason, None)
+        by = (cause.by or None) if action is Action.RESOLVED and isinstance(cause, Resolve) else None
+        event = (incident_id, new_event_id(), at, self.now, _EVENTS[action], kind, transition.reason, by)
         self.rows.add("incident_events", event)
         state = "resolved" if action is Action.RESOLVED else "open"
         facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason, "run": run_id}

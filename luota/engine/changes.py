@@ -1,7 +1,8 @@
-"""Tells those who look on what was committed: pages that are open follow it live."""
+"""Tells those who look on what was committed in their workspace: pages that are open follow it live."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from types import TracebackType
 from typing import Self
 
@@ -10,9 +11,14 @@ MOST_IDS = 1000
 
 
 class Listener:
-    """The ids of what has changed since the last look; a context, which ends the listening."""
+    """The ids of what has changed in a workspace since the last look; a context, which ends the listening.
 
-    def __init__(self, changes: "Changes") -> None:
+    `who` is for whom it listens, so that their listeners can be counted.
+    """
+
+    def __init__(self, changes: "Changes", workspace_id: str, who: str) -> None:
+        self.workspace_id = workspace_id
+        self.who = who
         self._changes = changes
         self._ids: set[str] = set()
         self._woken = asyncio.Event()
@@ -51,25 +57,33 @@ class Listener:
 
 
 class Changes:
-    """All listeners. An id is a monitor's, or that of an incident, a channel, a delivery, a member, a workspace."""
+    """All listeners. An id is a monitor's, or that of an incident, a channel, a delivery, a member, a workspace.
 
-    def __init__(self) -> None:
+    `first` is where numbers begin. Each start has another, so that no page takes one of an earlier start for its own.
+    """
+
+    def __init__(self, first: int = 0) -> None:
         self.listeners: set[Listener] = set()
-        self.number = 0
-        """Grows with every transaction: who has read the state before it grew must read again."""
         self.ended = False
+        self._first = first
+        self._numbers: dict[str, int] = {}
 
-    def listen(self) -> Listener:
-        """Return a listener, to be entered."""
-        return Listener(self)
+    def number(self, workspace_id: str) -> int:
+        """Return what grows with every change in a workspace: who read before it grew must read again."""
+        return self._first + self._numbers.get(workspace_id, 0)
 
-    def publish(self, ids: Iterable[str]) -> None:
-        """Tell all listeners what a transaction has changed."""
-        ids = list(ids)
-        if not ids:  # most transactions of a quiet Luota: its last-alive stamp
-            return
+    def listen(self, workspace_id: str, who: str = "") -> Listener:
+        """Return a listener, to be entered. It hears nothing of other workspaces."""
+        return Listener(self, workspace_id, who)
+
+    def publish(self, changed: Mapping[str, AbstractSet[str]]) -> None:
+        """Tell all listeners what a transaction has changed, by workspace."""
+        for workspace_id in changed:
+            self._numbers[workspace_id] = self._numbers.get(workspace_id, 0) + 1
         for listener in self.listeners:
-            listener.hear(ids)
+            ids = changed.get(listener.workspace_id)
+            if ids:
+                listener.hear(ids)
 
     def end(self) -> None:
         """Wake all listeners, for they shall stop: the process ends."""

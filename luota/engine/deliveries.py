@@ -1,17 +1,31 @@
 """Attempts of deliveries as commands."""
 
+from collections import Counter
+
 import msgspec
 
 from luota.core.retry import AttemptResult
 from luota.engine.batch import Batch
 from luota.engine.work import Command, Transaction, Work
+from luota.store.deliveries import UNTOLD
 
 _ANNOUNCE_NOTHING = ("channel.test", "channel.failed")
 """A test has somebody who waits for its outcome; a dead route may not announce the next one for ever."""
 
+_TOLD_TOGETHER = {
+    "opened": "opened",
+    "updated": "became worse",
+    "reminder": "still open",
+    "resolved": "resolved",
+}
+"""What a digest says of the notices that it tells, by their type."""
+
 
 class RecordAttempt(Command):
-    """One attempt that was made: its outcome, and when the next one follows, if one does."""
+    """One attempt that was made: its outcome, and when the next one follows, if one does.
+
+    Those who look on in the workspace of its channel hear of it; without one the channel is gone.
+    """
 
     def __init__(
         self,
@@ -22,6 +36,7 @@ class RecordAttempt(Command):
         finished_at: int,
         result: AttemptResult,
         again_at: int | None,
+        workspace_id: str | None = None,
     ) -> None:
         self.delivery_id = delivery_id
         self.channel_id = channel_id
@@ -30,11 +45,13 @@ class RecordAttempt(Command):
         self.finished_at = finished_at
         self.result = result
         self.again_at = again_at
+        self.workspace_id = workspace_id
 
     def plan(self, batch: Batch) -> None:
         """Stage the attempt, the delivery's new state, and that the channel has proven itself."""
         result = self.result
-        batch.concerns |= {self.delivery_id, self.channel_id}
+        if self.workspace_id is not None:
+            batch.concern(self.workspace_id, self.delivery_id, self.channel_id)
         batch.rows.add(
             "attempts",
             (
@@ -104,19 +121,26 @@ def gather(workspace_id: str, channel_id: str, delivery_ids: list[str]) -> Work:
         waiting = []
         for delivery_id in delivery_ids:
             waiting += await tx.fetch(
-                "SELECT d.id, d.type, d.notice, d.incident_id, i.monitor_name FROM deliveries d JOIN incidents i "
-                "ON i.id = d.incident_id WHERE d.id = ? AND d.attempts = 0 AND d.next_attempt_at IS NOT NULL",
+                f"SELECT d.id, d.type, d.notice, d.incident_id, i.monitor_name, i.opened_at, i.summary, {UNTOLD} "
+                "FROM deliveries d JOIN incidents i ON i.id = d.incident_id "
+                "WHERE d.id = ? AND d.attempts = 0 AND d.next_attempt_at IS NOT NULL",
                 delivery_id,
             )
         if len(waiting) < 2:
             return
         said = [
-            {"type": type_, "incident": incident_id, "monitor": name, **msgspec.json.decode(notice)}
-            for _, type_, notice, incident_id, name in waiting
+            {
+                "type": type_,
+                "incident": incident_id,
+                "monitor": name,
+                "openedAt": opened_at,
+                "openedBy": summary if untold and type_ == "incident.resolved" else None,
+                **msgspec.json.decode(notice),
+            }
+            for _, type_, notice, incident_id, name, opened_at, summary, untold in waiting
         ]
-        opened = sum(one["type"] == "incident.opened" for one in said)
-        resolved = sum(one["type"] == "incident.resolved" for one in said)
-        counts = ((opened, "opened"), (len(said) - opened - resolved, "became worse"), (resolved, "resolved"))
+        of_type = Counter(one["type"] for one in said)
+        counts = [(of_type[f"incident.{type_}"], words) for type_, words in _TOLD_TOGETHER.items()]
         facts = {
             "at": tx.now,
             "reason": "Many incidents at once: " + ", ".join(f"{count} {word}" for count, word in counts if count),

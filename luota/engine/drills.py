@@ -104,8 +104,9 @@ def report(drill_id: str, monitor_id: str, steps: Sequence[Step]) -> Work:
     """Record how the steps of a drill stand now."""
 
     async def work(tx: Transaction) -> None:
-        tx.batch.concerns |= {drill_id, monitor_id}
-        await tx.execute("UPDATE drills SET steps = ? WHERE id = ?", _encoded(steps), drill_id)
+        sql = "UPDATE drills SET steps = ? WHERE id = ? RETURNING workspace_id"
+        for (workspace_id,) in await tx.fetch(sql, _encoded(steps), drill_id):
+            tx.batch.concern(workspace_id, drill_id, monitor_id)
 
     return work
 
@@ -137,7 +138,7 @@ def end(drill_id: str, monitor_id: str, twin_id: str, steps: Sequence[Step], rea
         ((workspace_id,),) = await tx.fetch(sql, _encoded(settled), state.value, tx.now, drill_id)
         detail = {"drill": drill_id, "state": state.value}
         audit(tx.batch, actor_of(drill_id), workspace_id, "drill.end", monitor_id, **detail)
-        tx.batch.concerns.add(drill_id)
+        tx.batch.concern(workspace_id, drill_id)
         return state
 
     return work

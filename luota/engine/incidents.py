@@ -1,21 +1,36 @@
 """What people do to incidents: acknowledge, note and resolve."""
 
+from msgspec import Struct
+
 from luota.core.errors import Code, LuotaError
 from luota.core.events import Resolve
 from luota.engine.audit import Actor, audit
-from luota.engine.batch import new_id
+from luota.engine.batch import new_event_id
 from luota.engine.work import Transaction, Work
 
 
-def acknowledge(incident_id: str, reason: str, actor: Actor) -> Work:
-    """Say that somebody works on it. CONFLICT when it is resolved; doing it twice changes nothing."""
+class Taken(Struct, frozen=True):
+    """An acknowledgement: by whom, when (UTC milliseconds), and why."""
 
-    async def work(tx: Transaction) -> None:
+    actor: str | None
+    at: int
+    reason: str
+
+
+def acknowledge(incident_id: str, reason: str, actor: Actor) -> Work:
+    """Say that somebody works on it. CONFLICT when it is resolved.
+
+    The first one counts: another changes nothing, and its result is the first. The first one's own is None.
+    """
+
+    async def work(tx: Transaction) -> Taken | None:
         _, workspace_id, state = await _incident(tx, incident_id)
         if state == "resolved":
             raise LuotaError(Code.CONFLICT, "The incident is resolved already.")
         if state == "acknowledged":
-            return
+            sql = "SELECT actor, at, text FROM incident_events WHERE incident_id = ? AND type = 'acknowledged' LIMIT 1"
+            ((by, at, why),) = await tx.fetch(sql, incident_id)
+            return Taken(by, at, why)
         await tx.execute(
             "UPDATE incidents SET state = 'acknowledged', acknowledged_at = ? WHERE id = ?",
             tx.now,
@@ -23,6 +38,7 @@ def acknowledge(incident_id: str, reason: str, actor: Actor) -> Work:
         )
         _event(tx, incident_id, "acknowledged", reason, actor)
         audit(tx.batch, actor, workspace_id, "incident.acknowledge", incident_id, reason=reason)
+        return None
 
     return work
 
@@ -35,9 +51,7 @@ def resolve(incident_id: str, reason: str, actor: Actor) -> Work:
         live = tx.batch.live(monitor_id)
         if state == "resolved" or live is None:
             raise LuotaError(Code.CONFLICT, "The incident is resolved already.")
-        if reason:
-            _event(tx, incident_id, "note", reason, actor)
-        tx.batch.apply(live, Resolve(), tx.now)
+        tx.batch.apply(live, Resolve(actor.name, reason), tx.now)
         audit(tx.batch, actor, workspace_id, "incident.resolve", incident_id, reason=reason)
 
     return work
@@ -64,4 +78,4 @@ async def _incident(tx: Transaction, incident_id: str) -> tuple[str, str, str]:
 
 
 def _event(tx: Transaction, incident_id: str, type_: str, text: str, actor: Actor) -> None:
-    tx.batch.rows.add("incident_events", (incident_id, new_id(), tx.now, tx.now, type_, None, text, actor.name))
+    tx.batch.rows.add("incident_events", (incident_id, new_event_id(), tx.now, tx.now, type_, None, text, actor.name))

@@ -8,7 +8,7 @@ import msgspec
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.events import Archive, Edit, Event, PauseBegins, Resume
 from luota.core.machine import draft
-from luota.core.spec.monitors import Definition, definition_json, parse_definition, parse_edit
+from luota.core.spec.monitors import RESERVED_SLUGS, Definition, definition_json, parse_definition, parse_edit
 from luota.core.spec.pauses import parse_pause
 from luota.core.spec.values import MAX_SLUG, format_instant, slug_of
 from luota.engine.audit import Actor, audit
@@ -174,7 +174,7 @@ def _values(definition: Definition, slug: str) -> tuple[Any, ...]:
 
 def _free_slug(wanted: str, taken: dict[str, str]) -> str:
     slug, number = wanted, 2
-    while slug in taken:
+    while slug in taken or slug in RESERVED_SLUGS:
         end = f"-{number}"
         slug = wanted[: MAX_SLUG - len(end)].rstrip("-") + end
         number += 1

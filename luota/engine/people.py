@@ -43,9 +43,11 @@ def set_password(user_id: str, password_hash: str, actor: Actor, keep: bytes | N
     async def work(tx: Transaction) -> None:
         if not await tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user_id):
             raise _no_user()
-        await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
+        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
         await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
         await audit_person(tx, actor, "user.password", user_id)
+        if closed:
+            await audit_person(tx, actor, "session.close", user_id, count=closed)
 
     return work
 
@@ -63,7 +65,9 @@ def delete_user(user_id: str, actor: Actor) -> Work:
         for (workspace_id,) in await tx.fetch("SELECT workspace_id FROM members WHERE user_id = ?", user_id):
             await _refuse_last_owner(tx, workspace_id, user_id)
         await audit_person(tx, actor, "user.delete", user_id, email=found[0][0])
-        await tx.execute("DELETE FROM sessions WHERE user_id = ?", user_id)
+        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ?", user_id)
+        if closed:
+            await audit_person(tx, actor, "session.close", user_id, count=closed)
         await tx.execute("DELETE FROM members WHERE user_id = ?", user_id)
         await tx.execute("DELETE FROM users WHERE id = ?", user_id)
 

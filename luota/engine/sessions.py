@@ -35,7 +35,8 @@ def open_session(
         sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
         if not await tx.execute(sql, rehashed or password_hash, user_id, password_hash):
             raise LuotaError(Code.UNAUTHENTICATED, "The password has been changed meanwhile: sign in again.")
-        await tx.execute("DELETE FROM sessions WHERE token_hash = ?", replaces)
+        if replaces is not None:
+            await _close(tx, replaces, actor)
         sql = "INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?)"
         await tx.execute(sql, token_hash, user_id, tx.now, tx.now, tx.now + LONGEST)
         await audit_person(tx, actor, "session.open", user_id)
@@ -56,10 +57,7 @@ def close_session(token_hash: bytes, actor: Actor) -> Work:
     """Sign out; a session that is closed already stays so."""
 
     async def work(tx: Transaction) -> None:
-        found = await tx.fetch("SELECT user_id FROM sessions WHERE token_hash = ?", token_hash)
-        if found:
-            await tx.execute("DELETE FROM sessions WHERE token_hash = ?", token_hash)
-            await audit_person(tx, actor, "session.close", found[0][0])
+        await _close(tx, token_hash, actor)
 
     return work
 
@@ -86,6 +84,11 @@ def refused(user_id: str | None, actor: Actor) -> Work:
             await audit_person(tx, actor, "session.refused", user_id)
 
     return work
+
+
+async def _close(tx: Transaction, token_hash: bytes, actor: Actor) -> None:
+    for (user_id,) in await tx.fetch("DELETE FROM sessions WHERE token_hash = ? RETURNING user_id", token_hash):
+        await audit_person(tx, actor, "session.close", user_id)
 
 
 async def prune(tx: Transaction) -> int:

@@ -1,7 +1,7 @@
 """The two kinds of change that the writer takes: commands that share a transaction, and works that have their own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -48,6 +48,11 @@ class Transaction:
         cursor = await self.db.execute(sql, values)
         await cursor.close()
         return cursor.rowcount
+
+    async def execute_many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute one statement for each of `rows`."""
+        cursor = await self.db.executemany(sql, rows)
+        await cursor.close()
 
 
 Work = Callable[[Transaction], Awaitable[Any]]

@@ -69,6 +69,7 @@ class Writer:
         self._blind_since: int | None = None
         self._blind_reason = ""
         self._set_back = False
+        self._cramped = False
         self._last_at = 0
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
@@ -375,7 +376,16 @@ class Writer:
             log.warning("checkpoint failed: %s", error)
 
     async def _make_room(self) -> None:
-        """On a full disk: see whether there is room again, by the checkpoint, by retention, or by somebody."""
+        """On a full disk: see whether there is room again, by the checkpoint, by retention, or by somebody.
+
+        When there was none at the last look, that it can be written again is tried at once, by a stamp at least:
+        `failure` stands until a commit has worked, and signals are taken from now on.
+        """
         self._unchecked = 0
-        if await in_thread(self._db, partial(make_room, reserve=self._reserve)):
-            self.full.clear()
+        cramped = self._cramped
+        self._cramped = not await in_thread(self._db, partial(make_room, reserve=self._reserve))
+        if self._cramped:
+            return
+        self.full.clear()
+        if cramped and (flight := await self._launch()) is not None:
+            await self._land(flight)

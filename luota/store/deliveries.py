@@ -20,7 +20,7 @@ _ELIGIBLE = (
 )
 # A drill is told one by one: a digest would hide it.
 _OF_INCIDENTS = (
-    "d.type IN ('incident.opened', 'incident.updated', 'incident.resolved') "
+    "d.type IN ('incident.opened', 'incident.updated', 'incident.reminder', 'incident.resolved') "
     "AND json_extract(d.notice, '$.drill') IS NULL"
 )
 _NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
@@ -74,14 +74,19 @@ class Channel(Struct, frozen=True):
     settings: dict[str, Any]
 
 
+UNTOLD = (
+    "NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id "
+    "AND t.seq < d.seq AND (t.state = 'delivered' "
+    "OR EXISTS (SELECT 1 FROM deliveries g WHERE g.id = t.told_by AND g.state = 'delivered')))"
+)
+"""Of a delivery `d`: no earlier notice of its incident was delivered to its channel."""
+
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
     "i.monitor_name, i.promise, i.owner, i.runbook, "
-    "i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), NOT EXISTS (SELECT 1 FROM deliveries t "
-    "WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id AND t.seq < d.seq AND (t.state = 'delivered' "
-    "OR EXISTS (SELECT 1 FROM deliveries g WHERE g.id = t.told_by AND g.state = 'delivered'))) "
+    f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD} "
 )
 _RUN = (
     "SELECT id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, deploy_sha, "

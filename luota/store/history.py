@@ -6,9 +6,9 @@ import aiosqlite
 import msgspec
 from msgspec import Struct
 
-from luota.core.bar import Incident, Signal
 from luota.core.evidence import RunFacts
 from luota.core.model import Kind, Mode, RunState
+from luota.core.slots import Incident, Signal
 from luota.store.reads import fetch
 
 MOST_SIGNALS = 20_000

@@ -14,10 +14,11 @@ _INCIDENT = (
     "evidence_count, resolution, run_id, monitor_name, promise, owner, runbook, "
     "(SELECT m.drill_of FROM monitors m WHERE m.id = incidents.monitor_id) FROM incidents"
 )
-_DELIVERY = (
-    "SELECT d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
-    "d.queued_at, d.finished_at, d.provider_id FROM deliveries d JOIN channels c ON c.id = d.channel_id"
+_DELIVERY_ROW = (
+    "d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
+    "d.queued_at, d.finished_at, d.provider_id"
 )
+_DELIVERY = f"SELECT {_DELIVERY_ROW} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
 
 
 def _iso(at: int | None) -> str | None:
@@ -67,27 +68,31 @@ async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str
         for at, recorded, type_, kind, text, actor in await fetch(db, sql, (incident_id,))
     ]
     sent = await fetch(db, f"{_DELIVERY} WHERE d.incident_id = ? ORDER BY d.seq", (incident_id,))
-    deliveries = [{**_delivery(row), "attemptLog": await _attempts(db, row[1])} for row in sent]
+    attempts = await _attempts(db, incident_id)
+    deliveries = [{**_delivery(row), "attemptLog": attempts.get(row[1], [])} for row in sent]
     return {**_incident(rows[0]), "events": events, "deliveries": deliveries}
 
 
-async def _attempts(db: aiosqlite.Connection, delivery_id: str) -> list[dict[str, Any]]:
+async def _attempts(db: aiosqlite.Connection, incident_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the attempts of an incident's deliveries, by the id of the delivery."""
     sql = (
-        "SELECT number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
-        "WHERE delivery_id = ? ORDER BY number"
+        "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
+        "WHERE delivery_id IN (SELECT id FROM deliveries WHERE incident_id = ?) ORDER BY delivery_id, number"
     )
-    return [
-        {
-            "number": number,
-            "startedAt": _iso(started),
-            "finishedAt": _iso(finished),
-            "ok": bool(ok),
-            "status": status,
-            "error": error,
-            "providerId": provider,
-        }
-        for number, started, finished, ok, status, error, provider in await fetch(db, sql, (delivery_id,))
-    ]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for delivery_id, number, started, finished, ok, status, error, provider in await fetch(db, sql, (incident_id,)):
+        found.setdefault(delivery_id, []).append(
+            {
+                "number": number,
+                "startedAt": _iso(started),
+                "finishedAt": _iso(finished),
+                "ok": bool(ok),
+                "status": status,
+                "error": error,
+                "providerId": provider,
+            }
+        )
+    return found
 
 
 async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str, Any]]:
@@ -97,15 +102,16 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
     delivery, null where none was.
     Of their settings, which hold secrets, only the recipients of email, as `to`.
     """
+    newest = "SELECT seq FROM deliveries WHERE channel_id = c.id ORDER BY queued_at DESC, seq DESC LIMIT 1"
     sql = (
-        "SELECT id, name, type, created_at, proven_at, failed_at, rules, "
-        "iif(type = 'email', json_extract(settings, '$.to'), NULL) FROM channels "
-        "WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL ORDER BY name"
+        "SELECT c.id, c.name, c.type, c.created_at, c.proven_at, c.failed_at, c.rules, "
+        f"iif(c.type = 'email', json_extract(c.settings, '$.to'), NULL), {_DELIVERY_ROW} "
+        f"FROM channels c LEFT JOIN deliveries d ON d.seq = ({newest}) "
+        "WHERE c.workspace_id = ? AND c.removed_at IS NULL AND c.drill_of IS NULL ORDER BY c.name"
     )
-    newest = f"{_DELIVERY} WHERE d.channel_id = ? ORDER BY d.queued_at DESC, d.seq DESC LIMIT 1"
     found = []
-    for channel_id, name, type_, created_at, proven_at, failed_at, rules, to in await fetch(db, sql, (workspace_id,)):
-        last = await fetch(db, newest, (channel_id,))
+    for row in await fetch(db, sql, (workspace_id,)):
+        channel_id, name, type_, created_at, proven_at, failed_at, rules, to, *last = row
         found.append(
             {
                 "id": channel_id,
@@ -116,7 +122,7 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
                 "createdAt": _iso(created_at),
                 "provenAt": _iso(proven_at),
                 "failedAt": _iso(failed_at),
-                "lastDelivery": _delivery(last[0]) if last else None,
+                "lastDelivery": None if last[1] is None else _delivery(tuple(last)),
             }
         )
     return found

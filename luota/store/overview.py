@@ -15,14 +15,15 @@ import msgspec
 from msgspec import Struct
 
 from luota.core import bar
-from luota.core.bar import Incident, Signal, Slot, Stretch
+from luota.core.bar import Slot
 from luota.core.model import Kind, Mode, Rules, RunState, Windows
+from luota.core.slots import Incident, Signal, Stretch
 from luota.core.spec.values import parse_instant
 from luota.store import db as files
 from luota.store.history import incidents_of, signals_of, signals_sql
 from luota.store.reads import fetch
 
-_CHUNK = 25
+_CHUNK = 8
 """Monitors per hop to the driver's thread: others wait for it no longer than a few milliseconds."""
 _DRAWN = 5
 """Bars that are laid out before others get their turn on the event loop."""

@@ -41,7 +41,7 @@ _SIGNAL = (
 )
 _EVENTS = (
     "SELECT at, recorded_at, type, kind, text, actor FROM incident_events WHERE incident_id = ? "
-    "ORDER BY recorded_at, at, type = 'resolved', type <> 'opened', id"
+    "ORDER BY recorded_at, at, id"
 )
 # The digests that told of it belong to no incident.
 _OF_INCIDENT = (

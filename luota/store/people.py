@@ -53,6 +53,12 @@ async def user_by_id(db: aiosqlite.Connection, user_id: str) -> User | None:
     return User(*rows[0]) if rows else None
 
 
+async def names(db: aiosqlite.Connection) -> dict[str, str]:
+    """Return the names that people chose, by their address; nobody is in it whose name is but the address's begin."""
+    found = await fetch(db, "SELECT email, name FROM users")
+    return {email: name for email, name in found if name not in (email, email.partition("@")[0])}
+
+
 async def any_user(db: aiosqlite.Connection) -> bool:
     """Tell whether there is any person yet."""
     return bool(await fetch(db, "SELECT 1 FROM users LIMIT 1"))

@@ -76,8 +76,11 @@ class Auth:
 
     # -- sessions ----------------------------------------------------------------------------------
 
-    async def session(self, scope: Scope) -> Session | None:
-        """Return the session of a request's cookie; None without one, and for one that has ended."""
+    async def session(self, scope: Scope, *, used: bool = True) -> Session | None:
+        """Return the session of a request's cookie; None without one, and for one that has ended.
+
+        Where it is `used` by a person, and not by a page that lies open, the idle limit begins anew.
+        """
         token = self._token(scope)
         if token is None:
             return None
@@ -85,7 +88,7 @@ class Auth:
         row = await rows.session(self._engine.reader, token_hash)
         if row is None or now >= row.expires_at or now - row.seen_at >= sessions.IDLE:
             return None
-        if now - row.seen_at >= sessions.TOUCH_EVERY:
+        if used and now - row.seen_at >= sessions.TOUCH_EVERY:
             with contextlib.suppress(LuotaError):  # a full disk must not keep anybody from looking at it
                 await self._engine.submit(sessions.touch(token_hash))
         address = self._address(scope)

@@ -31,6 +31,9 @@ async def add_channel(
     missing = sender.missing(spec.type)
     if missing is not None:
         raise invalid("type", missing)
+    unknown = await sender.refusal(spec.type, spec.settings)
+    if unknown is not None:
+        raise invalid("url", unknown)
     if "url" in spec.settings:
         refusal = await refusal_of_url(spec.settings["url"], policy, resolver)
         if refusal is not None:

@@ -21,6 +21,7 @@ Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
 Direct = Callable[[Any, bytes, Reply], bool]
 """Takes a scope and a body and answers the request it by one later call, or returns False and leaves it to the app."""
 
+_JSON = b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 _DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 
 
@@ -63,11 +64,11 @@ class Exchange(RequestResponseCycle):
         """Answer with JSON, without a task where there is nothing to wait for. `headers` must be sound."""
         if self.disconnected:
             return
-        json = [*headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         if self.keep_alive and not self.flow.write_paused:
-            lines = b"".join([b"%b: %b\r\n" % header for header in self.default_headers + json])
-            self._complete(b"%b%b\r\n%b" % (STATUS_LINE[status], lines, content))
+            lines = b"".join([b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)])
+            self._complete(_JSON % (STATUS_LINE[status], lines, len(content), content))
             return
+        json = [*headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
 
         async def app(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             await send({"type": "http.response.start", "status": status, "headers": json})

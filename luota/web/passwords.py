@@ -15,7 +15,7 @@ from luota.core.errors import Code, LuotaError
 T = TypeVar("T")
 
 THREADS = 2
-"""Each takes the memory of one hash, 64 MiB: so many sign-ins at once, and no more, can take it."""
+"""Each takes the memory of one hash, 64 MiB: so many passwords at once, and no more, can take it."""
 MOST_WAITING = 32
 BUSY_S = 5
 
@@ -56,7 +56,7 @@ class Passwords:
         # What has begun goes on when its request is cancelled: hence what runs is counted, and not who waits.
         self._running = {future for future in self._running if not future.done()}
         if len(self._running) >= THREADS + MOST_WAITING:
-            said = "Too many people are signing in at this moment. Try again in a few seconds."
+            said = "Too many passwords are being checked at this moment. Try again in a few seconds."
             raise LuotaError(Code.RATE_LIMITED, said, retry_after=BUSY_S, policy="sign_in.passwords")
         future: Future[T] = self._threads.submit(work)
         self._running.add(future)

@@ -103,6 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._hung_up: asyncio.TimerHandle | None = None
         self._direct: Direct | None = getattr(self.app, "whole", None)
         self._held: Exchange | None = None  # a request that the app has not seen yet
+        self._idle_since: float | None = None  # in the loop's time, while nothing is owed by either side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -123,6 +124,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self.server_state.tcp.pop(self, None)
         self._disarm()
+        self._unset_keepalive_if_required()
         if self._hung_up is not None:
             self._hung_up.cancel()
         self._disconnect_app()
@@ -130,7 +132,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.server_state.none_left.set()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         for start in range(0, len(data), _PIECE):
             if self._refusal is not None or self._hung_up is not None:
                 break
@@ -254,9 +256,7 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.cycle is not None:
             self._disarm()
             if not self._unanswered:  # the answer was ready before the request
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self._idle()
         self._began = False
 
     def _arm(self) -> None:
@@ -282,19 +282,46 @@ class GuardedProtocol(HttpToolsProtocol):
         return self.flow.read_paused or bool(self.pipeline)
 
     def on_response_complete(self) -> None:
-        held_up = self._holding_up()
-        super().on_response_complete()
-        if self._phase is not _Phase.IDLE:
-            self._unset_keepalive_if_required()
-        self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
+        # Stands in for uvicorn's, which makes a timer for each answer and cancels it for the next request.
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            held_up = self._holding_up()
+            self.flow.resume_reading()
+            if self.pipeline:
+                super()._start_asgi_task(*self.pipeline.pop())
+            elif self._phase is _Phase.IDLE:
+                self._idle()
+            if held_up and self._deadline is not None:
+                self._arm()
+        unanswered = self._unanswered
+        if len(unanswered) == 1 and unanswered[0].response_complete:
+            unanswered.clear()
+        else:
+            self._unanswered = [cycle for cycle in unanswered if not cycle.response_complete]
         order = self.server_state.tcp
         if self in order:
             del order[self]
             order[self] = None
         if self._refusal is not None and not self._unanswered:
             self._answer_refusal()
-        elif held_up and self._deadline is not None:
-            self._arm()
+
+    def _idle(self) -> None:
+        # One timer at most, which looks at the time when it fires.
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     # Refusals
 

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -26,6 +28,7 @@ from luota.core.spec.channels import parse_channel
 from luota.core.text import visible
 from tests.alerts.notices import notice
 from tests.hostile import HOSTILE, cut_inside
+from tests.markdown import ROOT
 from tests.receiver import Receiver, drip_body, drip_head, garbage, half_close, hang, reply, reset
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
@@ -147,11 +150,47 @@ async def test_a_service_that_hangs_leaves_threads_to_the_others():
         await asyncio.gather(*hanging, return_exceptions=True)
 
 
+async def test_names_that_are_never_resolved_hold_up_no_other_channel_however_many_they_are(monkeypatch):
+    # A lookup that hangs cannot be had on demand. Only the lookup is ours here.
+    real, end = socket.getaddrinfo, threading.Event()
+
+    def lookup(host, *args, **kwargs):
+        if str(host).endswith(".hang.test"):
+            end.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    async with Receiver() as alive:
+        services = Services(LOOPBACK, threads=4, deadline=0.5)
+        dead = [{"target": f"json://name{number}.hang.test/"} for number in range(3)]
+        first = asyncio.ensure_future(services.send(notice(), dead[0]))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        assert (await services.send(notice(), to(alive))).ok
+        assert time.monotonic() - began < 1, "beside one that hangs"
+        results = await asyncio.gather(*(services.send(notice(), one) for one in (*dead, *dead[1:])), first)
+        assert {result.error for result in results} == {"no answer within 0.5 s"}
+        began = time.monotonic()
+        assert (await services.send(notice(), to(alive))).ok
+        assert time.monotonic() - began < 1, "when all threads hang"
+        end.set()
+
+
 @pytest.mark.parametrize("url", ["nope://s3cret", "json://", "json://a,json://s3cret"])
 async def test_a_url_that_apprise_does_not_know_ends_the_delivery(url):
+    refusal = await Services(LOOPBACK).refusal({"target": url})
+    assert refusal == "Apprise does not know this URL: look its form up at https://appriseit.com."
     result = await Services(LOOPBACK).send(notice(), {"target": url})
     assert result.terminal
     assert "Apprise does not know this URL" in result.error
+
+
+async def test_each_url_of_the_docs_is_one_that_apprise_knows():
+    rows = re.findall(r"^\| [A-Z]?[a-z]+ \|.*\|$", (ROOT / "docs/alerts.md").read_text().split("## Apprise")[1], re.M)
+    urls = [url for row in rows for url in re.findall(r"`([a-z]+://[^`]+)`", row)]
+    assert len(urls) == 7
+    assert [await Services(LOOPBACK).refusal({"target": url}) for url in urls] == [None] * 7
 
 
 async def test_nothing_of_the_url_gets_into_errors_or_logs():

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from luota.alerts.apprise import Services
-from luota.alerts.sender import Sender
+from luota.alerts.apprise import THREADS_OF_ONE, Services
+from luota.alerts.sender import AT_ONCE, Sender
 from luota.alerts.smtp import Relay
 from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
@@ -23,6 +23,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 HEALTHY = ["well webhook", "well slack", "well email", "well apprise"]
 HANGING = ["ill webhook", "ill slack", "ill email", "ill apprise", "ill name"]
 MOST_MS = 1000
+MANY = AT_ONCE + 1
+"""How much each hanging channel is given: more than it has places, and too little for a storm."""
+PACE_S = 1.2
+"""After which Slack takes the next message at once."""
 
 
 async def delays(rig, live):  # noqa: F811
@@ -38,6 +42,17 @@ async def delays(rig, live):  # noqa: F811
     return dict(rows)
 
 
+@contextlib.asynccontextmanager
+async def sending(rig, table):  # noqa: F811
+    """Run a sender meanwhile."""
+    task = asyncio.ensure_future(Sender(rig.engine, table).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_than_a_second(rig):  # noqa: F811
     stuck, asked = threading.Event(), threading.Event()
 
@@ -48,42 +63,51 @@ async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_tha
         return ["127.0.0.1"]
 
     async with contextlib.AsyncExitStack() as stack:
-        ill, well, server = [await stack.enter_async_context(one) for one in (Receiver(), Receiver(), MailServer())]
-        ill.default = hang
+        well, *ill = [await stack.enter_async_context(Receiver()) for _ in range(4)]
+        server = await stack.enter_async_context(MailServer())
+        for one in ill:
+            one.default = hang
         server.answers = {"RCPT ill@example.org": "HANG"}
+        webhook, slack, service = ill
         workspace = next(iter(rig.engine.registry.workspaces.values()))
-        for state, receiver in (("well", well), ("ill", ill)):
-            json = f"json://127.0.0.1:{receiver.port}/"
-            for type_, more in (
-                ("webhook", {"url": receiver.url}),
-                ("slack", {"url": receiver.url}),
-                ("email", {"to": [f"{state}@example.org"]}),
-                ("apprise", {"url": json}),
-            ):
-                doc = {"type": type_, "name": f"{state} {type_}", **more}
-                await rig.engine.submit(channels.add(workspace, doc, ACTOR))
-                workspace = rig.engine.registry.workspaces[workspace.id]
-        doc = {"type": "webhook", "name": "ill name", "url": f"http://stuck.test:{ill.port}/"}
-        await rig.engine.submit(channels.add(workspace, doc, ACTOR))
+
+        async def add(type_, name, **more):
+            nonlocal workspace
+            await rig.engine.submit(channels.add(workspace, {"type": type_, "name": name, **more}, ACTOR))
+            workspace = rig.engine.registry.workspaces[workspace.id]
+
+        for state, (to_webhook, to_slack, to_apprise) in (("well", (well, well, well)), ("ill", ill)):
+            await add("webhook", f"{state} webhook", url=to_webhook.url)
+            await add("slack", f"{state} slack", url=to_slack.url)
+            await add("email", f"{state} email", to=[f"{state}@example.org"])
+            await add("apprise", f"{state} apprise", url=f"json://127.0.0.1:{to_apprise.port}/")
+        await add("webhook", "ill name", url=f"http://stuck.test:{webhook.port}/")
 
         resolver = Resolver(lookup)
+        stack.callback(stuck.set)
         email = Email(host="mail.test", port=server.port, security="plain", sender="luota@example.org")
         client = await stack.enter_async_context(open_client(LOOPBACK, resolver))
         table = routes(client, Relay(email, resolver), Services(LOOPBACK))
-        task = asyncio.ensure_future(Sender(rig.engine, table).run())
-        await delays(rig, await rig.monitor(channels=HEALTHY))  # whatever is loaded at the first use
-        await asyncio.sleep(1.2)  # the pace of Slack
-        alone = await delays(rig, await rig.monitor(channels=HEALTHY))
 
-        for _ in range(9):  # more than a channel has places
+        async with sending(rig, table):
+            await delays(rig, await rig.monitor(channels=HEALTHY))  # whatever is loaded at the first use
+            await asyncio.sleep(PACE_S)
+            alone = await delays(rig, await rig.monitor(channels=HEALTHY))
+            sessions = server.connections
+
+        # All of them before any is sent, or a lane would wait for the end of the first alone before it begins the rest.
+        for _ in range(MANY):
             await rig.fail(await rig.monitor(channels=HANGING))
-        await ill.wait(8 + 1 + 2)
-        await asyncio.to_thread(asked.wait, 10)
-        beside = await delays(rig, await rig.monitor(channels=HEALTHY))
-        busy = await fetch(rig.engine.reader, "SELECT count(*) FROM deliveries WHERE attempts = 0")
-        stuck.set()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    assert busy[0][0] >= 9 * len(HANGING) - 20, "the others did not hang"
+        async with sending(rig, table):
+            await webhook.wait(AT_ONCE, 60)
+            await slack.wait(1, 60)
+            await service.wait(THREADS_OF_ONE, 60)
+            async with asyncio.timeout(60):
+                while server.connections < sessions + AT_ONCE or not asked.is_set():
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(PACE_S)
+            beside = await delays(rig, await rig.monitor(channels=HEALTHY))
+            assert all(one.open for one in ill), "one of them did not hang all the while"
+            assert not stuck.is_set()
     slower = {name: beside[name] - alone[name] for name in HEALTHY}
     assert max(slower.values()) < MOST_MS, (alone, beside)

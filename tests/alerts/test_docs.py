@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from email.utils import formatdate
 from ipaddress import ip_network
 
@@ -10,13 +11,20 @@ import pytest
 from luota.alerts import types
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
-from luota.alerts.messages import body_of
+from luota.alerts.messages import encode
 from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, open_client
 from luota.clock import SystemClock
+from luota.core.drills import DrillKind
 from luota.core.model import RunState
-from luota.engine import Engine, channels
+from luota.core.retry import AttemptResult
+from luota.core.spec.ingest import Close, Ping, Start
+from luota.engine import Engine, channels, drills
 from luota.engine.audit import Actor
+from luota.engine.channels import tell_gaps
+from luota.engine.deliveries import RecordAttempt, give_up
+from luota.engine.ingest import CloseRun, RecordPing, StartRun
+from luota.engine.reminders import remind
 from luota.store.reads import fetch
 from tests.alerts.test_notice import created, engine, notices, ran  # noqa: F401 (engine is a fixture)
 from tests.markdown import ROOT, fences
@@ -31,6 +39,7 @@ from tests.receiver import (
     reset,
     self_signed,
 )
+from tests.served import UUID
 
 ACTOR = Actor("test", "test")
 NOW = SystemClock().now()
@@ -123,11 +132,23 @@ async def test_each_condition_leads_to_the_state_that_the_table_says(kind, tmp_p
 
 
 async def ran_now(engine, live):
-    from luota.core.spec.ingest import Close, Start
-    from luota.engine.ingest import CloseRun, StartRun
-
     run = (await engine.submit(StartRun(live.id, Start("1"), engine.clock.now()))).run
     await engine.submit(CloseRun(run.id, RunState.FAILED, Close(summary="broke"), engine.clock.now()))
+
+
+@pytest.mark.parametrize("page", ["alerts", "drills"])
+def test_what_is_named_of_the_pages_stands_on_them(page):
+    sources = [*ROOT.glob("luota/web/templates/*.html"), *ROOT.glob("luota/web/dashboard/*.py")]
+    shown = "\n".join(path.read_text() for path in sources)
+    text = (ROOT / f"docs/{page}.md").read_text()
+    told = [one.replace("\n", " ") for one in re.findall(r"^On the pages:.*?(?=\n\n|\Z)", text, re.M | re.S)]
+    assert len(told) == {"alerts": 8, "drills": 1}[page]
+    named = {name for one in told for name in re.findall(r"(?<!\*)\*([^*]+)\*", one)}
+    assert named
+    assert [name for name in sorted(named) if name not in shown] == []
+
+
+FORMATS = {"uuid": UUID.pattern, "date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"}
 
 
 def check(value, schema, root, path="$"):
@@ -147,7 +168,9 @@ def check(value, schema, root, path="$"):
     if isinstance(value, list):
         for one in value:
             check(one, schema["items"], root, f"{path}[]")
-    assert len(value) <= schema.get("maxLength", 10**9) if isinstance(value, str) else True, path
+    if isinstance(value, str):
+        assert len(value) <= schema.get("maxLength", 10**9), path
+        assert re.fullmatch(FORMATS.get(schema.get("format"), ".*"), value, re.S), path
 
 
 BLOCKS = {fence.label: json.loads(fence.text) for fence in fences(ROOT / "docs/webhook.md") if fence.language == "json"}
@@ -159,15 +182,72 @@ def test_each_example_fits_the_schema(label):
     check(BLOCKS[label], BLOCKS["schema"], BLOCKS["schema"])
 
 
-async def test_real_bodies_fit_the_schema(engine):  # noqa: F811
-    live = await created(engine, name="Report", mode="run", tags={"a": "b"})
-    await ran(engine, live, "0", RunState.SUCCESS)
-    await ran(engine, live, "1", RunState.FAILED, summary="broke", output="x" * 5000, exit_code=2)
-    made = await notices(engine)
+async def test_real_bodies_of_each_type_fit_the_schema(engine, tmp_path):  # noqa: F811
+    clock, workspace_id = engine.clock, next(iter(engine.registry.workspaces))
+    live = await created(engine, name="Report", mode="run", tags={"a": "b"}, reminderSeconds="1h", maxRuntimeSeconds=60)
+    silent = await created(engine, name="Silent", mode="heartbeat", schedule={"every": 7200}, channels=["hook"])
+    await engine.submit(RecordPing(silent.id, Ping(host="db-1", deploy_sha="abc"), clock.now()))
+    await ran(engine, live, "0", RunState.SUCCESS, Start("0", host="db-0"))
+    run = (await engine.submit(StartRun(live.id, Start("1", host="db-1"), clock.now()))).run
+    clock.advance(61_000)
+    await judged(engine)
+    close = Close(summary="broke", output="x" * 5000, exit_code=2)
+    await engine.submit(CloseRun(run.id, RunState.FAILED, close, clock.now()))
+    made = await told(engine)
+    clock.advance(3_600_000)
+    await engine.submit(remind)
+    made += await told(engine)
     await ran(engine, live, "2", RunState.SUCCESS)
-    workspace_id = next(iter(engine.registry.workspaces))
+    made += await told(engine)
+    clock.advance(7_200_000)
+    await judged(engine)
+    made += await told(engine)
     await engine.submit(channels.test(workspace_id, engine.channel, "hook", ACTOR))
-    made += await notices(engine)
-    assert {"incident.opened", "incident.resolved", "channel.test"} <= {notice.type for notice in made}
-    for notice in made:
-        check(body_of(notice), BLOCKS["schema"], BLOCKS["schema"])
+
+    workspace = engine.registry.workspaces[workspace_id]
+    doc = {"type": "slack", "name": "team", "url": "http://192.0.2.1/"}
+    other = await engine.submit(channels.add(workspace, doc, ACTOR))
+    delivery_id = await engine.submit(channels.test(workspace_id, other, "team", ACTOR))
+    now = clock.now()
+    last = RecordAttempt(delivery_id, other, 1, now, now, AttemptResult(ok=False, terminal=True, error="gone"), None)
+    await engine.submit(give_up(last, "incident.opened"))
+    drill = await engine.submit(drills.begin(silent.id, DrillKind.MISSED, None, ACTOR))
+    await engine.submit(RecordPing(drill.twin.id, Ping(), clock.now()))
+    clock.advance(3_001)
+    await judged(engine)
+    made += await told(engine)
+    for grace in (60, 3600):
+        name = f"patient for {grace} s"
+        one = await created(engine, name=name, mode="heartbeat", schedule={"every": 3600}, graceSeconds=grace)
+        await engine.submit(RecordPing(one.id, Ping(), clock.now()))
+    await engine.close()
+    clock.advance(5_400_000)
+    again = await Engine.open(tmp_path, clock, "a test")
+    await again.watch(no_death)
+    again.channel = engine.channel
+    await judged(again)
+    await again.submit(tell_gaps)
+    made += await told(again)
+    await again.close()
+
+    bodies = [json.loads(encode(notice)) for notice in made]
+    assert {body["type"] for body in bodies} == set(BLOCKS["schema"]["properties"]["type"]["enum"])
+    for body in bodies:
+        check(body, BLOCKS["schema"], BLOCKS["schema"])
+    assert [body for body in bodies if "drill" in body]
+    assert [body for body in bodies if "gap" in body and body["gap"]["unverified"] and body["gap"]["undecided"]]
+    for part in ("incident", "monitor", "run", "signal", "changes"):
+        assert [body for body in bodies if body[part]], part
+
+
+async def told(engine):
+    """All notices, those too that waited for an earlier one."""
+    made = []
+    while wave := await notices(engine):
+        made += wave
+    return made
+
+
+async def judged(engine):
+    while await engine.judge(engine.clock.now()):
+        pass

@@ -122,12 +122,15 @@ def test_a_digest_of_a_hundred_hostile_incidents_fits_and_names_them_all():
         at=NOW,
         queued_at=NOW,
         summary="Many incidents at once: 100 opened",
-        digest=tuple(Told("incident.opened", "i", f"job {n:03} <!here>", "missed", "&" * 300) for n in range(100)),
+        digest=tuple(
+            Told("incident.resolved", "i", f"job {n:03} <!here>", "missed", "&" * 300, None, 5_000, "<" * 300)
+            for n in range(100)
+        ),
     )
     message = message_of(told)
     within_limits(message)
     said = "\n".join(strings(message))
-    assert all(f"job {n:03} &lt;!here&gt;: missed (open)" in said for n in range(100))
+    assert all(f"job {n:03} &lt;!here&gt;: missed (resolved after 5 s)" in said for n in range(100))
 
 
 def test_what_fits_into_no_message_says_so():

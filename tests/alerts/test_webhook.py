@@ -198,6 +198,13 @@ async def test_a_forbidden_header_value_is_told_when_somebody_listens(client, re
     assert receiver.requests == []
 
 
+async def test_an_id_that_only_repeats_a_header_of_the_channel_is_not_kept(client, receiver):
+    for secret in ("s3cret", "Bearer s3cret"):
+        receiver.answers = [reply(200, {"x-request-id": secret})]
+        result = await send(client, receiver.url, b"{}", {"authorization": "Bearer s3cret"}, now=NOW)
+        assert (result.ok, result.provider_id) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("headers", "provider_id"),
     [

@@ -2,10 +2,11 @@
 
     python tests/bench/replay.py [--events 1000000] [--json]
 
-The trace: 200 heartbeat monitors with crons as people write them, in several zones, and a ping shortly
-after each occurrence; one in a hundred stays out, comes late or comes twice. Both programs run as
-processes of their own, in turns. Their times are processor time, which other work on the host disturbs least,
-and include their start. The bar: a ratio of at most 3.
+Two traces. `mix`: 200 heartbeat monitors with crons as people write them, in several zones, and a ping shortly
+after each occurrence; one in a hundred stays out, comes late or comes twice. `hourly`: as many, hourly in UTC, where
+cronsim has next to nothing to do, and each ping some seconds after the occurrence: two verdicts and two lines of
+output a ping. Both programs run as processes of their own, in turns. Their times are processor time, which other work
+on the host disturbs least, and include their start. The bar, for each trace: a ratio of at most 3, median of the rounds.
 """
 
 import argparse
@@ -29,12 +30,13 @@ from luota.core.spec.values import format_instant, parse_instant
 
 BAR = 3.0
 ROUNDS = 3
+TRACES = ("mix", "hourly")
 MONITORS = 200
 BEGIN = parse_instant("2026-01-01T00:00:00Z", "begin")
 ZONES = ("UTC", "Europe/Helsinki", "America/New_York", "Asia/Kolkata", "Australia/Sydney")
 
 
-def crons(chance: random.Random):
+def mixed(chance: random.Random):
     """Yield the expressions of the monitors: 4 of 10 run daily, 5 hourly or oftener, 1 at work."""
     for number in range(MONITORS):
         minute = chance.randrange(60)
@@ -49,6 +51,14 @@ def crons(chance: random.Random):
                 yield "*/5 * * * *"
             case _:
                 yield f"{minute} 8-17 * * MON-FRI"
+
+
+def hourly(monitor: str, number: int):
+    """Yield the instants at which one monitor is pinged, for ever: each time some seconds after its minute."""
+    at = BEGIN + number % 60 * 60_000 + 5_000 + number
+    while True:
+        yield at, monitor
+        at += 3_600_000
 
 
 def pings(monitor: str, cron: str, zone: str, seed: int):
@@ -70,12 +80,13 @@ def pings(monitor: str, cron: str, zone: str, seed: int):
         at = following
 
 
-def write_trace(path: Path, events: int) -> None:
+def write_trace(path: Path, events: int, trace: str) -> None:
     chance = random.Random(2026)
+    every_hour = [f"{number % 60} * * * *" for number in range(MONITORS)]
     sources = []
     with path.open("w") as out:
-        for number, cron in enumerate(crons(chance)):
-            name, zone = f"job-{number:03}", ZONES[number % len(ZONES)]
+        for number, cron in enumerate(mixed(chance) if trace == "mix" else every_hour):
+            name, zone = f"job-{number:03}", ZONES[number % len(ZONES)] if trace == "mix" else "UTC"
             definition = {
                 "at": format_instant(BEGIN),
                 "event": "monitor",
@@ -85,7 +96,7 @@ def write_trace(path: Path, events: int) -> None:
                 "graceSeconds": 60,
             }
             out.write(json.dumps(definition) + "\n")
-            sources.append(pings(name, cron, zone, number))
+            sources.append(pings(name, cron, zone, number) if trace == "mix" else hourly(name, number))
         for number, (at, name) in enumerate(heapq.merge(*sources), MONITORS):
             if number == events:
                 break
@@ -125,25 +136,30 @@ def main() -> int:
     if given.bare:
         bare(given.bare)
         return 0
-    times: dict[str, list[float]] = {"bare": [], "replay": []}
+    times = {trace: {"bare": list[float](), "replay": list[float]()} for trace in TRACES}
     with tempfile.TemporaryDirectory() as directory:
-        trace = Path(directory) / "trace.jsonl"
-        write_trace(trace, given.events)
+        paths = {trace: Path(directory) / f"{trace}.jsonl" for trace in TRACES}
+        for trace, path in paths.items():
+            write_trace(path, given.events, trace)
         for _ in range(ROUNDS):
-            times["bare"].append(seconds(Path(__file__).resolve(), "--bare", trace))
-            times["replay"].append(seconds("-m", "luota", "replay", trace, "--json"))
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    ratio = medians["replay"] / medians["bare"]
+            for trace, path in paths.items():
+                times[trace]["bare"].append(seconds(Path(__file__).resolve(), "--bare", path))
+                times[trace]["replay"].append(seconds("-m", "luota", "replay", path, "--json"))
+    ratios = {
+        trace: statistics.median(ours / bare for ours, bare in zip(taken["replay"], taken["bare"], strict=True))
+        for trace, taken in times.items()
+    }
     if given.json:
-        print(json.dumps({"events": given.events, "seconds": times, "ratio": round(ratio, 3), "bar": BAR}))
+        rounded = {trace: round(ratio, 3) for trace, ratio in ratios.items()}
+        print(json.dumps({"events": given.events, "seconds": times, "ratio": rounded, "bar": BAR}))
     else:
-        for name, taken in times.items():
-            rounds = " ".join(f"{one:.2f}" for one in taken)
-            print(
-                f"{name:6}  {medians[name]:8.2f} s  {given.events / medians[name]:9,.0f} events/s  (rounds: {rounds})"
-            )
-        print(f"ratio   {ratio:8.2f}    (bar: at most {BAR:g})")
-    return 0 if ratio <= BAR else 1
+        for trace, ratio in ratios.items():
+            for name, taken in times[trace].items():
+                median, rounds = statistics.median(taken), " ".join(f"{one:.2f}" for one in taken)
+                speed = given.events / median
+                print(f"{trace:6}  {name:6}  {median:8.2f} s  {speed:9,.0f} events/s  (rounds: {rounds})")
+            print(f"{trace:6}  ratio   {ratio:8.2f}    (bar: at most {BAR:g})")
+    return 0 if max(ratios.values()) <= BAR else 1
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from tests.receiver import Receiver
 from tests.seed import EVE, PASSWORD, USERS, seed
 
 CHROMIUM = "/usr/bin/chromium"
+AXE = "4.14.1"
+"""The version of axe-core: another one finds other things, so that it changes on purpose only."""
 expect.set_options(timeout=SLOW_MS)
 
 
@@ -37,11 +39,11 @@ def need(package: str) -> None:
 @pytest.fixture(scope="session")
 def axe(request) -> str:
     """The source of axe-core, fetched once into pytest's cache."""
-    kept = Path(request.config.cache.mkdir("axe-core")) / "axe.min.js"
+    kept = Path(request.config.cache.mkdir("axe-core")) / f"axe-{AXE}.min.js"
     if not kept.exists():
         need("npm")
         with tempfile.TemporaryDirectory(dir=kept.parent) as place:
-            command = ["npm", "pack", "axe-core@4", "--silent"]
+            command = ["npm", "pack", f"axe-core@{AXE}", "--silent"]
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
             assert done.returncode == 0, f"npm could not fetch axe-core: {done.stderr}"
             (packed,) = Path(place).glob("*.tgz")

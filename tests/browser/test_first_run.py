@@ -43,7 +43,7 @@ async def test_signing_in_says_what_is_wrong_leads_back_to_the_page_asked_for_an
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page).to_have_url(re.compile("/w/default/audit$"))
-    await page.get_by_text("Vic Example").click()
+    await page.get_by_text("Vic Example", exact=True).click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page).to_have_url(re.compile("/sign-in$"))
     await page.goto("/w/default")

@@ -103,3 +103,127 @@ async def test_the_theme_that_was_chosen_stays_on_the_next_page(browse):
     await page.get_by_role("button", name="Switch between light and dark").click()
     await page.reload()
     assert await page.evaluate(ground) == light
+
+
+async def _broken(luota, job, number):
+    """Fail a run, so that an incident opens."""
+    run = (await luota.run(job, f"run {number}")).json()["run"]["id"]
+    assert (await luota.post(f"/v1/runs/{run}/fail", job, {"summary": "broken"})).status_code == 202
+
+
+async def _mended(luota, job, number):
+    run = (await luota.run(job, f"run {number}")).json()["run"]["id"]
+    assert (await luota.post(f"/v1/runs/{run}/success", job)).status_code == 202
+
+
+async def test_a_row_appears_and_leaves_within_two_seconds_as_it_begins_and_ends_to_fit_the_filter(browse, luota):
+    job = await luota.monitor("Comes and goes", "run")
+    page = await browse("/w/default?state=incident", role="operator")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    row = page.locator("[data-row]").filter(has_text="Comes and goes")
+    other = page.locator("[data-row]").first
+    name = await other.locator(".monitor-name").inner_text()
+    await other.get_by_role("checkbox").check()
+    await other.locator(".monitor-name").focus()
+    await expect(row).to_have_count(0)
+    await page.evaluate("window.same = true")
+    took = []
+    for n in range(3):
+        for change, count in ((_broken, 1), (_mended, 0)):
+            await change(luota, job, f"{n} {count}")
+            begin = time.monotonic()
+            await expect(row).to_have_count(count)
+            took.append(time.monotonic() - begin)
+        if max(took[-2:]) <= 2:
+            break
+    assert max(took[-2:]) <= 2, f"a machine that is busy with other things is excused, but not each time: {took}"
+    assert await page.evaluate("window.same"), "it was loaded again"
+    kept = page.locator("[data-row]").filter(has_text=name).first
+    await expect(kept.get_by_role("checkbox")).to_be_checked()
+    await expect(kept.locator(".monitor-name")).to_be_focused()
+
+
+async def test_the_last_row_that_leaves_makes_room_for_words_and_the_first_that_comes_for_itself(browse, luota):
+    job = await luota.monitor("Lonely job", schedule={"every": 3600})
+    page = await browse("/w/default?q=lonely&state=healthy", role="operator")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    none = page.get_by_text("No monitor matches")
+    await expect(none).to_be_visible()
+    pause = page.get_by_role("button", name="Pause")
+    await expect(pause).to_be_hidden()
+    assert (await luota.ping(job)).status_code == 202
+    await expect(page.locator("[data-row]")).to_have_count(1)
+    await expect(none).to_have_count(0)
+    await expect(pause).to_be_visible()
+    await luota.api("POST", f"/api/monitors/{job.id}/pause", {})
+    await expect(page.locator("[data-row]")).to_have_count(0)
+    await expect(none).to_be_visible()
+
+
+async def test_rows_beyond_the_first_piece_are_live_and_nothing_jumps(browse, luota):
+    jobs = [
+        await luota.monitor(f"Many {n:03}", schedule={"every": 3600}, tags={"many": "yes"}, promise="a line of it")
+        for n in range(130)
+    ]
+    page = await browse("/w/default?tag=many%3Dyes", role="operator")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    rows = page.locator("[data-row]")
+    for count in (100, 130):
+        await page.locator("[data-more]").scroll_into_view_if_needed()
+        await expect(rows).to_have_count(count)
+    one = rows.filter(has_text="Many 100")
+    await one.scroll_into_view_if_needed()
+    await one.get_by_role("checkbox").check()
+    await one.locator(".monitor-name").focus()
+    await page.wait_for_timeout(300)
+    place = "document.activeElement.getBoundingClientRect().top"
+    before = await page.evaluate(place)
+    assert (await luota.ping(jobs[100])).status_code == 202
+    await expect(one.locator(".state.s-healthy")).to_be_visible()
+    await expect(one.get_by_role("checkbox")).to_be_checked()
+    await expect(one.locator(".monitor-name")).to_be_focused()
+    # One leaves and one comes, far above what is looked at.
+    await luota.api("POST", f"/api/monitors/{jobs[3].id}/archive", {})
+    await luota.monitor("Many 000 and a half", schedule={"every": 3600}, tags={"many": "yes"}, promise="a line of it")
+    await luota.monitor("Many 000 and more", schedule={"every": 3600}, tags={"many": "yes"}, promise="a line of it")
+    await expect(rows.filter(has_text="Many 003")).to_have_count(0)
+    await expect(rows.filter(has_text="Many 000 and a half")).to_have_count(1)
+    await expect(rows.filter(has_text="Many 000 and more")).to_have_count(1)
+    await expect(rows).to_have_count(131)
+    assert await page.locator("[data-row]:empty").count() == 0
+    await expect(one.get_by_role("checkbox")).to_be_checked()
+    await expect(one.locator(".monitor-name")).to_be_focused()
+    assert abs(await page.evaluate(place) - before) < 2, "it jumped"
+
+
+async def test_a_page_without_a_stream_says_so_and_looks_by_itself(browse, luota):
+    job = await luota.monitor("One too many", schedule={"every": 3600})
+    first = await browse("/w/default?q=too+many", role="viewer")
+    await expect(first.locator(CONNECTED)).to_be_attached()
+    page = await browse("/account", role="viewer")
+    told = 'event: full\ndata: "You have 20 pages open already: this one looks for changes twice a minute."\n\n'
+
+    async def full(route):
+        await route.fulfill(content_type="text/event-stream", body=told)
+
+    await page.clock.install()
+    await page.route("**/stream?*", full)
+    await page.goto("/w/default?q=too+many")
+    await expect(page.get_by_text("looks for changes twice a minute")).to_be_visible()
+    await luota.ping(job)
+    await page.clock.run_for(31_000)
+    await expect(page.locator("[data-row] .state.s-healthy")).to_be_visible()
+    await page.unroute("**/stream?*")
+    await page.clock.run_for(31_000)
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    await expect(page.get_by_text("looks for changes twice a minute")).to_be_hidden()
+
+
+@pytest.mark.parametrize("path", ["/w/default?q=by+itself", "/w/default/incidents"])
+async def test_what_an_open_page_asks_for_by_itself_is_marked_as_such(browse, luota, path):
+    job = await luota.monitor("By itself", schedule={"every": 3600})
+    page = await browse(path, role="viewer")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    async with page.expect_request(lambda request: "hx-request" in request.headers) as asked:
+        await luota.ping(job)
+    assert (await (await asked.value).all_headers())["x-luota-live"] == "1"

@@ -4,6 +4,8 @@ import pytest
 
 from luota.alerts import apprise
 
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
+
 NTFY = ("channel", "add", "apprise", "--name", "phone", "--url", "ntfy://s3cret-topic")
 
 
@@ -26,14 +28,23 @@ def test_without_the_extra_the_line_to_run_is_told(luota, monkeypatch):
     assert "pip install 'luota[apprise]'" in luota.run(*NTFY, status=1).stderr
 
 
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
+def test_a_url_that_apprise_does_not_know_adds_no_channel(luota):
+    luota.run("init")
+    said = luota.run("channel", "add", "apprise", "--name", "phone", "--url", "nope://s3cret", status=1)
+    assert "Apprise does not know this URL: look its form up at https://appriseit.com" in said.stderr
+    assert "s3cret" not in said.stdout + said.stderr
+    assert "phone" not in luota.run("channel", "list").stdout
+
+
 def test_the_list_says_in_plain_words_whether_a_channel_works(luota):
     luota.run("init")
-    luota.run("channel", "add", "apprise", "--name", "phone", "--url", "nope://s3cret")
+    luota.run("channel", "add", "apprise", "--name", "phone", "--url", "json://127.0.0.1:9/s3cret")
     assert lines(luota)[:2] == [
         ["NAME", "TYPE", "TO", "STATE", "LAST", "DELIVERY"],
         ["phone", "apprise", "-", "unproven", "none", "yet"],
     ]
     luota.run("channel", "test", "phone", status=1)
     assert lines(luota)[1][:6] == ["phone", "apprise", "-", "failing", "given", "up"]
-    assert "Apprise does not know this URL" in luota.run("channel", "list").stdout
+    shown = luota.run("channel", "list").stdout
+    assert "127.0.0.1 is a loopback address" in shown
+    assert "s3cret" not in shown

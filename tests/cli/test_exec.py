@@ -1,3 +1,5 @@
+"""`luota exec` beside a daemon; where there is none: tests/e2e/test_without_luota.py."""
+
 import asyncio
 import os
 import signal
@@ -112,20 +114,6 @@ async def test_a_heartbeat_is_sent_after_success_only(tmp_path):
         assert luota.rows("SELECT count(*) FROM heartbeats") == [(0,)]
         assert (await execute("--ping", "--", "true", env=environ(address(luota), job)))[0] == 0
         assert luota.rows("SELECT count(*) FROM heartbeats") == [(1,)]
-
-
-async def test_without_luota_the_job_runs_soon_and_keeps_its_status(tmp_path):
-    class Nowhere:
-        id, token = "45d1e22d-8fdd-4df1-8b67-ffc2c88fc67c", "wfm1.s3cret"
-
-    stamp = tmp_path / "stamp"
-    begin = time.time()
-    status, out, err = await execute("--", "sh", "-c", f": > {stamp}; echo on; exit 4", env=environ(job=Nowhere))
-    assert (status, out) == (4, b"on\n")
-    assert b"could not be sent" in err
-    assert b"s3cret" not in err
-    assert stamp.stat().st_mtime - begin < 25
-    assert time.time() - begin < 100
 
 
 async def test_missing_or_broken_settings_are_told_and_the_job_runs(tmp_path):

@@ -45,3 +45,10 @@ def test_a_file_that_cannot_be_written_is_told(luota, incident, tmp_path):
     assert said.stderr.startswith(f"error: {tmp_path} cannot be written: ")
     assert luota.run("incident", "export", "nope", status=1).stderr.startswith("error: Incident nope not found.")
     assert luota.run("incident", "export", incident, "--format", "pdf", status=2).stdout == ""
+
+
+def test_an_acknowledgement_says_whose_it_is_so_that_a_second_one_is_no_silent_success(luota, incident):
+    first = luota.run("incident", "ack", incident, "--reason", "I look").stdout
+    assert first.startswith(f"{incident} is acknowledged, by ")
+    assert first.endswith(": I look\n")
+    assert luota.run("incident", "ack", incident, "--reason", "me too").stdout == first

@@ -4,7 +4,7 @@ import random
 
 from luota.core import advice
 from luota.core.advice import intervals, rehearsal, spread, would_have_opened
-from luota.core.bar import Signal
+from luota.core.slots import Signal
 from luota.core.model import Kind, Mode, Rules, RunState, Window, Windows
 from luota.core.schedule import Every
 from tests.core.history import DAY, HOUR, MINUTE, SECOND, at, cron, heartbeat

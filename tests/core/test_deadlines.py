@@ -68,6 +68,15 @@ def test_a_discarded_key_is_never_due():
     assert deadlines.pop_due(10, 10) == ["b"]
 
 
+def test_one_is_popped_with_its_instant_unless_it_has_moved_or_lies_ahead():
+    deadlines = Deadlines([(5, "a"), (6, "b")])
+    deadlines.set("a", 7)
+    assert deadlines.pop(5) is None
+    assert deadlines.pop(7) == (6, "b")
+    assert deadlines.pop(7) == (7, "a")
+    assert deadlines.pop(7) is None
+
+
 def test_no_more_than_asked_for_are_popped():
     deadlines = Deadlines((n, str(n)) for n in range(10))
     assert deadlines.pop_due(100, 3) == ["0", "1", "2"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from luota.core.occurrences import occurrences
+from luota.core.occurrences import every_day, occurrences
 from luota.core.schedule import Calendar, Cron, parse_schedule
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -161,6 +161,34 @@ def test_calendars_elapse_when_systemd_says(expression: str, start: str, count: 
     schedule = parse_schedule({"calendar": expression})
     assert isinstance(schedule, Calendar)
     assert following(schedule, start, count) == [t.removesuffix(":00") for t in printed]
+
+
+# The same times of every day in UTC, which need no walk of cronsim
+
+EVERY_DAY = (
+    "* * * * *|*/15 * * * *|7 * * * *|0,59 0,23 * * *|5-55/10 8-17 * * *|30 2 * * *|*/7 */5 * * *|@hourly|@daily"
+)
+
+
+@pytest.mark.parametrize("expression", EVERY_DAY.split("|"))
+def test_what_occurs_every_day_alike_in_utc_occurs_when_the_walk_of_cronsim_says(expression: str) -> None:
+    quick, walked = cron(expression, "UTC"), Cron(expression, "Etc/UTC")  # the same clock; only the first is quick
+    chance = random.Random(expression)
+    ends = [-2 * DAY, -1, 0, 1, at("2199-12-31 23:59"), at("2200-01-01 00:00"), at("2200-01-01 00:00") + DAY]
+    for t in [*ends, *(chance.randrange(at("2199-01-01 00:00")) for _ in range(100))]:
+        for _ in range(4):
+            assert (quick.at_or_before(t), quick.after(t)) == (walked.at_or_before(t), walked.after(t)), t
+            t = walked.after(t) or t
+
+
+def test_the_quick_way_is_taken_in_utc_and_only_where_every_day_is_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr("luota.core.schedule.every_day", lambda times: taken.append(times) or every_day(times))
+    for expression, timezone in (("5 * * * *", "Europe/Helsinki"), ("5 * * * MON", "UTC"), ("5 * 1 * *", "UTC")):
+        Cron(expression, timezone)
+    assert taken == []
+    Cron("5 1,2 * * *", "UTC")
+    assert taken == [[3_900, 7_500]]
 
 
 # The memo

@@ -236,3 +236,10 @@ def test_a_packet_stands_on_its_own_for_every_kind_and_mode(mode, kind):
     assert "**Drill `failed`.**" in markdown
     assert "2026-04-29T04:33:11.398+03:00" in markdown
     assert markdown.endswith("Exported 2026-04-29T01:33:11.398Z by Luota 1.2.3.\n")
+
+
+def test_an_instant_is_told_once_with_the_zone_of_the_schedule_beside_it():
+    markdown = to_markdown(packet("x"))
+    for label in ("Expected at", "Opened"):
+        (row,) = [line for line in markdown.splitlines() if line.startswith(f"| {label}")]
+        assert row == f"| {label} | 2026-04-29T01:33:11.398Z, 2026-04-29T04:33:11.398+03:00 in Europe/Helsinki |"

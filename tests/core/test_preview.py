@@ -35,6 +35,36 @@ def test_a_change_of_the_clock_is_marked_with_what_it_does(schedule, spring, aut
         assert change.note.endswith(note)
 
 
+def test_the_note_names_the_time_that_the_change_skips_or_doubles():
+    (change,) = [one.change for one in upcoming(cron("30 3 * * *", HELSINKI), BEFORE_SPRING, 3) if one.change]
+    assert change.note == "clocks go forward by 1 h; 03:30, which is skipped, occurs at the change"
+    (change,) = [one.change for one in upcoming(cron("*/15 3 * * *", HELSINKI), BEFORE_SPRING, 12) if one.change]
+    assert change.note.endswith("a time from 03:00 to 04:00, which is skipped, occurs not at all")
+
+
+def test_a_change_that_makes_the_usual_interval_another_is_marked_with_how_long_it_is():
+    for now, real in ((BEFORE_SPRING, "23 h"), (BEFORE_AUTUMN, "1 d 1 h")):
+        (change,) = [one.change for one in upcoming(cron("0 7 * * *", HELSINKI), now, 4) if one.change]
+        assert change.note.endswith(f"{real} lie between the times before and after it, not 1 d")
+
+
+@pytest.mark.parametrize("now", [BEFORE_SPRING, BEFORE_AUTUMN])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        cron("0 7 * * MON-FRI", HELSINKI),  # the change comes at a weekend
+        cron("*/10 8-17 * * *", HELSINKI),
+        cron("0 6 1 * *", HELSINKI),
+        cron("0 6 24 12 *", HELSINKI),
+        calendar("Mon..Fri *-*-* 07:00", HELSINKI),
+        cron("0 7 * * *"),
+    ],
+    ids=lambda one: getattr(one, "expression", None),
+)
+def test_a_change_that_touches_no_time_and_no_usual_interval_is_not_marked(schedule, now):
+    assert [one for one in upcoming(schedule, now, 70) if one.change and one.at < now + 60 * DAY] == []
+
+
 def test_the_occurrence_at_a_skipped_time_is_the_change_itself():
     found = upcoming(cron("30 3 * * *", HELSINKI), BEFORE_SPRING, 2)[1]
     assert found.at == found.change.at

@@ -1,45 +1,63 @@
-"""Those who look on hear of every change, and cost little where they do not look."""
+"""Those who look on hear of every change in their workspace and of none elsewhere, and cost little where they do not look."""
 
 from luota.engine.changes import MOST_IDS, Changes
+
+HERE, ELSEWHERE = "here", "elsewhere"
 
 
 async def test_a_listener_hears_once_of_all_that_has_changed_since_its_last_look():
     changes = Changes()
-    with changes.listen() as listener:
-        changes.publish({"one"})
-        changes.publish({"two", "one"})
+    with changes.listen(HERE) as listener:
+        changes.publish({HERE: {"one"}})
+        changes.publish({HERE: {"two", "one"}})
         assert await listener.next(5) == {"one", "two"}
         assert await listener.next(0.01) == set()
 
 
+async def test_what_changes_in_another_workspace_neither_wakes_a_listener_nor_counts_here():
+    changes = Changes()
+    with changes.listen(HERE) as listener:
+        before = changes.number(HERE)
+        changes.publish({ELSEWHERE: {str(number) for number in range(2 * MOST_IDS)}})
+        assert not listener._woken.is_set()
+        assert changes.number(HERE) == before
+        changes.publish({ELSEWHERE: {"three"}, HERE: {"one"}})
+        assert await listener.next(5) == {"one"}
+        assert changes.number(HERE) == before + 1
+
+
 async def test_a_transaction_that_changes_nothing_wakes_nobody():
     changes = Changes()
-    with changes.listen() as listener:
-        changes.publish(())
-        changes.publish({"one"})
+    with changes.listen(HERE) as listener:
+        changes.publish({})
+        changes.publish({HERE: {"one"}})
         assert await listener.next(5) == {"one"}
-        changes.publish(())
+        changes.publish({})
         assert not listener._woken.is_set()
 
 
 async def test_a_listener_who_does_not_look_keeps_no_more_than_a_bound_and_is_told_that_all_may_have_changed():
     changes = Changes()
-    with changes.listen() as listener:
+    with changes.listen(HERE) as listener:
         for number in range(MOST_IDS):
-            changes.publish({str(number)})
+            changes.publish({HERE: {str(number)}})
         assert len(listener._ids) == MOST_IDS
         for number in range(MOST_IDS, 5 * MOST_IDS // 2):
-            changes.publish({str(number)})
+            changes.publish({HERE: {str(number)}})
             assert len(listener._ids) <= MOST_IDS
         assert "*" in await listener.next(5)
 
 
 async def test_a_listener_who_has_left_is_forgotten_and_the_end_wakes_those_who_stay():
     changes = Changes()
-    with changes.listen():
+    with changes.listen(HERE):
         pass
     assert not changes.listeners
-    with changes.listen() as listener:
+    with changes.listen(HERE) as listener:
         changes.end()
         assert await listener.next(5) == set()
     assert changes.ended
+
+
+def test_a_number_of_an_earlier_start_is_none_of_this_one():
+    assert Changes(1_000).number(HERE) != Changes(2_000).number(HERE)

@@ -1,7 +1,11 @@
 """What people do to incidents: acknowledge and resolve, once each, and on record."""
 
+import asyncio
 import json
 
+from luota.core.reasons import by_hand, reason_of
+from luota.engine import incidents as commands
+from luota.engine.audit import Actor
 from tests.served import NOW
 
 HOUR = 3_600_000
@@ -41,6 +45,16 @@ async def test_acknowledging_twice_changes_nothing(served):
     assert served.row("SELECT count(*) FROM audit_entries WHERE action = 'incident.acknowledge'") == (1,)
 
 
+async def test_who_acknowledges_at_the_same_time_as_another_learns_who_was_first(served):
+    _, incident = await failed(served)
+    ann, bob = (
+        served.engine.submit(commands.acknowledge(incident, f"{name} looks", Actor(name, "test")))
+        for name in ("ann", "bob")
+    )
+    told = await asyncio.gather(ann, bob)
+    assert told == [None, commands.Taken("ann", served.clock.now(), "ann looks")]
+
+
 async def test_an_acknowledged_incident_still_heals_and_still_rises(served):
     monitor = await served.monitor("run", schedule={"every": 3600})
     await monitor.success(await monitor.started("one"))
@@ -63,13 +77,20 @@ async def test_resolving_by_hand_makes_the_monitor_unverified_until_its_next_sig
     served.clock.advance(1000)
     shown = (await do(served, incident, "resolve", {"reason": "restored from backup"}))["incident"]
     assert (shown["state"], shown["resolvedAt"]) == ("resolved", "2026-04-29T01:33:12.398Z")
-    notes = [(e["type"], e["text"], e["actor"]) for e in shown["events"] if e["type"] == "note"]
-    assert notes == [("note", "restored from backup", "operator")]
+    said = "resolved by hand by operator: restored from backup; unverified until the next signal"
+    told = [(e["type"], e["text"], e["actor"]) for e in shown["events"][1:]]
+    assert told == [("resolved", said, "operator")]
+    assert shown["resolution"] == said
     after = await monitor.shown()
     assert (after["status"], after["incidentId"]) == ("unverified", None)
     served.clock.advance(1000)
     await monitor.started("next")
     assert (await monitor.shown())["status"] == "healthy"
+
+
+def test_the_reason_of_a_resolution_by_hand_can_be_told_from_what_was_said():
+    for by, reason in (("ann", "a: b; c"), ("ann", ""), ("", "x"), ("", "")):
+        assert reason_of(by, by_hand(by, reason)) == reason
 
 
 async def test_a_resolved_incident_can_be_neither_acknowledged_nor_resolved(served):

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from luota.core.spec.monitors import RESERVED_SLUGS
+from luota.web.dashboard import PAGES
 from tests.served import NOW, serving
 
 HOUR = 3_600_000
@@ -52,6 +54,28 @@ async def test_a_name_cut_at_a_hyphen_still_gives_a_sound_slug(served):
     for _ in range(2):
         slug = (await create(served, name=name))["monitor"]["slug"]
         await served.api("PATCH", f"/api/monitors/{slug}", {"slug": slug})
+
+
+@pytest.mark.parametrize("name", ["New", "Preview"])
+async def test_a_name_that_is_also_a_pages_gives_a_slug_with_a_number(served, name):
+    assert (await create(served, name=name))["monitor"]["slug"] == f"{name.lower()}-2"
+
+
+@pytest.mark.parametrize("slug", RESERVED_SLUGS)
+async def test_a_slug_that_is_a_page_of_luota_is_refused_unless_a_monitor_has_it_from_before(served, slug):
+    refused = await create(served, 400, slug=slug)
+    assert (refused["field"], "Choose another" in refused["message"]) == ("slug", True)
+    monitor = await served.monitor(slug="old")
+    assert (await edit(monitor, 400, slug=slug))["field"] == "slug"
+    await served.engine.writer._db.execute("UPDATE monitors SET slug = ? WHERE id = ?", (slug, monitor.id))
+    await edit(monitor, owner="Ann")
+    await edit(monitor, slug="other")
+
+
+def test_every_page_of_luota_below_monitors_is_a_slug_that_no_monitor_gets():
+    below = "/w/{workspace}/monitors/"
+    found = {path.removeprefix(below).partition("/")[0] for _, path, *_ in PAGES if path.startswith(below)}
+    assert found - {"{monitor}"} == set(RESERVED_SLUGS)
 
 
 async def test_a_slug_that_is_asked_for_and_taken_conflicts_and_creates_nothing(served):
@@ -114,8 +138,8 @@ async def test_an_edit_to_a_slug_that_is_taken_conflicts_and_changes_nothing(ser
 async def test_a_new_slug_takes_the_place_of_the_old_one(served):
     monitor = await served.monitor(slug="old")
     await monitor.ping()
-    await edit(monitor, slug="new")
-    assert (await served.api("GET", "/api/monitors/new"))["monitor"]["id"] == monitor.id
+    await edit(monitor, slug="newer")
+    assert (await served.api("GET", "/api/monitors/newer"))["monitor"]["id"] == monitor.id
     await served.api("GET", "/api/monitors/old", None, 404)
     assert (await create(served, slug="old"))["monitor"]["slug"] == "old"
     served.clock.advance(2 * HOUR)

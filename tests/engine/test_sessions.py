@@ -155,3 +155,22 @@ async def test_a_session_that_is_used_all_the_time_ends_all_the_same(engine, ann
         await engine.submit(sessions.touch(digest("tab")))
     await retention.prune(engine)
     assert await open_ones(engine) == set()
+
+
+async def test_every_session_that_something_else_than_time_ends_is_on_record_as_closed(engine, ann):
+    sql = "SELECT detail FROM audit_entries WHERE action = 'session.close' AND target = ? ORDER BY rowid"
+
+    async def closed():
+        return [detail for (detail,) in await fetch(engine.reader, sql, (ann,))]
+
+    await opened(engine, ann, "old")
+    await opened(engine, ann, "new", replaces=digest("old"))
+    await opened(engine, ann, "third", replaces=digest("no such"))
+    assert await closed() == ["{}"]
+    await engine.submit(people.set_password(ann, "other hash", ANN, keep=digest("new")))
+    await engine.submit(people.set_password(ann, "hash", ANN, keep=digest("new")))
+    assert await closed() == ["{}", '{"count":1}']
+    workspace = next(iter(engine.registry.workspaces.values()))
+    await engine.submit(people.create_user(workspace, "bob@example.org", "Bob", "owner", "hash", ANN))
+    await engine.submit(people.delete_user(ann, ANN))
+    assert await closed() == ["{}", '{"count":1}', '{"count":1}']

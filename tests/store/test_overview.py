@@ -2,7 +2,7 @@
 
 import pytest
 
-from luota.core.bar import Signal
+from luota.core.slots import Signal
 from luota.core.model import Mode, RunState
 from luota.store import overview
 from tests.served import NOW, serve, served  # noqa: F401

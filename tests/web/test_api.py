@@ -3,8 +3,11 @@
 import asyncio
 import json
 import re
+import threading
+import time
 
 import pytest
+from argon2 import PasswordHasher
 
 from luota.core.errors import Code, LuotaError
 from luota.engine.audit import Actor
@@ -327,6 +330,29 @@ async def test_a_user_is_created_and_listed_without_a_password(served):
     expected = {**made["user"], "createdAt": "2026-04-29T01:33:11.398Z"}
     assert listed == [expected]
     assert set(expected) == {"id", "email", "name", "role", "createdAt"}
+
+
+async def test_passwords_of_many_calls_at_once_are_hashed_two_at_a_time(served, monkeypatch):
+    real, lock, working, most = PasswordHasher.hash, threading.Lock(), 0, 0
+
+    def hashed(self, *args, **kwargs):
+        nonlocal working, most
+        with lock:
+            working += 1
+            most = max(most, working)
+        time.sleep(0.02)
+        try:
+            return real(self, *args, **kwargs)
+        finally:
+            with lock:
+                working -= 1
+
+    monkeypatch.setattr(PasswordHasher, "hash", hashed)
+    password = {"password": "correct horse battery"}
+    people = [f"user{number}@example.org" for number in range(8)]
+    await asyncio.gather(*(served.api("POST", "/api/users", {"email": one, **password}) for one in people))
+    await asyncio.gather(*(served.api("POST", f"/api/users/{one}/password", password) for one in people))
+    assert most == 2
 
 
 # Storage

@@ -139,7 +139,11 @@ async def test_the_timeline_names_who_did_what_and_why(served):
     told = await exported(served, incident)
     written = [(e["type"], e["actor"], e["text"]) for e in told["timeline"]]
     assert written[1:3] == [("acknowledged", "operator", "looking"), ("note", "operator", "a\nb")]
-    assert ("note", "operator", "r") in written[3:]
+    assert written[3] == (
+        "resolved",
+        "operator",
+        "resolved by hand by operator: r; unverified until the next signal",
+    )
     assert (told["timeline"][0]["type"], told["timeline"][0]["actor"]) == ("opened", None)
     assert told["incident"]["acknowledgedAt"] < told["incident"]["resolvedAt"]
 
@@ -274,9 +278,11 @@ async def test_what_happened_in_one_instant_is_told_in_its_order(served):
         served.clock.advance(1000)
         await monitor.fail(await monitor.started(f"run {number}"))
         incident = await incident_of(monitor)
+        await served.api("POST", f"/api/incidents/{incident}/note", {"text": "before"})
         await served.api("POST", f"/api/incidents/{incident}/resolve", {"reason": "done"})
+        await served.api("POST", f"/api/incidents/{incident}/note", {"text": "after"})
         told = (await exported(served, incident))["timeline"]
-        assert [event["type"] for event in told] == ["opened", "note", "resolved"]
+        assert [event["type"] for event in told] == ["opened", "note", "resolved", "note"]
 
 
 def shape(value):

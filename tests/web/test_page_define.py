@@ -224,6 +224,7 @@ async def test_half_typed_schedules_are_answered_calmly(owner, asked):
     page = await owner.get(f"{WHERE}/preview?{asked}")
     assert page.status_code == 200
     assert "Not a schedule yet" in page.text
+    assert 'class="wrong"' in page.text
 
 
 async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes_nothing(served, owner):

@@ -8,7 +8,8 @@ import re
 import pytest
 from playwright.async_api import async_playwright
 
-from luota.web.dashboard.incident import contact_of, zoned
+from luota.web.dashboard.incident import contact_of
+from luota.web.dashboard.times import zoned
 from tests.hostile import HOSTILE
 from tests.receiver import Receiver, reply
 from tests.served import LOOPBACK, NOBODY
@@ -91,8 +92,12 @@ async def test_it_says_what_broke_what_was_promised_who_owns_it_and_what_to_do_b
         "OwnerAnn",
         "What to doOpen the runbook",
         "Acknowledge",
+        "Add a note…",
+        "Resolve by hand…",
+        "Packet Markdown",
         "Expected and arrived",
         "Exit code3",
+        "Timeline",
     )
     places = [said.index(part) for part in parts]
     assert places == sorted(places), dict(zip(parts, places, strict=True))
@@ -120,7 +125,8 @@ async def test_what_was_expected_is_told_in_the_timezone_of_the_monitor_too(serv
     await served.judge()
     page = await person.get(f"{WHERE}/{(await job.shown())['incidentId']}")
     said = words(page)
-    assert "2026-04-29 03:00:00 UTC2026-04-29 06:00:00 +03:00 in Europe/Helsinki" in said
+    assert "2026-04-29 03:00:00 UTC, Wed 29 Apr 06:00 (UTC+3) in Europe/Helsinki" in said
+    assert 'title="2026-04-29 06:00:00 +03:00"' in page.text
     assert "Hostdb-1" in said
     assert "Deploy SHAabc" in said
     assert '"host": "db-1"' in pre(page, "Payload of the last ping")
@@ -154,12 +160,12 @@ async def test_the_timeline_has_each_event_and_each_attempt_to_tell_of_it_in_ord
         assert (await person.post(f"{path}/note", text="the disk\nis small")).status_code == 303
         page = await person.get(path)
     told = steps(page)
-    begins = ("Opened: failed", "Notice opened to desk: failed, retrying", "Attempt 1 to desk: failed", "Note by")
+    begins = ("Opened: failed", "Notice opened to desk: queued", "Attempt 1 to tell desk opened: failed", "Note by")
     for one, begin in zip(told, begins, strict=False):
         assert one.startswith(begin)
     assert "answer 503" in told[2]
     assert "the disk is small" in told[3]
-    assert "Next attempt to desk in" in told[4]
+    assert "Next attempt to tell desk in" in told[4]
     assert "desk webhook" in words(page)
     assert re.search(r"opened: failed, retrying \S+ s ago, next attempt in", words(page))
 
@@ -174,8 +180,84 @@ async def test_a_delivery_that_was_taken_names_the_provider_id(served, sign_in):
         "SELECT id, 1, queued_at, queued_at + 30, 1, 200, NULL, 'msg-77' FROM deliveries"
     )
     told = steps(await person.get(path))
-    (one,) = [one for one in told if one.startswith("Attempt 1 to desk: delivered after 30 ms, answer 200")]
+    (one,) = [one for one in told if one.startswith("Attempt 1 to tell desk opened: delivered after 30 ms, answer 200")]
     assert "Provider id msg-77" in one
+
+
+async def test_a_notice_is_delivered_at_the_instant_at_which_it_was_and_only_queued_before(served, sign_in):
+    person = await sign_in(served)
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example.org/"})
+    _, path = await failed(served)
+    queued = served.row("SELECT queued_at FROM deliveries")[0]
+    db = served.engine.writer._db
+    for number, began, ended, ok in ((1, 5_000, 20_000, 0), (2, 50_000, 120_000, 1)):
+        await db.execute(
+            "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok) "
+            "SELECT id, ?, ?, ?, ? FROM deliveries",
+            (number, queued + began, queued + ended, ok),
+        )
+    await db.execute("UPDATE deliveries SET state = 'delivered', finished_at = ?", (queued + 120_000,))
+    served.clock.advance(60_000)
+    await person.post(f"{path}/note", text="between")
+    told = steps(await person.get(path))
+    begins = ("Opened", "Notice opened to desk: queued", "Attempt 1 to tell", "Note by", "Attempt 2 to tell")
+    assert [one.startswith(begin) for one, begin in zip(told, begins, strict=True)] == [True] * 5
+    assert "failed after 15 s 2026-04-29 02:35:11 UTC" in told[2]
+    assert "delivered after 1 min 10 s 2026-04-29 02:36:51 UTC" in told[4]
+    printed = (await person.get(f"{path}/print")).text
+    assert re.search(r"02:34:51\.\d+Z</td><td>\s*Notice opened to desk \(webhook\): queued\s*</td>", printed)
+    assert re.search(r"02:36:51\.\d+Z</td><td>\s*Attempt 2 to tell desk opened: delivered after 1 min 10 s", printed)
+
+
+async def test_a_notice_that_was_cancelled_says_so_when_it_was(served, sign_in):
+    person = await sign_in(served)
+    made = await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example/"})
+    _, path = await failed(served)
+    served.clock.advance(60_000)
+    await served.api("DELETE", f"/api/channels/{made['channel']['id']}")
+    told = steps(await person.get(path))
+    assert told[1] == "Notice opened to desk: queued 2026-04-29 02:34:51 UTC"
+    assert told[2].startswith("Notice opened to desk: cancelled 2026-04-29 02:35:51 UTC")
+    assert told[2].endswith("the channel was removed")
+
+
+async def test_further_misses_in_a_row_are_one_line_with_each_in_it(served, sign_in):
+    person = await sign_in(served)
+    job = await served.monitor()
+    await job.ping()
+    for hour in range(1, 6):
+        served.clock.advance(HOUR + (120_000 if hour == 1 else 0))
+        await served.judge()
+    path = f"{WHERE}/{(await job.shown())['incidentId']}"
+    page = await person.get(path)
+    assert "4 further misses, 2026-04-29 03:34:11 UTC to 2026-04-29 06:34:11 UTC" in words(page)
+    fold = re.search(r'<details id="further-\d+">.*?</details>', page.text, re.S)[0]
+    assert fold.count("<li>") == 4
+    printed = (await person.get(f"{path}/print")).text
+    assert printed.count("<b>4 further misses</b>") == 1
+    await person.post(f"{path}/note", text="between")
+    served.clock.advance(HOUR)
+    await served.judge()
+    assert "1 further miss or failure: missed" in words(await person.get(path))
+    await served.engine.writer._db.execute("UPDATE incidents SET evidence_count = 9")
+    for ending in ("", "/print"):
+        assert "And 3 further misses and failures since" in words(await person.get(path + ending))
+
+
+async def test_people_are_named_with_the_name_that_they_chose_and_their_address(served, sign_in):
+    person = await sign_in(served)
+    await served.engine.writer._db.execute("UPDATE users SET name = 'Ann <b>Ex' WHERE email = 'operator@example.org'")
+    job, path = await failed(served)
+    await person.post(f"{path}/note", text="looking")
+    await person.post(f"{path}/acknowledge", reason="mine")
+    other = await sign_in(served, "viewer")
+    name = "Ann <b>Ex (operator@example.org)"
+    for ending in ("", "/print"):
+        said = html.unescape((await other.get(path + ending)).text)
+        assert f"Note</b> by {name}" in said
+    assert f"Acknowledged by {name}" in words(await other.get(f"/w/default/monitors/{job.id}"))
+    assert name in words(await other.get("/w/default/audit"))
+    assert 'title="operator@example.org"' in (await person.get(path)).text  # the header
 
 
 async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_is_missing(served, sign_in):
@@ -190,12 +272,19 @@ async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_i
     assert long.status_code == 400
     assert "x" * 501 in long.text
     done = await person.post(f"{path}/acknowledge", reason="Ann looks at the disk")
-    assert (done.status_code, done.headers["location"]) == (303, path)
-    page = await person.get(path)
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?done=acknowledged")
+    page = await person.get(done.headers["location"])
     said = words(page)
     assert "failed, acknowledged" in said
-    assert re.search(r"operator@example.org acknowledged it .{1,20}: Ann looks at the disk", said)
+    assert re.search(r"Acknowledged by you .{1,20}: Ann looks at the disk", said)
     assert 'id="f-reason"' not in page.text
+    assert re.search(r'id="taken" role="status" tabindex="-1" data-focus>', page.text)
+    assert "data-focus" not in (await person.get(path)).text
+    followed = await person.client.get(f"{path}?done=acknowledged", headers={"hx-request": "true"})
+    assert 'id="taken"' in followed.text
+    assert "data-focus" not in followed.text  # what one does meanwhile keeps the focus
+    other = await sign_in(served, "viewer")
+    assert "Acknowledged by operator@example.org" in words(await other.get(path))
 
 
 async def test_a_second_acknowledgement_loses_no_word_of_what_was_written(served, sign_in):
@@ -205,7 +294,19 @@ async def test_a_second_acknowledgement_loses_no_word_of_what_was_written(served
     second = await person.post(f"{path}/acknowledge", reason="the disk is on order")
     assert second.status_code == 409
     assert ">the disk is on order</textarea>" in second.text
-    assert "acknowledged it already" in words(second)
+    assert "You have acknowledged it already" in words(second)
+    assert (await person.post(f"{path}/acknowledge", reason="first")).status_code == 303  # a form that was sent twice
+
+
+async def test_who_acknowledges_just_after_another_is_told_who_was_first(served, sign_in):
+    ann, bob = await sign_in(served), await sign_in(served, "owner")
+    _, path = await failed(served)
+    answers = await asyncio.gather(
+        ann.post(f"{path}/acknowledge", reason="I look"), bob.post(f"{path}/acknowledge", reason="I look")
+    )
+    assert sorted(one.status_code for one in answers) == [303, 409]
+    (told,) = [words(one) for one in answers if one.status_code == 409]
+    assert re.search(r"(operator|owner)@example\.org has acknowledged it already", told)
 
 
 async def test_a_note_is_added_in_any_state_and_a_blank_one_is_refused_beside_its_field(served, sign_in):
@@ -216,7 +317,7 @@ async def test_a_note_is_added_in_any_state_and_a_blank_one_is_refused_beside_it
     assert 'id="e-text"' in refused.text
     await person.post(f"{path}/resolve")
     done = await person.post(f"{path}/note", text="a\r\nb")
-    assert done.headers["location"] == f"{path}?done=noted#timeline"
+    assert done.headers["location"] == f"{path}?done=noted"
     assert served.row("SELECT text, actor FROM incident_events WHERE type = 'note'")[0] == "a\nb"
     assert "The note is on the timeline." in words(await person.get(f"{path}?done=noted"))
 
@@ -234,7 +335,11 @@ async def test_to_resolve_by_hand_asks_first_and_leaves_the_monitor_unverified(s
     said = words(page)
     assert "The monitor is unverified until its next signal." in said
     assert "failed, resolved" in said
-    assert any("paid by hand" in one for one in steps(page))
+    (step,) = [one for one in steps(page) if one.startswith("Resolved")]
+    assert re.fullmatch(r"Resolved by hand by operator@example.org.{23}paid by hand", step)
+    assert re.search(r"Resolved by hand by you .{1,20}: paid by hand", said)
+    printed = words(await person.get(f"{path}/print"))
+    assert ", by hand by operator@example.org: paid by hand" in printed
     assert 'id="resolve"' not in page.text
     for what in ("resolve", "acknowledge"):
         again = await person.post(f"{path}/{what}", reason="once more")
@@ -390,6 +495,7 @@ async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phon
         await page.wait_for_selector("html[data-connected=yes]")
         assert await page.locator("#acknowledge button").bounding_box()
         await page.fill("#f-reason", "half a sen")
+        await page.click("#add-note summary")
         await page.fill("#f-text", "a long no")
         await page.click("#resolve summary")
         await page.fill("#f-resolve", "perhaps")
@@ -408,3 +514,37 @@ async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phon
         await browser.close()
     await signed_in.aclose()
     assert said == []
+
+
+@pytest.mark.parametrize(
+    ("today", "shown"),
+    [
+        ("2026-04-29T18:00Z", "05:34:51"),
+        ("2026-06-01T18:00Z", "29 Apr, 05:34:51"),
+        ("2027-01-01T18:00Z", "29 Apr 2026, 05:34:51"),
+    ],
+)
+async def test_times_are_as_short_as_the_day_allows_and_exact_on_hover_and_on_paper(served, today, shown):
+    _, path = await failed(served)
+    exact = "29 Apr 2026, 05:34:51 GMT+3"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = await browser.new_context(timezone_id="Europe/Helsinki", locale="en-GB")
+        page = await context.new_page()
+        await page.clock.set_fixed_time(today)
+        client, _ = await served.sign_in("viewer")
+        await page.goto(f"{served.base}/sign-in?next={path}")
+        await page.fill("#f-email", "viewer@example.org")
+        await page.fill("#f-password", "correct horse battery")
+        await page.click("main button")
+        time = page.locator(".timeline time").first
+        await page.wait_for_selector(".timeline time[data-local]")
+        assert await time.text_content() == shown
+        assert await time.get_attribute("title") == f"{exact} (2026-04-29 02:34:51 UTC)"
+        await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert await time.text_content() == exact
+        assert await page.locator(".since time").text_content() == exact
+        await page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert await time.text_content() == shown
+        await browser.close()
+        await client.aclose()

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from luota.core.model import Mode
+from luota.web.dashboard.integration import placeholders
 from luota.web.snippets import snippets
 
 WHERE = "/w/default/monitors"
@@ -41,6 +42,18 @@ async def test_each_snippet_stands_on_the_page_with_the_real_address_id_and_toke
         assert one.notes in words(page.text)
         assert job.token in shown
     assert same_files(first.text, (await owner.get(f"{WHERE}/{job.slug}/integration?for=nonsense")).text)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_what_people_have_to_replace_in_a_snippet_is_named_above_it(served, owner, mode):
+    job = await served.monitor(mode)
+    for one in snippets(mode, served.base, job.id, job.token, "x"):
+        found = placeholders(one.files)
+        assert bool(found) == any("your-" in text for _, text in one.files), one.key
+        page = await owner.get(f"{WHERE}/{job.slug}/integration?for={one.key}")
+        assert ("Replace " in words(page.text)) == bool(found)
+        for placeholder in found:
+            assert f"<code>{html.escape(placeholder)}</code>" in page.text
 
 
 def same_files(one, other):
@@ -91,7 +104,7 @@ async def test_a_job_in_an_incident_is_not_drawn_green(served, owner):
     await served.judge()
     page = await owner.get(f"{WHERE}/{job.slug}/integration")
     assert "arrival-green" not in page.text
-    assert f'The monitor is <a href="{WHERE}/{job.slug}">incident</a> at present' in page.text
+    assert f'The monitor is <a href="{WHERE}/{job.slug}">in an incident</a> at present' in page.text
 
 
 @pytest.mark.parametrize("mode", ["heartbeat", "freshness"])

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from playwright.async_api import async_playwright
 
+from luota.core.spec.incidents import MAX_REASON
 from luota.core.text import visible
 from luota.web.dashboard.charts import Column, columns
 from tests.clock import FakeClock
@@ -87,13 +88,108 @@ async def test_an_incident_is_named_with_its_run_its_owner_and_a_form_to_acknowl
     incident = (await job.shown())["incidentId"]
     assert f'<a href="/w/default/runs/{run}">Run {run[:8]}…</a> failed: disk full.' in page.text
     assert "Owner: HR" in words(page)
+    assert "The newest one was real." in words(page)
     action = f"/w/default/incidents/{incident}/acknowledge"
     assert f'action="{action}"' in page.text
     await served.api("POST", f"/api/incidents/{incident}/acknowledge", {"reason": "on it"})
     page = await client.get(f"{WHERE}/{job.id}")
-    assert "acknowledged it" in words(page)
-    assert "on it" in words(page)
+    assert re.search("Acknowledged by operator .{1,20}: on it", words(page))
     assert f'action="{action}"' not in page.text
+
+
+async def test_in_an_incident_it_says_once_what_was_expected_and_what_comes_next(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(HOUR + 120_000)
+    await served.judge()
+    page = await client.get(f"{WHERE}/{job.id}")
+    facts = re.search(r'<dl class="facts next">.*?</dl>', page.text, re.S)[0]
+    rows = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", facts, re.S)
+    told = [(name, html.unescape(re.sub(r"<[^>]+>", " ", text)).split()) for name, text in rows]
+    assert [(name, f"{text[-3]} {text[-2]}") for name, text in told[:2]] == [
+        ("Was expected", "2026-04-29 02:33:11"),
+        ("Next expected", "2026-04-29 03:33:11"),
+    ]
+    assert told[2][0] == "Next deadline"
+    assert "2026-04-29 03:34:11 UTC, grace 1 min" in " ".join(told[2][1]).replace(" ,", ",")
+    assert "expected 2026-04-29 02:33:11 UTC" in words(page)
+    assert len(rows) == 3
+
+
+async def test_an_open_incident_keeps_its_reason_and_its_age_after_a_resume_and_a_further_miss(served, owner):
+    client, csrf = owner
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(HOUR + 60_000)
+    await served.judge()
+    for step in ("pause", "resume", "miss"):
+        served.clock.advance(2 * HOUR)
+        await (served.judge() if step == "miss" else client.post(f"{WHERE}/{job.id}/{step}", data={"csrf": csrf}))
+        page = await client.get(f"{WHERE}/{job.id}")
+        said = words(page)
+        assert "No ping since 2026-04-29 01:33:11 UTC, expected 2026-04-29 02:33:11 UTC, grace 1 min." in said
+        if step == "pause":
+            assert "The incident stays open; nobody is reminded." in said
+            assert "missed, open, opened 2 h ago: No ping" in said
+        else:
+            assert (
+                'incident</span></span> <span class="since">since <time datetime="2026-04-29T02:34:11.398Z"'
+                in page.text
+            )
+            assert "resumed" not in re.search(r'<p class="why">.*?</p>', page.text, re.S)[0]
+    assert re.search("[23] misses and failures so far", said)
+
+
+async def test_a_reason_may_be_as_long_as_it_is_taken(served, owner):
+    client, csrf = owner
+    job = await served.monitor("run")
+    await job.fail(await job.started())
+    text = (await client.get(f"{WHERE}/{job.id}")).text
+    assert re.findall(r'name="reason"[^>]* maxlength="(\d+)"', text) == [str(MAX_REASON)] * 2
+    incident = f"/w/default/incidents/{(await job.shown())['incidentId']}"
+    for length, status in ((MAX_REASON + 1, 400), (MAX_REASON, 303)):
+        answer = await client.post(f"{incident}/acknowledge", data={"csrf": csrf, "reason": "x" * length})
+        assert answer.status_code == status
+
+
+async def test_a_refused_address_is_told_once_with_the_lines_that_allow_it(serve, sign_in):
+    served = await serve(send=True)
+    client, csrf = await sign_in(served)
+    made = await served.api(
+        "POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example.org"}
+    )
+    db = served.engine.writer._db
+    await db.execute("UPDATE channels SET settings = json_set(settings, '$.url', 'http://127.0.0.1:9/')")
+    job = await served.monitor()
+    tested = await client.post(f"/w/default/channels/{made['channel']['id']}/test", data={"csrf": csrf})
+    form = {"csrf": csrf, "type": "webhook", "name": "near", "url": "http://127.0.0.1:9/"}
+    pages = [
+        await client.get(tested.headers["location"]),
+        await client.post("/w/default/channels", data=form),
+        await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf}),
+    ]
+    for page in pages:
+        shown = re.sub(r"<details.*?</details>", "", page.text, flags=re.S)
+        assert shown.count("127.0.0.1 is a loopback address") == (2 if "There is a problem" in shown else 1)
+        assert "to allow it, set" not in shown
+        assert html.unescape(re.findall(r"<code>(.*?)</code>", shown, re.S)[0]).splitlines() == [
+            "[alerts]",
+            'allow_networks = ["127.0.0.0/8"]',
+        ]
+
+
+async def test_what_the_latest_signal_did_not_send_has_no_row(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    facts = re.search(r'id="latest-head".*?</dl>', (await client.get(f"{WHERE}/{job.id}")).text, re.S)[0]
+    assert re.findall(r"<dt>(.*?)</dt>", facts) == ["Received", "Payload"]
+    assert "none sent" in facts
+    run = await served.monitor("run")
+    page = await client.get(f"/w/default/runs/{await run.started()}")
+    assert "not given" not in page.text
+    assert "<dt>Host</dt>" not in page.text
 
 
 async def test_a_viewer_is_offered_no_change_and_never_sees_the_token(served, sign_in):

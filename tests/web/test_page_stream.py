@@ -1,8 +1,15 @@
 """The live stream of a page: for those alone who may still see it."""
 
 import asyncio
+import contextlib
 
+import msgspec
 import pytest
+
+from luota.core.spec.values import DAY
+from luota.engine.sessions import IDLE
+from luota.web.dashboard import stream
+from luota.web.dashboard.stream import MOST_OF_ONE
 
 LONG = 30.0
 
@@ -66,3 +73,94 @@ async def test_a_stream_that_is_never_silent_ends_with_its_session_too(served, s
         await monitor.ping()
         async with asyncio.timeout(10):  # silence would have told within 15 s
             assert "event: signedout" in await rest(lines)
+
+
+def told(line):
+    return msgspec.json.decode(line.removeprefix("data: "))
+
+
+async def test_a_stream_tells_nothing_of_another_workspace_not_even_that_something_happened(served, sign_in):
+    other = (await served.api("POST", "/api/workspaces", {"name": "Other", "slug": "other"}))["workspace"]["id"]
+    viewer, _ = await sign_in("viewer")
+    here = await served.monitor()
+    page = (await viewer.get("/w/default")).text
+    seen = page.partition("/stream?seen=")[2].partition('"')[0]
+
+    async def there(name):
+        """Change all sorts of things in the other workspace."""
+        doc = {"name": "there", "mode": "heartbeat", "schedule": {"every": 3600}}
+        made = (await served.api("POST", f"/api/monitors?workspace={other}", doc))["monitor"]["id"]
+        hook = {"type": "webhook", "name": name, "url": "https://hooks.example.org/x"}
+        await served.api("POST", f"/api/channels?workspace={other}", hook)
+        await served.api("POST", f"/api/monitors/{made}/archive?workspace={other}")
+
+    await there("before")
+    async with viewer.stream("GET", f"/w/default/stream?seen={seen}") as answer:
+        lines = answer.aiter_lines()
+        assert [await anext(lines) for _ in range(4)] == ["retry: 2000", "event: live", "data: {}", ""]
+        await there("meanwhile")
+        await here.ping()
+        assert (await anext(lines), told(await anext(lines))) == ("event: changed", [here.id])
+        served.engine.changes.end()
+        assert await rest(lines) == [""]
+
+
+async def test_one_person_gets_some_streams_and_takes_none_from_others_and_the_page_that_got_none_is_told(
+    served, sign_in
+):
+    greedy, _ = await sign_in("operator")
+    viewer, _ = await sign_in("viewer")
+    kept = []  # who forgets the lines of an answer closes it
+    async with contextlib.AsyncExitStack() as open_ones:
+
+        async def opened(client):
+            kept.append((await open_ones.enter_async_context(client.stream("GET", "/w/default/stream"))).aiter_lines())
+            assert await anext(kept[-1]) == "retry: 2000"
+
+        for _ in range(MOST_OF_ONE):
+            await opened(greedy)
+        refused = await greedy.get("/w/default/stream")
+        assert refused.status_code == 200
+        event, said, *_ = refused.text.splitlines()
+        assert event == "event: full"
+        assert f"You have {MOST_OF_ONE} pages open already" in told(said)
+        await opened(viewer)
+
+
+async def test_beyond_a_number_of_streams_nobody_gets_one(served, sign_in, monkeypatch):
+    monkeypatch.setattr(stream, "MOST", 1)
+    first, _ = await sign_in("operator")
+    second, _ = await sign_in("viewer")
+    async with first.stream("GET", "/w/default/stream") as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "retry: 2000"
+        assert (await second.get("/w/default/stream")).text.startswith("event: full\n")
+
+
+async def test_a_page_that_lies_open_keeps_no_session_from_ending(served, sign_in):
+    viewer, _ = await sign_in("viewer")
+    monitor = await served.monitor()
+
+    async def looked():
+        async with viewer.stream("GET", "/w/default/stream") as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "retry: 2000"
+            await monitor.ping()
+            served.clock.advance(16_000)  # so that the session is looked at
+            await monitor.ping()
+            while not (await anext(lines)).startswith("data: ["):
+                pass
+        live = {"hx-request": "true", "x-luota-live": "1"}
+        return (await viewer.get("/w/default/rows?ids=", headers=live)).status_code
+
+    served.clock.advance(IDLE - DAY)
+    assert await looked() == 200
+    served.clock.advance(DAY)
+    assert (await viewer.get("/w/default")).status_code == 303
+
+
+async def test_a_person_who_uses_a_page_keeps_the_session(served, sign_in):
+    viewer, _ = await sign_in("viewer")
+    for _ in range(2):
+        served.clock.advance(IDLE - DAY)
+        assert (await viewer.get("/w/default")).status_code == 200

@@ -23,6 +23,8 @@ from luota.core.spec.values import (
     parse_text,
 )
 
+RESERVED_SLUGS = ("new", "preview")
+"""What stands below /monitors in the addresses of the pages, beside the monitors."""
 MAX_NAME = 120
 MAX_PROMISE = 500
 MAX_LABEL = 200
@@ -90,11 +92,12 @@ def parse_rules(doc: dict[str, Any], *, now: int | None = None) -> Rules:
     )
 
 
-def parse_definition(doc: dict[str, Any], *, now: int | None = None) -> Definition:
+def parse_definition(doc: dict[str, Any], *, now: int | None = None, kept: str | None = None) -> Definition:
     """Return the definition that `doc` gives, null standing for absent.
 
     INVALID with the key to blame, also for an unknown key, naming the nearest known one, for a key that
-    the mode has no use for, and for a schedule that never occurs after `now`, where that is given.
+    the mode has no use for, and for a schedule that never occurs after `now`, where that is given. No slug may be
+    one of RESERVED_SLUGS, unless it is `kept` from before they were.
     """
     _refuse_unknown(doc)
     rules = parse_rules(doc, now=now)
@@ -102,7 +105,7 @@ def parse_definition(doc: dict[str, Any], *, now: int | None = None) -> Definiti
     slug, tags, runbook = doc.get("slug"), doc.get("tags"), doc.get("runbook")
     return Definition(
         name=_name(doc.get("name")),
-        slug=None if slug is None else parse_slug(slug, "slug"),
+        slug=None if slug is None else _slug(slug, kept),
         rules=rules,
         promise=_text(doc, "promise", MAX_PROMISE),
         owner=_text(doc, "owner", MAX_LABEL),
@@ -125,7 +128,7 @@ def parse_edit(current: dict[str, Any], changes: dict[str, Any], *, now: int | N
     if changes.get("mode") is not None and _mode(changes["mode"]) != current["mode"]:
         raise invalid("mode", "mode of a monitor cannot change. Create a new monitor and archive this one.")
     merged = {**current, **changes, "mode": current["mode"]}
-    return parse_definition(merged, now=now if "schedule" in changes else None)
+    return parse_definition(merged, now=now if "schedule" in changes else None, kept=current.get("slug"))
 
 
 def definition_json(definition: Definition) -> dict[str, Any]:
@@ -152,6 +155,13 @@ def definition_json(definition: Definition) -> dict[str, Any]:
     doc["tags"] = dict(definition.tags)
     doc["channels"] = None if definition.channels is None else list(definition.channels)
     return doc
+
+
+def _slug(value: object, kept: str | None) -> str:
+    slug = parse_slug(value, "slug")
+    if slug in RESERVED_SLUGS and slug != kept:
+        raise invalid("slug", f"slug {slug} is the name of a page of Luota itself. Choose another.")
+    return slug
 
 
 def _mode(value: object) -> Mode:

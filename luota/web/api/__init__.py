@@ -19,6 +19,7 @@ from luota.engine.audit import Actor
 from luota.web.api import channels, drills, incidents, monitors, packets, workspaces
 from luota.web.api.call import Call, Handler, Role, Routes, find_workspace
 from luota.web.http import read_body, rendered
+from luota.web.passwords import Passwords
 from luota.web.server import LOCAL
 
 ROUTES: Routes = [
@@ -53,6 +54,7 @@ class Api:
     resolver: Resolver
     base_url: Callable[[], str]
     drills: Drills
+    passwords: Passwords
     authorise: Authorise | None = None
 
     def routes(self) -> list[Route]:
@@ -97,6 +99,7 @@ class Api:
             resolver=self.resolver,
             base_url=self.base_url(),
             drills=self.drills,
+            passwords=self.passwords,
             request=request,
             doc=doc,
             workspace=workspace,

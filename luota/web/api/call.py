@@ -18,6 +18,7 @@ from luota.engine.audit import Actor
 from luota.engine.registry import Live, LiveWorkspace
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
+from luota.web.passwords import Passwords
 
 Role = Literal["viewer", "operator", "owner"]
 """The least role of a member who may call a route, in rising order."""
@@ -39,6 +40,7 @@ class Call:
     resolver: Resolver
     base_url: str
     drills: Drills
+    passwords: Passwords
     request: Request
     doc: dict[str, Any]
     workspace: LiveWorkspace

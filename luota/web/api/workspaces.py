@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from argon2 import PasswordHasher
-from starlette.concurrency import run_in_threadpool
-
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.people import parse_password, parse_role, parse_user
@@ -63,7 +60,7 @@ async def create_user(call: Call) -> dict[str, Any]:
     first = not await people_rows.any_user(call.engine.reader)
     usual = {"role": "owner" if first else "viewer"} if call.doc.get("role") is None else {}
     email, name, role, password = parse_user({**call.doc, **usual})
-    hashed = await run_in_threadpool(PasswordHasher().hash, password)
+    hashed = await call.passwords.hash(password)
     work = people.create_user(call.workspace, email, name, role, hashed, call.actor)
     user_id = await call.engine.submit(work)
     return {"user": {"id": user_id, "email": email, "name": name, "role": role}}
@@ -73,7 +70,7 @@ async def set_password(call: Call) -> dict[str, Any]:
     """Give a user another password; their sessions end."""
     member = await _named(call)
     _refuse_from_afar(call)
-    hashed = await run_in_threadpool(PasswordHasher().hash, parse_password(call.doc.get("password")))
+    hashed = await call.passwords.hash(parse_password(call.doc.get("password")))
     await call.engine.submit(people.set_password(member.user_id, hashed, call.actor))
     return {"user": _member(member)}
 

@@ -13,6 +13,7 @@ from luota.core.errors import Code, LuotaError
 from luota.store.db import translated
 from luota.web.dashboard import (
     audit,
+    bulk,
     channels,
     define,
     drills,
@@ -41,6 +42,7 @@ _POLICY = (
 PAGES: tuple[Page, ...] = (
     *signin.PAGES,
     *overview.PAGES,
+    *bulk.PAGES,
     *audit.PAGES,
     *incidents.PAGES,
     *incident.PAGES,
@@ -110,7 +112,9 @@ class Dashboard:
         """Admit the visitor and let the page answer; what it refuses becomes a page as well."""
         session = None
         try:
-            session = await self.site.auth.session(request.scope)
+            # What an open page asks for by itself is no use of the session by a person.
+            used = handler is not stream.stream and "x-luota-live" not in request.headers
+            session = await self.site.auth.session(request.scope, used=used)
             if session is None and needed != "anyone":
                 return self._finished(_to_sign_in(request))
             visit = Visit(self.site, request, session)

@@ -1,6 +1,8 @@
 """What the overviews of this process have drawn: open pages share it, so that ten cost hardly more than one."""
 
 import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import aiosqlite
 from markupsafe import Markup
@@ -10,6 +12,8 @@ from luota.core.model import NO_WINDOWS, Windows
 from luota.engine.registry import Live
 from luota.store import overview as rows
 from luota.store.overview import Card
+
+_KEPT_MS = 4_000
 
 
 class Cards(Struct, frozen=True):
@@ -27,20 +31,24 @@ class Row(Struct, frozen=True, gc=False):
     live: Live
     card: Card
     text: Markup
+    at: int
 
 
 class Board:
-    """Cards until somebody changes anything; rows for as long as a state holds, but no longer than their second.
+    """Cards until somebody changes anything; rows for as long as a state holds, but no longer than a few seconds.
 
     `drawing` is held by whoever draws rows: one at a time, since all of them together would keep everything
-    else from the event loop, and who comes next finds them drawn.
+    else from the event loop, and who comes next finds them drawn. So is `refreshing` by open pages that hear of
+    the same commit.
     """
 
     def __init__(self) -> None:
         self.drawing = asyncio.Lock()
+        self.refreshing = asyncio.Lock()
         self._cards: dict[str, tuple[str | None, Cards]] = {}
         self._rows: dict[tuple[object, ...], Row] = {}
-        self._second = 0
+        self._parts: dict[tuple[object, ...], tuple[object, Markup]] = {}
+        self._since = 0
         self._windows = NO_WINDOWS
 
     async def cards(self, db: aiosqlite.Connection, workspace_id: str) -> Cards:
@@ -53,16 +61,29 @@ class Board:
         return known[1]
 
     def rows(self, now: int, windows: Windows) -> dict[tuple[object, ...], Row]:
-        """Return what was drawn within the second of `now` under these blind windows, to look up and to add to."""
-        if now // 1000 != self._second or windows is not self._windows:
-            self._second, self._windows, self._rows = now // 1000, windows, {}
+        """Return what was drawn lately under these blind windows, to look up and to add to.
+
+        Who takes a row looks how old it is.
+        """
+        if now // _KEPT_MS != self._since or windows is not self._windows:
+            self._since, self._windows, self._rows = now // _KEPT_MS, windows, {}
         return self._rows
+
+    def part(self, key: tuple[str, str], content: Mapping[str, Any], draw: Callable[[], Markup]) -> Markup:
+        """Return what `draw` made of the same `content` for the same template and workspace, else what it makes now.
+
+        How long ago things were may be told as it was then: the script keeps that up to date.
+        """
+        known = self._parts.get(key)
+        if known is None or known[0] != content:
+            known = self._parts[key] = (content, draw())
+        return known[1]
 
 
 def _sorted(found: list[Card]) -> Cards:
     pairs = {pair for card in found for pair in card.tags.items()}
     return Cards(
-        tuple(found),
+        tuple(sorted(found, key=lambda card: card.name.casefold())),
         tuple(sorted(f"{key}={value}" for key, value in pairs)[:200]),
         tuple(sorted({key for key, _ in pairs})),
         tuple(sorted({card.environment for card in found if card.environment})),

@@ -30,6 +30,7 @@ _OUTCOMES = {
     "incident.updated": "updated",
     "incident.resolved": "resolved",
     "incident.reminder": "reminder",
+    "incident.digest": "Many incidents at once",
     "watch.gap": "Blind window",
     "channel.failed": "Dead route of another channel",
     "channel.test": "Test notice",
@@ -46,6 +47,8 @@ _DONE = {
     "saved": "Saved. What is queued already is sent all the same.",
     "removed": "Removed.",
 }
+_SECRET = ("url", "headers")
+"""What a form is not filled with again: it holds secrets, which stand on no page."""
 
 
 async def channels(visit: Visit) -> Response:
@@ -145,7 +148,8 @@ async def _form(
         type=type_,
         types=TYPES,
         missing=None if type_ is None else visit.site.sender.missing(type_),
-        values=values or {},
+        values={key: value for key, value in (values or {}).items() if key not in _SECRET},
+        again=any((values or {}).get(key) for key in _SECRET),
         errors=errors or {},
     )
 

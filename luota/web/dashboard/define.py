@@ -1,7 +1,6 @@
 """Defining a monitor: a new one from a template, and the edit of one; with what it would expect, as one types."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -20,6 +19,7 @@ from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.dashboard.templates_of_monitors import OUTCOMES, TEMPLATES, Template
 from luota.web.dashboard.threshold import short
+from luota.web.dashboard.times import local, offset_name
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.http import STATUS
 
@@ -151,31 +151,11 @@ def _row(one: Upcoming, rules: Rules, now: int) -> dict[str, Any]:
     change = one.change
     return {
         "at": one.at,
-        "local": _local(one.at, one.offset, now),
-        "offset": _offset(one.offset),
-        "deadline": _local(one.at + rules.grace, one.offset, now, beside=one.at),
-        "change": None if change is None else f"{_local(change.at, change.before, now)}: {change.note}",
+        "local": local(one.at, one.offset, now),
+        "offset": offset_name(one.offset),
+        "deadline": local(one.at + rules.grace, one.offset, now, beside=one.at),
+        "change": None if change is None else f"{local(change.at, change.before, now)}: {change.note}",
     }
-
-
-def _local(at: int, offset: int, now: int, beside: int | None = None) -> str:
-    """Return a local time such as `Thu 30 Apr 02:00`, with the year unless it is this one; `beside` spares the day."""
-    local, here = (_moment(t + offset) for t in (at, now))
-    time = local.strftime("%H:%M:%S" if local.second else "%H:%M")
-    if beside is not None and _moment(beside + offset).date() == local.date():
-        return time
-    return f"{local:%a} {local.day} {local:%b}{'' if local.year == here.year else f' {local.year}'} {time}"
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
-
-
-def _offset(ms: int) -> str:
-    hours, minutes = divmod(abs(ms) // 60_000, 60)
-    if not ms:
-        return "UTC"
-    return f"UTC{'-' if ms < 0 else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
 # -- the form ---------------------------------------------------------------------------------------------

@@ -8,14 +8,17 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from luota.core.spec.values import format_instant
+from luota.core.text import visible
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAMED = re.compile(rf"\b({_INSTANT.pattern}|{_UUID.pattern})\b", re.ASCII)
+_ALLOWING = re.compile(r"; to allow it, set (\[alerts\] allow_networks = \[[^\]]*\])")
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
@@ -40,6 +43,8 @@ class Templates:
             "pretty": pretty,
             "count": count,
             "told": told,
+            "who": _who,
+            "allowing": allowing,
         }
         self._environment.globals |= {"static": static_path, "marks": MARKS}
 
@@ -70,7 +75,9 @@ def when(at: int | None, now: int) -> Markup:
     """Return an instant relative to `now`, exact on hover; the script turns it to the viewer's timezone."""
     if at is None:
         return Markup("<span>never</span>")
-    said = f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+    said = (
+        f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago" if now - at >= _SECOND else "just now"
+    )
     return Markup('<time datetime="{}" title="{}" data-when>{}</time>').format(format_instant(at), exact(at), said)
 
 
@@ -113,6 +120,29 @@ def told(text: str | None) -> Markup:
         else:
             said.append(escape(part))
     return Markup().join(said)
+
+
+def who(actor: str | None, names: Mapping[str, str]) -> str:
+    """Return who acted, as `Ann Example (ann@example.org)` where the person of that address has chosen a name."""
+    name = names.get(actor or "")
+    return visible(f"{name} ({actor})" if name else actor or "somebody")
+
+
+@pass_context
+def _who(context: Context, actor: str | None) -> str:
+    return who(actor, context["names"])
+
+
+def allowing(error: str) -> tuple[str, str | None]:
+    """Return what is wrong, and the lines of the settings that allow an address which Luota refused to call.
+
+    The second is None where `error` is no such refusal.
+    """
+    found = _ALLOWING.search(error)
+    if found is None:
+        return error, None
+    section, _, setting = found[1].partition(" ")
+    return error[: found.start()], f"{section}\n{setting}"
 
 
 def pretty(text: str | None) -> str:

@@ -4,13 +4,13 @@ import json
 import re
 from typing import Any
 
-from markupsafe import Markup
 from starlette.responses import Response
 
 from luota import __version__
+from luota.core import reasons
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Mode
-from luota.core.packet import EXPECTED, Delivery, Event, Packet, local_time, to_json
+from luota.core.packet import EXPECTED, Packet, to_json
 from luota.core.packet_markdown import to_markdown
 from luota.core.spec.incidents import MAX_NOTE, MAX_REASON, parse_note, parse_reason
 from luota.core.spec.values import parse_uuid
@@ -18,23 +18,15 @@ from luota.core.text import visible
 from luota.core.words import describe
 from luota.engine import incidents as commands
 from luota.store import packet as packet_rows
-from luota.web.dashboard.html import pretty
-from luota.web.dashboard.monitor import DELIVERY_MARKS, link_of, sentence
+from luota.web.dashboard.html import duration, pretty
+from luota.web.dashboard.monitor import link_of, sentence
 from luota.web.dashboard.past import RUN_MARKS, RUN_WORDS
+from luota.web.dashboard.timeline import delivery_shown, timeline, uncounted
+from luota.web.dashboard.times import in_zone, zoned
 from luota.web.dashboard.visit import Page, Visit
 
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{4,24}", re.ASCII)
-_TITLES = {
-    "opened": "Opened",
-    "updated": "Became worse",
-    "counted": "Counted in",
-    "acknowledged": "Acknowledged",
-    "note": "Note",
-    "resolved": "Resolved",
-}
-_PEOPLE = frozenset({"acknowledged", "note"})
-"""Events whose text a person wrote."""
 _DONE = {
     "noted": "The note is on the timeline.",
     "resolved": "Resolved by hand. The monitor is unverified until its next signal.",
@@ -49,15 +41,19 @@ async def incident(visit: Visit) -> Response:
 async def acknowledge(visit: Visit) -> Response:
     """Say that somebody looks after it, and why nobody else needs to; it clears itself on recovery."""
     found = await _found(visit)
-    if found.incident.state == "acknowledged":  # the engine keeps the first reason: let no other vanish
-        said = "Somebody has acknowledged it already. What you wrote stands in the note below: add it if it helps."
-        return await _page(visit, found, {"": said}, {"text": visit.form.get("reason", "")}, 409)
     try:
         reason = parse_reason(visit.form, required=True)
-        await visit.engine.submit(commands.acknowledge(found.incident.id, reason, visit.actor))
+        first = await visit.engine.submit(commands.acknowledge(found.incident.id, reason, visit.actor))
     except LuotaError as error:
         return await _refused(visit, error, "reason")
-    return visit.redirect(visit.path("incidents", found.incident.id))
+    if first is None or (first.actor, first.reason) == (visit.actor.name, reason):  # a form that was sent twice
+        return visit.redirect(visit.path("incidents", found.incident.id) + "?done=acknowledged")
+    by = "You have" if first.actor == visit.actor.name else f"{await visit.name_of(first.actor)} has"
+    said = (
+        f"{by} acknowledged it already, {duration(visit.now - first.at)} ago. "
+        "What you wrote stands in the note below: add it if it helps."
+    )
+    return await _page(visit, await _found(visit), {"": said}, {"text": reason}, 409)
 
 
 async def note(visit: Visit) -> Response:
@@ -67,7 +63,7 @@ async def note(visit: Visit) -> Response:
         await visit.engine.submit(commands.note(found.incident.id, parse_note(visit.form), visit.actor))
     except LuotaError as error:
         return await _refused(visit, error, "text")
-    return visit.redirect(visit.path("incidents", found.incident.id) + "?done=noted#timeline")
+    return visit.redirect(visit.path("incidents", found.incident.id) + "?done=noted")
 
 
 async def resolve(visit: Visit) -> Response:
@@ -140,13 +136,15 @@ async def _page(
         max_reason=MAX_REASON,
         max_note=MAX_NOTE,
         done=_DONE.get(visit.query("done")),
+        asked=visit.query("done") if visit.query("done") in ("acknowledged", *_DONE) else "",
     )
 
 
 def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
     """Return what the page and the print view show alike."""
+    ended = next((event for event in packet.events if event.type == "resolved" and event.actor), None)
     about, rules = packet.incident, packet.monitor.definition.rules
-    run, expected = packet.run, about.expected_at
+    run, expected, zone = packet.run, about.expected_at, packet.monitor.timezone
     return {
         "packet": packet,
         "incident": about,
@@ -161,10 +159,13 @@ def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "mark": "healthy" if about.state == "resolved" else "incident",
         "summary": sentence(visit, about.summary),
         "resolution": sentence(visit, about.resolution or ""),
+        "ended": ended and {"actor": ended.actor, "reason": reasons.reason_of(ended.actor or "", ended.text)},
         "expected": EXPECTED[about.kind],
-        "local": None if expected is None else zoned(expected, packet.monitor.timezone),
-        "opened_local": zoned(about.opened_at, packet.monitor.timezone),
-        "zone": packet.monitor.timezone,
+        "local": None if expected is None else zoned(expected, zone),
+        "opened_local": zoned(about.opened_at, zone),
+        "in_zone": None if expected is None else in_zone(expected, zone, visit.now),
+        "zone": zone,
+        "elsewhere": zone != "UTC",
         "contact": contact_of(about.owner or ""),
         "runbook": link_of(about.runbook or ""),
         "taken": next((event for event in packet.events if event.type == "acknowledged"), None),
@@ -172,7 +173,8 @@ def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "run_word": run and RUN_WORDS.get(run.facts.state, run.facts.state),
         "output": visible(run.facts.output or "", lines=True) if run else "",
         "payloads": _payloads(packet),
-        "timeline": _timeline(visit, packet),
+        "timeline": timeline(visit, packet),
+        "uncounted": uncounted(packet),
         "told": _told(packet),
         "schedule": None if rules.schedule is None else describe(rules.schedule),
         "definition": packet.monitor.definition,
@@ -206,12 +208,6 @@ def contact_of(owner: str) -> str | None:
     return "tel:" + re.sub("[^0-9+]", "", owner) if _PHONE.fullmatch(owner) else None
 
 
-def zoned(at: int, timezone: str) -> str:
-    """Return an instant as a clock of that zone shows it: `2026-11-23 07:00:00 +02:00`."""
-    local = local_time(at, timezone)
-    return f"{local[:10]} {local[11:19]} {local[23:]}"
-
-
 def _payloads(packet: Packet) -> list[dict[str, str]]:
     """Return the payloads that arrived, as text to read."""
     run, signal = packet.run, packet.signal
@@ -224,57 +220,7 @@ def _payloads(packet: Packet) -> list[dict[str, str]]:
 def _told(packet: Packet) -> list[dict[str, Any]]:
     """Return of each channel what became of its newest notice: whether this incident has reached anybody."""
     newest = {(delivery.channel_type, delivery.channel): delivery for delivery in packet.deliveries}
-    return [_delivery(delivery) for delivery in newest.values()]
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    waits = delivery.state in ("queued", "failed_retrying")
-    tried = delivery.attempts[-1].started_at if delivery.attempts else delivery.queued_at
-    return {
-        "channel": visible(delivery.channel),
-        "type": delivery.channel_type,
-        "notice": delivery.notice.removeprefix("incident."),
-        "word": delivery.state.replace("_", ", "),
-        "mark": DELIVERY_MARKS[delivery.state],
-        "at": delivery.finished_at or tried,
-        "next_at": delivery.next_attempt_at if waits else None,
-        "error": visible(delivery.last_error or ""),
-        "provider_id": visible(delivery.provider_id or ""),
-        "told_by": delivery.told_by,
-    }
-
-
-def _timeline(visit: Visit, packet: Packet) -> list[dict[str, Any]]:
-    """Return every event, notice and attempt, and the attempts to come, in order of time.
-
-    An event stands where Luota noticed it, so that no notice seems to come before its cause.
-    """
-    found = [(event.recorded_at, _event(visit, event)) for event in packet.events]
-    for delivery in packet.deliveries:
-        shown = _delivery(delivery)
-        found.append((delivery.queued_at, {"type": "notice", "at": delivery.queued_at, "delivery": shown}))
-        for attempt in delivery.attempts:
-            one = {"type": "attempt", "at": attempt.started_at, "delivery": shown, "attempt": attempt}
-            found.append((attempt.started_at, {**one, "error": visible(attempt.error or "")}))
-        if shown["next_at"] is not None and delivery.attempts:
-            found.append(
-                (max(shown["next_at"], visit.now), {"type": "next", "at": shown["next_at"], "delivery": shown})
-            )
-    return [item for _, item in sorted(found, key=lambda pair: pair[0])]
-
-
-def _event(visit: Visit, event: Event) -> dict[str, Any]:
-    text: str | Markup = visible(event.text, lines=True) if event.type in _PEOPLE else sentence(visit, event.text)
-    return {
-        "type": event.type,
-        "at": event.at,
-        "recorded_at": event.recorded_at if event.recorded_at - event.at >= 1000 else None,
-        "title": _TITLES[event.type],
-        "kind": None if event.type == "resolved" else event.kind,
-        "actor": event.actor,
-        "text": text,
-        "plain": visible(event.text, lines=True),
-    }
+    return [delivery_shown(delivery) for delivery in newest.values()]
 
 
 _HERE = "/w/{workspace}/incidents/{incident}"

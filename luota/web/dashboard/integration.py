@@ -1,6 +1,8 @@
 """The integration tab: how to wire the job, with real values, and the first signal as it arrives."""
 
+import re
 import shlex
+from collections.abc import Iterable
 
 from starlette.responses import Response
 
@@ -15,6 +17,7 @@ from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.snippets import snippets
 
+_PLACEHOLDER = re.compile(r"[\w./:\\-]*your-(?:job|file)(?:\.\w+)?")
 NO_TOKEN = "YOUR-TOKEN"  # noqa: S105 - what stands in its place for those who may not see it
 
 
@@ -51,9 +54,15 @@ async def integration(visit: Visit) -> Response:
         by_hand=None if mode is Mode.RUN else _by_hand(base_url, live.id, token),
         offered=offered,
         chosen=chosen,
+        replace=placeholders(chosen.files),
         base_url=base_url,
         token=token if visit.may("operator") else None,
     )
+
+
+def placeholders(files: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what people replace in the files of a snippet by their own commands and files."""
+    return sorted({found for _, text in files for found in _PLACEHOLDER.findall(text)})
 
 
 def _by_hand(base_url: str, monitor_id: str, token: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,21 +14,23 @@ from luota.core.errors import Code, LuotaError
 from luota.core.model import Mode, Rules, Status
 from luota.core.preview import upcoming
 from luota.core.schedule import Every
+from luota.core.spec.incidents import MAX_REASON
 from luota.core.spec.monitors import Definition
 from luota.core.spec.values import format_instant, parse_instant, parse_uuid
 from luota.core.text import visible
 from luota.core.words import describe
-from luota.engine import channels as channel_commands
 from luota.engine import monitors as commands
 from luota.engine.registry import Live
 from luota.store import drills as drill_rows
 from luota.store import history
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
+from luota.web.channels import prove_channel
 from luota.web.dashboard.html import told
 from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
+from luota.web.dashboard.times import local, offset_name
 from luota.web.dashboard.visit import Page, Visit
 
 _RUN = re.compile(r"\b([Rr]un) ([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
@@ -46,6 +47,8 @@ _MEANING = {
     Status.PAUSED: "Signals are recorded meanwhile, and no incident opens.",
     Status.DRAFT: "No incident opens before its first signal.",
 }
+_EXPECTED = {"missed": "Was expected", "stale": "Was to be renewed by", "stuck": "Had to end by"}
+"""How the instant is called that an incident of a kind is about."""
 _DONE = {
     "paused": "Paused.",
     "resumed": "Resumed: the next expected signal counts again.",
@@ -122,12 +125,11 @@ async def test_alert(visit: Visit) -> Response:
     live, workspace = visit.live(), visit.workspace
     heard = visit.engine.registry.channels_of(live)
     names = {one["id"]: one["name"] for one in await incident_rows.channels(visit.reader, workspace.id)}
-    sent: dict[str, str] = {}
-    for channel in heard:
-        work = channel_commands.test(workspace.id, channel, names.get(channel, channel), visit.actor)
-        sent[channel] = await visit.engine.submit(work)
-    await asyncio.gather(*(visit.site.sender.prove(delivery, channel) for channel, delivery in sent.items()))
-    outcomes = [delivery_shown(await incident_rows.delivery(visit.reader, one)) for one in sent.values()]
+    sender, actor = visit.site.sender, visit.actor
+    sent = await asyncio.gather(
+        *(prove_channel(visit.engine, sender, workspace, one, names.get(one, one), actor) for one in heard)
+    )
+    outcomes = [delivery_shown(await incident_rows.delivery(visit.reader, one)) for one in sent]
     return await _page(visit, tested=outcomes)
 
 
@@ -160,7 +162,7 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         )
         if visit.may("operator"):
             token = tokens.monitor_token(visit.engine.registry.secret, live.workspace_id, live.id, live.salt)
-    incident = live.incident_id if live is not None else None
+    incident = await _incident(visit, live)
     events = await history.events(visit.reader, shown.id)
     return await visit.html(
         "monitor.html",
@@ -169,10 +171,11 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         live=live,
         path=path,
         tab="overview",
-        watched=" ".join([shown.id, *([incident] if incident else []), *(channel["id"] for channel in channels)]),
+        watched=" ".join([shown.id, *([incident["id"]] if incident else []), *(channel["id"] for channel in channels)]),
         verdict="archived" if live is None else live.state.status.value,
-        why=_why(visit, live),
-        incident=await _incident(visit, live),
+        why=_why(visit, live, incident),
+        incident=incident,
+        max_reason=MAX_REASON,
         incidents=incidents,
         schedule=_schedule(shown, visit.now),
         bar=await drawn_bar(visit, shown, shown.archived_at),
@@ -213,12 +216,16 @@ def sentence(visit: Visit, text: str) -> Markup:
     return Markup().join(found)
 
 
-def _why(visit: Visit, live: Live | None) -> list[Markup | str]:
-    """Return why the present verdict holds, and what it means, in sentences."""
+def _why(visit: Visit, live: Live | None, incident: dict[str, Any] | None) -> list[Markup | str]:
+    """Return why the present verdict holds, and what it means, in sentences.
+
+    While an incident is open its own reason stays the answer, whatever else the monitor has been told since.
+    """
     if live is None:
         return ["Its signals are refused. What it did stays here until its retention ends."]
     state = live.state
-    found: list[Markup | str] = [sentence(visit, state.reason)]
+    in_incident = incident is not None and state.status is Status.INCIDENT
+    found: list[Markup | str] = [incident["summary"] if in_incident and incident else sentence(visit, state.reason)]
     match state.status:
         case Status.HEALTHY:
             if live.rules.mode is not Mode.RUN or state.late:
@@ -233,16 +240,15 @@ def _why(visit: Visit, live: Live | None) -> list[Markup | str]:
         case Status.FAILING:
             tolerance = live.rules.tolerance
             found.append(f"That is {state.failures} of {tolerance}: an incident opens at {tolerance}.")
-        case Status.INCIDENT:
-            if state.pause is not None:
-                found.append("Paused: nobody is reminded.")
+        case Status.PAUSED if incident is not None:
+            found.append("The incident stays open; nobody is reminded.")
         case status:
             found.append(_MEANING.get(status, ""))
     return [one for one in found if one]
 
 
 async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
-    """Return the open incident with who has acknowledged it, and its own words where the verdict has others."""
+    """Return the open incident with what it missed, and who has acknowledged it."""
     if live is None or live.incident_id is None:
         return None
     found = await incident_rows.incident(visit.reader, visit.workspace.id, live.incident_id)
@@ -254,7 +260,10 @@ async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
         "kind": found["kind"],
         "state": found["state"],
         "opened_at": parse_instant(found["openedAt"], "openedAt"),
-        "summary": None if found["summary"] == live.state.reason else sentence(visit, found["summary"]),
+        "summary": sentence(visit, found["summary"]),
+        "expected_word": _EXPECTED.get(found["kind"]),
+        "expected_at": instant(found["expectedAt"]),
+        "count": found["evidenceCount"],
         "path": visit.path("incidents", found["id"]),
         "taken": taken and {**taken, "at": parse_instant(taken["at"], "at")},
     }
@@ -268,18 +277,14 @@ def _schedule(shown: Subject, now: int) -> dict[str, Any]:
     if isinstance(schedule, Every):
         return {"words": describe(schedule), "next": [], "counted": True}
     found = [
-        {"at": one.at, "local": _local(one.at, one.offset), "change": one.change} for one in upcoming(schedule, now, 5)
+        {
+            "at": one.at,
+            "local": f"{local(one.at, one.offset, now)} ({offset_name(one.offset)})",
+            "change": one.change,
+        }
+        for one in upcoming(schedule, now, 5)
     ]
     return {"words": describe(schedule), "next": found, "counted": False}
-
-
-def _local(at: int, offset: int) -> str:
-    """Return an instant as the clocks of its timezone show it, with their offset from UTC."""
-    zone = datetime.fromtimestamp((at + offset) // 1000, UTC)
-    hours, minutes = divmod(abs(offset) // 60_000, 60)
-    sign = "-" if offset < 0 else "+"
-    away = f"{sign}{hours}" + (f":{minutes:02}" if minutes else "")
-    return f"{zone:%a %d %b %H:%M}" + (f":{zone:%S}" if zone.second else "") + f" (UTC{away})"
 
 
 async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]]:

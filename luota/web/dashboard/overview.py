@@ -1,31 +1,35 @@
 """The overview: what needs a human, the counters, and every monitor with its bar."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from luota.core.bar import Slot
-from luota.core.errors import invalid
 from luota.core.model import Status
-from luota.core.spec.values import parse_tags
-from luota.engine import monitors
 from luota.engine.registry import Live
-from luota.store import incidents as incident_rows
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar
 from luota.web.dashboard.board import Row
-from luota.web.dashboard.html import count, duration
+from luota.web.dashboard.needs import Entry, needs_of
 from luota.web.dashboard.visit import Page, Visit
 
 PAGE = 50
 SLOTS = 30
 _CHUNK = 2
 """Rows that are drawn before others get their turn on the event loop."""
+_FRESH_MS = 1_000
+_LIVE_MS = 3_000
+"""How old a row may be that was drawn for another page: its texts tell how long ago things were.
+
+The script keeps them up to date where it asks for rows.
+"""
+_EMPTY = '<li class="monitor" id="row-{0}" data-row="{0}"></li>'
 _ORDER = (
     Status.INCIDENT,
     Status.FAILING,
@@ -54,6 +58,12 @@ class Filters(msgspec.Struct, frozen=True):
         """Return the filters in the address of a page."""
         return cls(**{name: visit.query(name)[:200] for name in cls.__struct_fields__})
 
+    @classmethod
+    def in_query(cls, query: str) -> "Filters":
+        """Return the filters in the query of an address, such as `state=incident&q=payroll`."""
+        given = dict(parse_qsl(query))
+        return cls(**{name: given.get(name, "").strip()[:200] for name in cls.__struct_fields__})
+
     @property
     def any(self) -> bool:
         """Tell whether anything is filtered."""
@@ -75,7 +85,7 @@ class Filters(msgspec.Struct, frozen=True):
             return False
         if self.tag and self.tag not in {f"{key}={value}" for key, value in card.tags.items()}:
             return False
-        return all(word in _haystack(card) for word in self.q.casefold().split())
+        return not self.q or all(word in _haystack(card) for word in self.q.casefold().split())
 
 
 def _haystack(card: rows.Card) -> str:
@@ -83,85 +93,100 @@ def _haystack(card: rows.Card) -> str:
     return f"{card.name}\n{card.slug}\n{card.promise}\n{card.owner}\n{card.environment}\n{tags}".casefold()
 
 
-Entry = tuple[Live, rows.Card]
-
-
 async def overview(visit: Visit) -> Response:
     """Show the page; with `page` above 1, the next rows alone when the script asks for them."""
     filters = Filters.of(visit)
-    entries = await _entries(visit)
-    shown = _ordered([entry for entry in entries if filters.take(entry[1], entry[0])], filters.group)
+    if not visit.htmx:
+        return await shown_page(visit, filters)
+    shown = _ordered(filters, await _entries(visit))
     number = visit.page_number()
-    start = (number - 1) * PAGE
-    context: dict[str, Any] = {
-        "items": await _items(visit, shown, start, filters),
-        "more_path": None,
-        "more_count": min(PAGE, len(shown) - start - PAGE),
-    }
-    if start + PAGE < len(shown):
-        context["more_path"] = f"{filters.address(visit.path(), page=str(number + 1))}"
-    if visit.htmx:
-        return HTMLResponse(visit.part("rows.html", **context))
+    return HTMLResponse(visit.part("rows.html", **await _list(visit, shown, filters, number - 1, number)))
+
+
+async def shown_page(
+    visit: Visit,
+    filters: Filters,
+    status: int = 200,
+    chosen: Collection[str] = (),
+    said: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the whole page. `chosen` monitors are ticked, on as many rows as they need; `said` is what was refused.
+
+    That is by the field of the form below the rows, with its values.
+    """
+    entries = await _entries(visit)
+    shown = _ordered(filters, entries)
+    pieces = 1 + max((place for place, (live, _) in enumerate(shown) if live.id in chosen), default=0) // PAGE
     known = await visit.site.board.cards(visit.reader, visit.workspace.id)
     return await visit.html(
         "overview.html",
-        **context,
+        status,
+        **await _list(visit, shown, filters, 0, pieces, chosen=chosen),
         **await _summary(visit, entries, filters),
         filters=filters,
-        found=len(shown),
         here=filters.address(visit.path()),
         rows_path=filters.address(visit.path("rows")),
         tags=known.tags,
         tag_keys=known.tag_keys,
         environments=known.environments,
         oob=False,
+        errors=said or {},
+        values=visit.form,
     )
 
 
 async def changed_rows(visit: Visit) -> Response:
-    """Return the rows with these ids, the counters and what needs a human, each to be swapped in place."""
+    """Return the counters, what needs a human, and the rows with these `ids`, each to be swapped in place.
+
+    `have` tells which rows the page shows. Where others are to be shown now, the list comes as a whole: drawn are
+    those of `ids`, and the others are empty, for the page has them, or asks for them next.
+    """
+    async with visit.site.board.refreshing:
+        return await _changed_rows(visit)
+
+
+async def _changed_rows(visit: Visit) -> Response:
     filters = Filters.of(visit)
     entries = await _entries(visit)
-    wanted = set(visit.query("ids").split(",")[:100])
+    if not entries:  # a page without monitors is another one
+        return Response(status_code=204, headers={"hx-refresh": "true"})
     summary = await _summary(visit, entries, filters)
     parts = [
-        visit.part("human.html", oob=True, **summary),
-        visit.part("counters.html", oob=True, **summary),
+        _shared(visit, "human.html", needs=summary["needs"], calm=summary["calm"], total=len(entries)),
+        _shared(visit, "counters.html", counters=summary["counters"]),
         visit.part("open-count.html", open_count=visit.open_count()),
     ]
-    parts += await _drawn(visit, [entry for entry in entries if entry[0].id in wanted], filters, oob=True)
+    shown = _ordered(filters, entries)
+    wanted = set(visit.query("ids").split(",")[:100])
+    have = visit.query("have")
+    pieces = max(1, -(-_number(have.partition(".")[0]) // PAGE))
+    window = shown[: pieces * PAGE]
+    if have in ("", _shown(window, more=len(shown) > len(window))):
+        drawn = await _drawn(visit, [entry for entry in window if entry[0].id in wanted], filters)
+        # Markup.replace would escape what it puts in.
+        parts += [Markup(str(row).replace("<li ", '<li hx-swap-oob="true" ', 1)) for row in drawn]  # noqa: S704
+    else:
+        context = await _list(visit, shown, filters, 0, pieces, drawn=wanted)
+        parts.append(visit.part("list.html", total=len(entries), oob=True, **context))
     return HTMLResponse("".join(parts))
 
 
-async def bulk(visit: Visit) -> Response:
-    """Pause, resume or tag the chosen monitors."""
-    chosen = [visit.live(one) for one in visit.values("monitor")[:1000]]
-    form = visit.form
-    match form.get("do"):
-        case "pause":
-            how: dict[str, Any] = {"untilHealthy": True} if form.get("for") == "healthy" else {}
-            if form.get("for") not in ("healthy", "", None):
-                how = {"for": form["for"]}
-            for live in chosen:
-                if live.state.pause is None:
-                    await visit.engine.submit(monitors.pause(live.id, how, visit.actor))
-        case "resume":
-            for live in chosen:
-                if live.state.pause is not None:
-                    await visit.engine.submit(monitors.resume(live.id, visit.actor))
-        case "tag":
-            key, _, value = form.get("tag", "").partition("=")
-            tag = parse_tags({key.strip(): value.strip()}, "tag")
-            cards = {card.id: card for card in await rows.cards(visit.reader, visit.workspace.id)}
-            for live in chosen:
-                if live.id in cards:  # neither archived meanwhile, nor the twin of a drill
-                    doc = {"tags": {**cards[live.id].tags, **tag}}
-                    await visit.engine.submit(monitors.edit(live.id, doc, visit.actor))
-        case _:
-            raise invalid("do", "Choose what to do with the monitors.")
-    back = form.get("back", "")
-    home = visit.path()
-    return visit.redirect(back if back == home or back.startswith(f"{home}?") else home)
+def _shared(visit: Visit, template: str, **content: Any) -> Markup:
+    """Return a part that is the same for all who look at a workspace, to be swapped in place."""
+    draw = partial(visit.part, template, oob=True, **content)
+    return visit.site.board.part((template, visit.workspace.id), content, draw)
+
+
+def _shown(window: Sequence[Entry], *, more: bool) -> str:
+    """Return what tells one set of rows from another; the page's script makes the same of what it shows."""
+    mixed = 0
+    for live, _ in window:
+        mixed ^= int(live.id[:8], 16)
+    return f"{len(window)}.{mixed}.{+more}"
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
 async def _entries(visit: Visit) -> list[Entry]:
@@ -174,55 +199,77 @@ async def _entries(visit: Visit) -> list[Entry]:
     return found
 
 
-def _ordered(entries: list[Entry], group: str) -> list[Entry]:
-    """Return the worst first, within groups where asked."""
-    return sorted(
-        entries,
-        key=lambda entry: (
-            (entry[1].tags.get(group) is None, entry[1].tags.get(group, "").casefold()) if group else (),
-            _RANK.get(entry[0].state.status, len(_RANK)),
-            entry[1].name.casefold(),
-        ),
-    )
+def _ordered(filters: Filters, entries: Iterable[Entry]) -> list[Entry]:
+    """Return what is to be shown, the worst first, then by name; within groups where asked."""
+    taken = [entry for entry in entries if filters.take(entry[1], entry[0])] if filters.any else list(entries)
+    taken.sort(key=lambda entry: _RANK.get(entry[0].state.status, len(_RANK)))  # they come by name
+    group = filters.group
+    if group:
+        taken.sort(key=lambda entry: (entry[1].tags.get(group) is None, entry[1].tags.get(group, "").casefold()))
+    return taken
 
 
-async def _items(visit: Visit, shown: Sequence[Entry], start: int, filters: Filters) -> list[Markup]:
-    """Return one page of rows, with a head where a group begins."""
-    entries = shown[start : start + PAGE]
-    drawn = await _drawn(visit, entries, filters)
-    if not filters.group:
-        return drawn
-    items = []
-    before = shown[start - 1][1].tags.get(filters.group, "none") if start else None
-    for (_, card), row in zip(entries, drawn, strict=True):
-        value = card.tags.get(filters.group, "none")
-        if value != before:
-            items.append(Markup('<li class="group"><h2>{}: {}</h2></li>').format(filters.group, value))
+async def _list(
+    visit: Visit,
+    shown: Sequence[Entry],
+    filters: Filters,
+    first: int,
+    end: int,
+    *,
+    chosen: Collection[str] = (),
+    drawn: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """Return what `rows.html` needs for the pieces from `first` to before `end`.
+
+    Each row is drawn, or those in `drawn` alone; a head stands where a group begins.
+    """
+    start, stop = first * PAGE, end * PAGE
+    entries = shown[start:stop]
+    asked = entries if drawn is None else [entry for entry in entries if entry[0].id in drawn]
+    texts = dict(zip((live.id for live, _ in asked), await _drawn(visit, asked, filters, chosen), strict=True))
+    items: list[Markup] = []
+    group = filters.group
+    before = shown[start - 1][1].tags.get(group, "none") if start and start <= len(shown) else None
+    for live, card in entries:
+        value = card.tags.get(group, "none")
+        if group and value != before:
+            items.append(Markup('<li class="group"><h2>{}: {}</h2></li>').format(group, value))
         before = value
-        items.append(row)
-    return items
+        items.append(texts.get(live.id) or Markup(_EMPTY.format(live.id)))  # noqa: S704 - an id of ours
+    more = len(shown) > stop
+    return {
+        "items": items,
+        "found": len(shown),
+        "more_path": filters.address(visit.path(), page=str(end + 1)) if more else None,
+        "more_count": min(PAGE, len(shown) - stop),
+    }
 
 
-async def _drawn(visit: Visit, entries: Sequence[Entry], filters: Filters, *, oob: bool = False) -> list[Markup]:
+async def _drawn(
+    visit: Visit, entries: Sequence[Entry], filters: Filters, chosen: Collection[str] = ()
+) -> list[Markup]:
     """Return the rows of monitors. Drawn in pieces: nobody else waits long for the event loop."""
     board, windows = visit.site.board, visit.engine.registry.windows
-    page = (visit.path(), filters, oob, visit.may("operator"))
+    page = (visit.path(), filters, visit.may("operator"))
+    oldest = visit.now - (_LIVE_MS if visit.htmx else _FRESH_MS)
     async with board.drawing:
         known = board.rows(visit.now, windows)
         wanted = []
         for live, card in entries:
-            row = known.get((live.id, *page))
-            if row is None or row.live is not live or row.card != card:
+            row = known.get((live.id, live.id in chosen, *page))
+            if row is None or row.live is not live or row.card != card or not oldest < row.at <= visit.now:
                 wanted.append((live, card))
         slots = await rows.bars(visit.reader, [live for live, _ in wanted], windows, visit.now, SLOTS)
         for place, (live, card) in enumerate(wanted):
             if place % _CHUNK == 0:
                 await asyncio.sleep(0)
-            known[live.id, *page] = Row(live, card, _row(visit, live, card, slots[live.id], filters, oob=oob))
-        return [known[live.id, *page].text for live, _ in entries]
+            ticked = live.id in chosen
+            text = _row(visit, live, card, slots[live.id], filters, ticked=ticked)
+            known[live.id, ticked, *page] = Row(live, card, text, visit.now)
+        return [known[live.id, live.id in chosen, *page].text for live, _ in entries]
 
 
-def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filters: Filters, *, oob: bool) -> Markup:
+def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filters: Filters, *, ticked: bool) -> Markup:
     """Return the row of one monitor."""
     state = live.state
     shown = {
@@ -240,10 +287,10 @@ def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filte
         "word": _WORDS.get(state.status, state.status.value),
         "signal_at": state.signal_at,
         "bar": bar(slots),
-        "chosen": False,
+        "chosen": ticked,
         **_next(live, visit.now),
     }
-    return visit.part("row.html", card=shown, oob=oob, choose=visit.may("operator"))
+    return visit.part("row.html", card=shown, choose=visit.may("operator"))
 
 
 def _next(live: Live, now: int) -> dict[str, Any]:
@@ -287,100 +334,10 @@ async def _summary(visit: Visit, entries: list[Entry], filters: Filters) -> dict
         }
         for status in _ORDER
     ]
-    return {"counters": counters, "total": len(entries), **await _needs(visit, entries)}
-
-
-async def _needs(visit: Visit, entries: list[Entry]) -> dict[str, Any]:
-    """Return what needs a human, the most urgent first, and else since when all has been well."""
-    by_id = {live.id: (live, card) for live, card in entries}
-    needs: list[dict[str, Any]] = []
-    for incident in await rows.open_incidents(visit.reader, visit.workspace.id):
-        entry = by_id.get(incident.monitor_id)
-        if entry is None:
-            continue
-        card = entry[1]
-        taken = incident.state == "acknowledged"
-        aside = f"Owner: {card.owner}" if card.owner else "Nobody is named as its owner"
-        needs.append(
-            _need(
-                "incident",
-                f"{card.name}: {incident.kind}",
-                incident.summary[:1].upper() + incident.summary[1:],
-                promise=card.promise,
-                path=visit.path("incidents", incident.id),
-                since=incident.opened_at,
-                aside=f"{aside} · acknowledged" if taken else aside,
-                urgent=not taken,
-            )
-        )
-    needs.sort(key=lambda need: not need["urgent"])
-    needs += _quiet_drafts(visit, entries)
-    unverified = [card for live, card in entries if live.state.status is Status.UNVERIFIED]
-    if unverified:
-        names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
-        path = Filters(state="unverified").address(visit.path())
-        text = f"Luota cannot vouch for them until their next signal: {names}"
-        needs.append(
-            _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
-        )
-    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(entries, visit.now)}
-
-
-def _quiet_drafts(visit: Visit, entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """Return the monitors that should have had their first signal by now."""
-    return [
-        _need(
-            "draft",
-            f"{card.name}: no signal yet",
-            "Its first signal should have come by now. Is the job set up?",
-            path=visit.path("monitors", live.slug) + "/integration",
-            since=live.state.deadline_at,
-            urgent=False,
-        )
-        for live, card in entries
-        if live.state.status is Status.DRAFT
-        and live.state.deadline_at is not None
-        and live.state.deadline_at < visit.now
-    ]
-
-
-async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
-    """Return what keeps an incident from reaching a human."""
-    unproven = await incident_rows.unproven(visit.reader, visit.workspace.id)
-    path = visit.path("channels")
-    if unproven is None:
-        text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
-        return [_need("failing", "Nobody would be told", text, path=path, urgent=False)]
-    if not unproven:
-        return []
-    text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
-    return [_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False)]
-
-
-def _calm(entries: list[Entry], now: int) -> str:
-    """Return since when all has been well, or what is still open."""
-    well = [live.state.since for live, _ in entries if live.state.status is Status.HEALTHY]
-    if not well:
-        return "No monitor has signalled yet."
-    return f"Nothing has changed for {duration(now - max(well))}."
-
-
-def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:
-    return {
-        "mark": mark,
-        "title": title,
-        "text": text,
-        "path": None,
-        "since": None,
-        "promise": None,
-        "aside": None,
-        "urgent": True,
-        **more,
-    }
+    return {"counters": counters, "total": len(entries), **await needs_of(visit, entries)}
 
 
 PAGES: tuple[Page, ...] = (
     ("GET", "/w/{workspace}", "viewer", overview),
     ("GET", "/w/{workspace}/rows", "viewer", changed_rows),
-    ("POST", "/w/{workspace}/bulk", "operator", bulk),
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from luota.core.bar import Incident
 from luota.core.drills import DrillKind
 from luota.core.model import Mode, RunState, State
+from luota.core.slots import Incident
 from luota.core.spec.monitors import Definition
 from luota.store.drills import Drill
 from luota.store.history import Lasted
@@ -78,7 +78,8 @@ def _incident(incidents: Iterable[Incident], failures: list[Drill], path: str) -
         text = "None has ever opened: a drill opens one."
         return Proof("draft", "Incident", text, path=f"{path}/drills", step="Run a drill")
     at = max([*opened, *drilled])
-    return Proof("healthy", "Incident", "One opened" + (" in a drill." if at not in opened else "."), at)
+    text = "The newest one was real." if at in opened else "The newest one was opened by a drill."
+    return Proof("healthy", "Incident", text, at)
 
 
 def _delivery(channels: list[dict[str, Any]], path: str) -> Proof:

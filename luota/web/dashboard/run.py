@@ -4,10 +4,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from luota.core.bar import Incident
 from luota.core.errors import Code, LuotaError
 from luota.core.evidence import changes
 from luota.core.model import RunState
+from luota.core.slots import Incident
 from luota.core.spec.values import parse_uuid
 from luota.core.text import visible
 from luota.store import history

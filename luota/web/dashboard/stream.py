@@ -1,15 +1,17 @@
 """The live stream of a page: the ids of what has changed, at most once a second. The page asks for the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from luota.core.errors import Code, LuotaError
+from luota.engine.changes import Listener
 from luota.web.dashboard.visit import Page, Visit
 
 MOST = 200
+MOST_OF_ONE = 20
+"""So many streams are open at once at most, of all people and of one: nobody can take them from all others."""
 _EVERY_S = 1.0
 _ALIVE_S = 15.0
 """How long the stream is silent at most.
@@ -19,45 +21,52 @@ So often, and whenever anything about the visitor changes, it is looked whether 
 
 
 async def stream(visit: Visit) -> Response:
-    """Answer with events `changed`, whose data are ids of monitors, incidents, channels, deliveries, drills.
+    """Answer with `live`, then events `changed`: ids of monitors, incidents, channels, deliveries, drills, members.
 
-    `*` is all of them. `seen` in the address is the number of the latest change that the page shows.
+    They are those of the workspace alone; `*` is all of them. `seen` in the address is the number of the latest
+    change that the page shows. Where too many are open, `full` with the reason is all that comes.
     """
-    if len(visit.engine.changes.listeners) >= MOST:
-        raise LuotaError(Code.UNAVAILABLE, f"{MOST} pages are open already: close some.", retry_after=30)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_events(visit), media_type="text/event-stream", headers=headers)
 
 
+def _refusal(listeners: Iterable[Listener], user_id: str) -> str | None:
+    """Return why there is no stream for one more page of a user, or None."""
+    of_whom = [one.who for one in listeners if one.who]  # else a drill's
+    if of_whom.count(user_id) >= MOST_OF_ONE:
+        return f"You have {MOST_OF_ONE} pages open already: this one looks for changes twice a minute. Close some."
+    if len(of_whom) >= MOST:
+        return f"{MOST} pages of this Luota are open already: this one looks for changes twice a minute."
+    return None
+
+
 async def _events(visit: Visit) -> AsyncIterator[str]:
-    changes, registry = visit.engine.changes, visit.engine.registry
-    workspace_id = visit.workspace.id
-    with changes.listen() as listener:
-        yield "retry: 2000\n\n"
-        if visit.query("seen") != str(changes.number):  # what changed before this listened: while the page was loaded
+    changes, workspace_id, user_id = visit.engine.changes, visit.workspace.id, visit.session.user_id
+    refusal = _refusal(changes.listeners, user_id)
+    if refusal is not None:
+        yield f"event: full\ndata: {msgspec.json.encode(refusal).decode()}\n\n"
+        return
+    with changes.listen(workspace_id, user_id) as listener:
+        yield "retry: 2000\nevent: live\ndata: {}\n\n"
+        # What changed before this listened: while the page was loaded.
+        if visit.query("seen") != str(changes.number(workspace_id)):
             yield 'event: changed\ndata: ["*"]\n\n'
         checked_at = visit.engine.clock.monotonic()
         while not changes.ended:
             ids = await listener.next(_ALIVE_S)
             now = visit.engine.clock.monotonic()
             # Not in silence alone: where something changes every second there is none.
-            if not ids or ids & {visit.session.user_id, "*"} or now - checked_at >= _ALIVE_S * 1000:
+            if not ids or ids & {user_id, "*"} or now - checked_at >= _ALIVE_S * 1000:
                 checked_at = now
-                session = await visit.site.auth.session(visit.request.scope)
+                session = await visit.site.auth.session(visit.request.scope, used=False)
                 if session is None or workspace_id not in session.roles:
                     yield "event: signedout\ndata: {}\n\n"
                     return
             if not ids:
                 yield ": alive\n\n"
                 continue
-            here = []
-            for one in ids:
-                live = registry.monitors.get(one)
-                if live is None or live.workspace_id == workspace_id:
-                    here.append(one)
-            if here:
-                yield f"event: changed\ndata: {msgspec.json.encode(here).decode()}\n\n"
-                await asyncio.sleep(_EVERY_S)
+            yield f"event: changed\ndata: {msgspec.json.encode(list(ids)).decode()}\n\n"
+            await asyncio.sleep(_EVERY_S)
 
 
 PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/stream", "viewer", stream),)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from markupsafe import Markup
 
 from luota.core import advice
-from luota.core.bar import Signal, Stretch
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Mode, Rules, RunState
 from luota.core.schedule import Every
+from luota.core.slots import Signal, Stretch
 from luota.core.spec.monitors import Definition, definition_json, parse_edit
 from luota.core.spec.values import DAY
 from luota.store import history

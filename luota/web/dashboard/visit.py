@@ -21,9 +21,10 @@ from luota.engine import Engine
 from luota.engine.audit import Actor
 from luota.engine.registry import Live, LiveWorkspace
 from luota.store import incidents as incident_rows
+from luota.store import people
 from luota.web.auth import Auth, Session
 from luota.web.dashboard.board import Board
-from luota.web.dashboard.html import Templates
+from luota.web.dashboard.html import Templates, who
 from luota.web.http import read_body
 from luota.web.request_id import new_request_id
 
@@ -55,7 +56,7 @@ class Visit:
         self.reader = site.engine.reader
         self.request = request
         self.now = site.engine.clock.now()
-        self.seen = site.engine.changes.number
+        self.seen = 0  # the number of the latest change of the workspace that the page shows, or an earlier one
         self.fields: list[tuple[str, str]] = []
         self._session = session
         self._workspace: LiveWorkspace | None = None
@@ -92,6 +93,7 @@ class Visit:
         if found is None or role is None:
             raise LuotaError(Code.NOT_FOUND, "There is no such workspace, or you are not a member of it.")
         self._workspace, self.role = found, role
+        self.seen = self.engine.changes.number(found.id)
         if not allows(role, needed):
             raise LuotaError(
                 Code.FORBIDDEN, f"This needs the role {needed}, and you are {role} here: ask an owner of {found.name}."
@@ -166,6 +168,10 @@ class Visit:
         """Return a part of a page."""
         return Markup(self.site.templates.render(template, visit=self, now=self.now, **context))  # noqa: S704 - escaped
 
+    async def name_of(self, actor: str | None) -> str:
+        """Return who acted, with the name that they chose."""
+        return who(actor, await people.names(self.reader))
+
     def redirect(self, path: str) -> Response:
         """Send the browser to another page of this Luota, to be loaded by GET; the script's request too."""
         if self.htmx:
@@ -183,12 +189,14 @@ class Visit:
             "open_count": 0,
             "banners": [],
             "version": __version__,
+            "names": {},
             "theme": _theme(self.request),
             "request_id": self.request.scope["luota.request_id"],
         }
         if self._session is not None:
             all_ = self.engine.registry.workspaces.values()
             frame["workspaces"] = [w for w in all_ if w.id in self._session.roles]
+            frame["names"] = await people.names(self.reader)
         if self._workspace is not None:
             frame["workspace"] = self.workspace
             frame["open_count"] = self.open_count()

@@ -5,7 +5,15 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // -- times ---------------------------------------------------------------------------------------
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  // The day stands only where it is another than today's; the exact instant with its zone on hover and on paper.
+  const clock = { hour: "2-digit", minute: "2-digit" }, date = { day: "numeric", month: "short" };
+  const exact = new Intl.DateTimeFormat(undefined, { ...date, ...clock, year: "numeric", second: "2-digit", timeZoneName: "shortOffset" });
+  let today = "", printing = false;
+  function short(at) {
+    const then = new Date(at), now = new Date(), day = then.toDateString() === today ? {} : date;
+    const year = then.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+    return then.toLocaleString(undefined, { ...day, ...year, ...clock, ...(then.getSeconds() ? { second: "2-digit" } : {}) });
+  }
   const units = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
   function span(seconds) {
     for (const [size, word, part, small] of units) {
@@ -18,41 +26,89 @@
   }
   function tick(root = document) {
     const now = Date.now();
+    if (printing) return;
+    if (new Date().toDateString() !== today) {
+      today = new Date().toDateString();
+      for (const time of $$("time[data-exact][data-local]")) delete time.dataset.local;
+    }
     for (const time of $$("time[data-when], time[data-until]", root)) {
       const at = Date.parse(time.dateTime), away = (at - now) / 1000;
-      const said = away > 0 ? `in ${span(away)}` : `${span(-away)} ago`;
+      const said = away > 0 ? `in ${span(away)}` : away > -1 ? "just now" : `${span(-away)} ago`;
       if (time.textContent !== said) time.textContent = said;
       if (!time.dataset.local) { time.title = exact.format(at); time.dataset.local = "1"; }
     }
     for (const time of $$("time[data-exact]:not([data-local])", root)) {
-      time.title = time.textContent;
-      time.textContent = exact.format(Date.parse(time.dateTime));
+      const at = Date.parse(time.dateTime);
+      time.dataset.utc ??= time.textContent;
+      time.title = `${exact.format(at)} (${time.dataset.utc})`;
+      time.textContent = short(at);
       time.dataset.local = "1";
     }
   }
+  addEventListener("beforeprint", () => {
+    printing = true;
+    for (const time of $$("time[data-local]")) { time.dataset.said = time.textContent; time.textContent = exact.format(Date.parse(time.dateTime)); }
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const time of $$("time[data-said]")) { time.textContent = time.dataset.said; delete time.dataset.said; }
+    tick();
+  });
   setInterval(() => { if (!document.hidden) tick(); }, 1000);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
   // -- live: one stream a page, closed while nobody looks ---------------------------------------------
-  const main = $("main[data-stream]");
-  let source = null, pending = new Set(), timer = null, lost = null, asking = false;
+  const main = $("main[data-stream]"), LOST = $("#lost")?.textContent;
+  const LIVE = { "X-Luota-Live": "1" };  // so that a page that lies open does not pass for a person who uses it
+  let source = null, pending = new Set(), timer = null, lost = null, again = null, asking = false;
+  // Which rows are shown, as the server makes it of those that are to be (overview.py).
+  function shown(rows) {
+    const mixed = rows.reduce((all, row) => (all ^ parseInt(row.dataset.row.slice(0, 8), 16)) >>> 0, 0);
+    return `${rows.length}.${mixed}.${$("[data-more]") ? 1 : 0}`;
+  }
+  // Rows come, go and are drawn anew: what one looks at stays in its place, and what has the focus keeps it.
+  let held = null;
+  function hold() {
+    const rows = $$("[data-row]"), focused = document.activeElement ?? document.body;
+    const index = rows.indexOf(focused.closest("[data-row]")), first = index < 0 ? [] : [rows[index]];
+    const before = [...first, ...rows].map((row) => [row.id, row.getBoundingClientRect()]);
+    held = { before: before.filter(([, at]) => at.bottom > 0 && at.top < innerHeight), focused, scrolled: scrollY > 0, index };
+  }
+  function release() {
+    if (!held) return;
+    const { before, focused, scrolled, index } = held;
+    held = null;
+    const kept = before.map(([id, at]) => [document.getElementById(id), at.top]).find(([row]) => row);
+    if (kept && scrolled) scrollBy({ top: kept[0].getBoundingClientRect().top - kept[1], behavior: "instant" });
+    if (document.activeElement === document.body && focused !== document.body) {
+      const rows = $$("[data-row] .monitor-name"), near = rows[Math.min(index, rows.length - 1)];
+      const to = focused.isConnected ? focused : (focused.id && document.getElementById(focused.id)) || (index < 0 ? null : near);
+      to?.focus({ preventScroll: true });
+    }
+  }
   async function refresh() {
     timer = null;
     asking = true;
     const ids = pending;
     pending = new Set();
-    const rows = $$("[data-row]").map((row) => row.dataset.row).filter((id) => ids.has(id) || ids.has("*"));
     const list = $("[data-rows]");
     for (const part of $$("[data-live]")) {
       const wanted = part.dataset.live.split(" ");
       if (ids.has("*") || wanted.includes("*") || wanted.some((id) => ids.has(id))) htmx.trigger(part, "luota:changed");
     }
-    if (list && (rows.length || list.dataset.counts)) {
+    if (list) {
       const path = list.dataset.rows + (list.dataset.rows.includes("?") ? "&" : "?");
+      const here = $$("[data-row]").map((row) => row.dataset.row).filter((id) => ids.has(id) || ids.has("*"));
+      // What changed may also begin to be shown; of very much that changed only what is shown is asked for.
+      let wanted = ids.size > 100 || ids.has("*") ? here : [...ids];
       // One after the other, a hundred rows at most: of what is asked meanwhile htmx keeps the last alone.
-      for (let at = 0; at === 0 || at < rows.length; at += 100) {
-        const wanted = rows.slice(at, at + 100).join(",");
-        try { await htmx.ajax("GET", `${path}ids=${wanted}`, { swap: "none", source: list }); } catch { break; }
+      for (let tries = 0; tries < 30; tries++) {
+        const now = wanted.splice(0, 100).join(","), rows = $$("[data-row]");
+        const asked = `${path}ids=${now}&have=${shown(rows)}`;
+        try { await htmx.ajax("GET", asked, { swap: "none", source: list, headers: LIVE }); } catch { break; } finally { release(); }
+        const empty = $$("[data-row]:empty").map((row) => row.dataset.row);
+        wanted = [...new Set([...wanted, ...empty])];
+        if (!wanted.length) break;
       }
     }
     asking = false;
@@ -67,18 +123,28 @@
     source = new EventSource(main.dataset.stream);
     source.addEventListener("changed", (event) => changed(JSON.parse(event.data)));
     source.addEventListener("signedout", () => { close(); location.assign("/sign-in"); });
-    source.onopen = () => {
+    source.addEventListener("live", () => {
       clearTimeout(lost); lost = null;
       document.documentElement.dataset.connected = "yes";
-      if (!$("#lost").hidden) { $("#lost").hidden = true; changed(["*"]); }
-    };
+      if (!$("#lost").hidden) { $("#lost").hidden = true; $("#lost").textContent = LOST; changed(["*"]); }
+    });
+    source.addEventListener("full", (event) => {
+      close();
+      clearTimeout(lost); lost = null;
+      document.documentElement.dataset.connected = "no";
+      const said = JSON.parse(event.data);
+      if ($("#lost").textContent !== said) $("#lost").textContent = said;
+      $("#lost").hidden = false;
+      changed(["*"]);
+      again = setTimeout(open, 30000);
+    });
     source.onerror = () => {
       document.documentElement.dataset.connected = "no";
       if (lost === null) lost = setTimeout(() => { $("#lost").hidden = false; }, 1500);
-      if (source && source.readyState === EventSource.CLOSED) { close(); setTimeout(open, 3000); }
+      if (source && source.readyState === EventSource.CLOSED) { close(); again = setTimeout(open, 3000); }
     };
   }
-  function close() { if (source) { source.close(); source = null; } }
+  function close() { clearTimeout(again); if (source) { source.close(); source = null; } }
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { close(); } else if (main && !source) { open(); changed(["*"]); }
   });
@@ -94,6 +160,13 @@
     document.title = (count ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
   }
 
+  function chosen() {
+    const bulk = $("[data-bulk]");
+    if (!bulk) return;
+    bulk.classList.toggle("bulk-chosen", $("input[name=monitor]:checked") !== null);
+    bulk.hidden = !$("[data-row]") && !$(".wrong", bulk);
+  }
+
   // -- copying, theme, keys, forms -----------------------------------------------------------------------
   function prepare(root = document) {
     for (const button of $$("[data-copy]", root)) button.hidden = false;
@@ -101,7 +174,9 @@
     for (const part of $$("[data-script]", root)) part.hidden = false;
     for (const field of $$("input[data-zone-here]", root)) if (!field.value) field.value = zone;
     for (const place of $$("[data-zone]", root)) place.textContent = zone;
-    for (const element of $$("[data-focus]", root)) element.focus();
+    for (const place of $$("[data-elsewhere]", root)) place.hidden = place.dataset.elsewhere === zone;
+    for (const element of $$("[data-focus]", root)) { element.removeAttribute("data-focus"); element.focus(); }
+    chosen();
     tick(root);
     openCount();
   }
@@ -131,8 +206,7 @@
       for (const box of $$(`input[name="${event.target.dataset.all}"]`)) box.checked = event.target.checked;
     }
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
-    const bulk = $("[data-bulk]");
-    if (bulk) bulk.classList.toggle("bulk-chosen", $("input[name=monitor]:checked") !== null);
+    chosen();
   });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
@@ -147,6 +221,20 @@
       event.preventDefault();
       links[Math.min(links.length - 1, Math.max(0, at < 0 ? 0 : at + step))].focus();
     }
+  });
+  // A row that is drawn anew keeps its tick; of a list that comes anew the rows are kept that came empty.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { fragment } = event.detail;
+    for (const row of $$("[data-row]", fragment)) {
+      const old = document.getElementById(row.id), box = $("input", row);
+      if (old && old.firstElementChild && !row.firstElementChild) { row.replaceWith(old); continue; }
+      if (old && box) box.checked = $("input", old)?.checked ?? false;
+      if (row.firstElementChild) row.classList.add("changed");
+    }
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.target.matches("[data-rows]")) hold(); });
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.triggeringEvent?.type === "luota:changed") Object.assign(event.detail.headers, LIVE);
   });
   // What is open stays open when its surroundings are swapped.
   let opened = [];

@@ -1,0 +1,111 @@
+"""What needs a human, as the overview tells it first; and what keeps an incident from reaching one."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from luota.core.model import Status
+from luota.engine.registry import Live
+from luota.store import incidents as incident_rows
+from luota.store import overview as rows
+from luota.web.dashboard.html import count, duration
+from luota.web.dashboard.visit import Visit
+
+Entry = tuple[Live, rows.Card]
+"""A monitor as it is, and what people gave it to be known by."""
+MOST = 30
+"""Incidents that are told one by one: more are a storm, and the list of monitors has them."""
+
+
+async def needs_of(visit: Visit, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return what needs a human as `needs`, the most urgent first, and since when all has been well as `calm`."""
+    by_id = {live.id: (live, card) for live, card in entries}
+    needs: list[dict[str, Any]] = []
+    incidents = [one for one in await rows.open_incidents(visit.reader, visit.workspace.id) if one.monitor_id in by_id]
+    incidents.sort(key=lambda one: one.state == "acknowledged")
+    for incident in incidents[:MOST]:
+        card = by_id[incident.monitor_id][1]
+        taken = incident.state == "acknowledged"
+        aside = f"Owner: {card.owner}" if card.owner else "Nobody is named as its owner"
+        needs.append(
+            _need(
+                "incident",
+                f"{card.name}: {incident.kind}",
+                incident.summary[:1].upper() + incident.summary[1:],
+                promise=card.promise,
+                path=visit.path("incidents", incident.id),
+                since=incident.opened_at,
+                aside=f"{aside} · acknowledged" if taken else aside,
+                urgent=not taken,
+            )
+        )
+    if len(incidents) > MOST:
+        path = visit.path() + "?state=incident"
+        more = count(len(incidents) - MOST, "more incident")
+        needs.append(_need("incident", more, "Below, among the monitors.", path=path, urgent=False))
+    needs += _quiet_drafts(visit, entries)
+    unverified = [card for live, card in entries if live.state.status is Status.UNVERIFIED]
+    if unverified:
+        names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
+        path = visit.path() + "?state=unverified"
+        text = f"Luota cannot vouch for them until their next signal: {names}"
+        needs.append(
+            _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
+        )
+    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(entries, visit.now)}
+
+
+def _quiet_drafts(visit: Visit, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Return the monitors that should have had their first signal by now."""
+    quiet = [
+        _need(
+            "draft",
+            f"{card.name}: no signal yet",
+            "Its first signal should have come by now. Is the job set up?",
+            path=visit.path("monitors", live.slug) + "/integration",
+            since=live.state.deadline_at,
+            urgent=False,
+        )
+        for live, card in entries
+        if live.state.status is Status.DRAFT
+        and live.state.deadline_at is not None
+        and live.state.deadline_at < visit.now
+    ]
+    if len(quiet) > MOST:
+        more = count(len(quiet) - MOST, "more monitor") + " without a signal yet"
+        quiet[MOST:] = [_need("draft", more, "See below.", path=visit.path() + "?state=draft", urgent=False)]
+    return quiet
+
+
+async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
+    """Return what keeps an incident from reaching a human."""
+    unproven = await incident_rows.unproven(visit.reader, visit.workspace.id)
+    path = visit.path("channels")
+    if unproven is None:
+        text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
+        return [_need("failing", "Nobody would be told", text, path=path, urgent=False)]
+    if not unproven:
+        return []
+    text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
+    return [_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False)]
+
+
+def _calm(entries: Sequence[Entry], now: int) -> str:
+    """Return since when all has been well, or what is still open."""
+    well = [live.state.since for live, _ in entries if live.state.status is Status.HEALTHY]
+    if not well:
+        return "No monitor has signalled yet."
+    return f"Nothing has changed for {duration(now - max(well))}."
+
+
+def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:
+    return {
+        "mark": mark,
+        "title": title,
+        "text": text,
+        "path": None,
+        "since": None,
+        "promise": None,
+        "aside": None,
+        "urgent": True,
+        **more,
+    }

@@ -1,0 +1,117 @@
+"""The timeline of an incident: what happened, what people said, and what was told, each at its own instant."""
+
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
+from markupsafe import Markup
+
+from luota.core import reasons
+from luota.core.packet import Delivery, Event, Packet
+from luota.core.text import visible
+from luota.web.dashboard.html import count
+from luota.web.dashboard.monitor import DELIVERY_MARKS, sentence
+from luota.web.dashboard.visit import Visit
+
+_TITLES = {
+    "opened": "Opened",
+    "updated": "Became worse",
+    "counted": "1 further miss or failure",
+    "acknowledged": "Acknowledged",
+    "note": "Note",
+    "resolved": "Resolved",
+}
+_PEOPLE = frozenset({"acknowledged", "note"})
+"""Events whose text a person wrote."""
+_FURTHER = {
+    frozenset({"missed"}): ("further miss", "further misses"),
+    frozenset({"failed"}): ("further failure", "further failures"),
+    frozenset({"stuck"}): ("further stuck run", "further stuck runs"),
+}
+
+
+def timeline(visit: Visit, packet: Packet) -> list[dict[str, Any]]:
+    """Return every event, notice and attempt, and the attempts to come, in order of time.
+
+    An event stands where Luota noticed it, so that no notice seems to come before its cause; an attempt where it
+    ended, for only then was anybody told. Further misses and failures in a row are one item, with each in it.
+    """
+    found = [(event.recorded_at, _event(visit, event)) for event in packet.events]
+    for delivery in packet.deliveries:
+        found += _told(visit, delivery)
+    found.sort(key=lambda pair: pair[0])
+    return _folded([item for _, item in found])
+
+
+def uncounted(packet: Packet) -> int:
+    """Return how many further misses and failures the timeline has not kept."""
+    known = sum(event.type in ("opened", "updated", "counted") for event in packet.events)
+    return max(0, packet.incident.evidence_count - known)
+
+
+def delivery_shown(delivery: Delivery) -> dict[str, Any]:
+    """Return what has become of a notice by now."""
+    waits = delivery.state in ("queued", "failed_retrying")
+    tried = delivery.attempts[-1].finished_at if delivery.attempts else delivery.queued_at
+    return {
+        "channel": visible(delivery.channel),
+        "type": delivery.channel_type,
+        "notice": delivery.notice.removeprefix("incident."),
+        "word": delivery.state.replace("_", ", "),
+        "mark": DELIVERY_MARKS[delivery.state],
+        "at": delivery.finished_at or tried,
+        "next_at": delivery.next_attempt_at if waits else None,
+        "error": visible(delivery.last_error or ""),
+        "provider_id": visible(delivery.provider_id or ""),
+        "told_by": delivery.told_by,
+    }
+
+
+def _told(visit: Visit, delivery: Delivery) -> list[tuple[int, dict[str, Any]]]:
+    """Return the life of a notice: queued, each attempt, cancelled where it was, the next attempt."""
+    shown = delivery_shown(delivery)
+    found = [(delivery.queued_at, {"type": "notice", "at": delivery.queued_at, "delivery": shown})]
+    for attempt in delivery.attempts:
+        last = attempt is delivery.attempts[-1] and delivery.state == "failed_terminal"
+        one = {"type": "attempt", "at": attempt.finished_at, "delivery": shown, "attempt": attempt}
+        one |= {"mark": "healthy" if attempt.ok else "incident" if last else "failing", "given_up": last}
+        found.append((attempt.finished_at, {**one, "error": visible(attempt.error or "")}))
+    if delivery.state == "cancelled":
+        at = delivery.finished_at or delivery.queued_at
+        found.append((at, {"type": "cancelled", "at": at, "delivery": shown}))
+    if shown["next_at"] is not None and delivery.attempts:
+        due = max(shown["next_at"], visit.now)
+        found.append((due, {"type": "next", "at": shown["next_at"], "delivery": shown}))
+    return found
+
+
+def _event(visit: Visit, event: Event) -> dict[str, Any]:
+    said, person = event.text, event.type in _PEOPLE
+    title = _TITLES[event.type]
+    if event.type == "resolved" and event.actor is not None:
+        said, person, title = reasons.reason_of(event.actor, said), True, "Resolved by hand"
+    text: str | Markup = visible(said, lines=True) if person else sentence(visit, said)
+    return {
+        "type": event.type,
+        "at": event.at,
+        "recorded_at": event.recorded_at if event.recorded_at - event.at >= 1000 else None,
+        "title": title,
+        "kind": event.kind if event.type in ("opened", "updated", "counted") else None,
+        "actor": event.actor,
+        "text": text,
+        "plain": visible(said, lines=True),
+    }
+
+
+def _folded(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for counted, row in groupby(items, lambda item: item["type"] == "counted"):
+        each = list(row)
+        if not counted or len(each) == 1:
+            found += each
+            continue
+        kinds = frozenset(Counter(one["kind"] for one in each))
+        words = _FURTHER.get(kinds, ("further miss or failure", "further misses and failures"))
+        title = count(len(each), *words)
+        found.append({"type": "folded", "at": each[0]["at"], "until": each[-1]["at"], "title": title, "each": each})
+    return found

@@ -1,0 +1,71 @@
+"""What one message about many incidents tells of each."""
+
+import re
+
+import pytest
+
+from luota.alerts.notice import facts
+from luota.core.model import RunState
+from luota.engine.deliveries import gather
+from luota.engine.reminders import remind
+from luota.store import deliveries
+from luota.store.reads import fetch
+from tests.alerts.test_notice import created, engine, notices, ran  # noqa: F401 (engine is a fixture)
+
+HOUR = 3_600_000
+
+
+async def digest(engine):  # noqa: F811
+    """Gather all that waits for the channel; return the digest, as the sender would tell it."""
+    waiting = await deliveries.waiting_first(engine.reader, engine.channel, engine.clock.now())
+    workspace_id = next(iter(engine.registry.workspaces))
+    await engine.submit(gather(workspace_id, engine.channel, [delivery_id for delivery_id, _ in waiting]))
+    (notice,) = await notices(engine)
+    assert notice.type == "incident.digest"
+    return notice
+
+
+async def lines(engine):  # noqa: F811
+    return dict(facts(await digest(engine)))["Incidents"].split("\n")
+
+
+@pytest.fixture
+async def jobs(engine):  # noqa: F811
+    return [await created(engine, name=f"job {n}", mode="run", reminderSeconds="1h") for n in range(2)]
+
+
+async def test_an_end_whose_opening_nobody_was_told_of_tells_both(engine, jobs):  # noqa: F811
+    for live in jobs:
+        await ran(engine, live, "1", RunState.FAILED, summary="disk full")
+        await ran(engine, live, "2", RunState.SUCCESS)
+    said = r"job \d: failed \(resolved after 1 min 1 s\): run \S{36} failed: disk full; ended by: run \S{36} succeeded"
+    told = await lines(engine)
+    assert [bool(re.fullmatch(said, line)) for line in told] == [True, True], told
+
+
+async def test_an_end_whose_opening_was_told_tells_how_long_it_lasted_and_what_ended_it(engine, jobs):  # noqa: F811
+    for live in jobs:
+        await ran(engine, live, "1", RunState.FAILED, summary="disk full")
+    assert all(
+        re.fullmatch(r"job \d: failed \(open\): run \S+ failed: disk full", line) for line in await lines(engine)
+    )
+    for live in jobs:
+        await ran(engine, live, "2", RunState.SUCCESS)
+    first, _ = await lines(engine)
+    assert re.fullmatch(r"job 0: failed \(resolved after 2 min 2 s\): run \S+ succeeded", first)
+    assert "disk full" not in first
+
+
+async def test_reminders_of_many_incidents_are_told_together(engine, jobs):  # noqa: F811
+    for live in jobs:
+        await ran(engine, live, "1", RunState.FAILED, summary="disk full")
+    await digest(engine)
+    engine.clock.advance(HOUR)
+    await engine.submit(remind)
+    notice = await digest(engine)
+    assert notice.summary == "Many incidents at once: 2 still open"
+    assert [one.type for one in notice.digest] == ["incident.reminder"] * 2
+    states = await fetch(
+        engine.reader, "SELECT state, told_by IS NULL FROM deliveries WHERE type = 'incident.reminder'"
+    )
+    assert states == [("cancelled", 0)] * 2

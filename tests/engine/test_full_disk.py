@@ -1,0 +1,31 @@
+"""A disk that is really full, below an engine in the test's own event loop."""
+
+import asyncio
+
+import pytest
+
+from luota.clock import SystemClock
+from luota.core.errors import LuotaError
+from luota.engine import Engine
+from tests.e2e.test_storage_failures import full, small_disk  # noqa: F401 (small_disk is a fixture)
+from tests.engine.test_writer import filling_pings, hourly, no_death, ping
+
+
+async def test_the_first_write_after_there_is_room_again_makes_health_well(small_disk):  # noqa: F811
+    engine = await Engine.open(small_disk / "data", SystemClock(), "a test")
+    await engine.watch(no_death)
+    live = await hourly(engine)
+    with full(small_disk):
+        await filling_pings(engine, live)
+        await engine.stamp()  # takes what was kept for such a day
+        assert "disk is full" in engine.sickness()
+        with pytest.raises(LuotaError):
+            await ping(engine, live)
+    await engine.stamp()
+    async with asyncio.timeout(5):
+        while engine.sickness() is not None:
+            await asyncio.sleep(0.01)
+    (window,) = engine.registry.windows.all
+    assert "could be written" in window.reason
+    await ping(engine, live)
+    await engine.close()

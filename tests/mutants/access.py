@@ -1,0 +1,120 @@
+"""Who may send and see what, and what the listener takes."""
+
+from tests.mutants.mutant import Mutant, mutant
+
+ERRORS = "tests/web/test_ingest_errors.py::"
+LIMITS = "tests/web/test_ingest_limits.py::"
+PAGES = "tests/web/test_dashboard.py::"
+PROTOCOL = "tests/web/test_protocol.py::"
+
+MUTANTS: list[Mutant] = [
+    # -- who may send what -------------------------------------------------------------------------
+    mutant(
+        "tokens not compared",
+        "luota/core/tokens.py",
+        "return hmac.compare_digest(token, expected.encode())",
+        "return True",
+        ERRORS + "test_each_route_refuses_each_wrong_token_with_its_own_words",
+    ),
+    mutant(
+        "rotation not live",
+        "luota/engine/monitors.py",
+        '        tx.batch.stage(live)\n        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
+        '        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
+        ERRORS + "test_rotation_refuses_the_old_token_for_the_very_next_request",
+    ),
+    mutant(
+        "no cap on declared bodies",
+        "luota/web/http.py",
+        "int(value) > MAX_BODY",
+        "False",
+        LIMITS + "test_413_is_told_before_the_rest_of_the_body_has_come",
+    ),
+    mutant(
+        "no cap on streamed bodies",
+        "luota/web/http.py",
+        "        if len(body) > MAX_BODY:\n",
+        "        if False:\n",
+        LIMITS + "test_the_cap_holds_for_chunked_bodies",
+    ),
+    mutant(
+        "the operator's API over TCP",
+        "luota/web/api/__init__.py",
+        "local = LOCAL in request.scope",
+        "local = True",
+        "tests/web/test_app.py::test_the_api_is_refused_over_tcp",
+    ),
+    mutant(
+        "no CSRF token",
+        "luota/web/auth.py",
+        'if session is not None and not hmac.compare_digest((csrf or "").encode(), session.csrf.encode()):',
+        "if False:",
+        PAGES + "test_every_change_is_refused_without_the_sessions_csrf_token",
+    ),
+    mutant(
+        "changes from pages of other sites",
+        "luota/web/auth.py",
+        "        self._check_origin(scope)\n",
+        "",
+        PAGES + "test_every_change_is_refused_from_a_page_of_another_site",
+    ),
+    mutant(
+        "pages for any role",
+        "luota/web/dashboard/visit.py",
+        "        if not allows(role, needed):\n",
+        "        if False:\n",
+        PAGES + "test_every_route_refuses_a_role_below_the_one_it_needs_and_no_other",
+    ),
+    mutant(
+        "pages for those who are no members",
+        "luota/web/dashboard/visit.py",
+        "if found is None or role is None:",
+        "if found is None:",
+        PAGES + "test_every_route_of_a_workspace_is_not_found_for_those_who_are_no_members",
+    ),
+    mutant(
+        "sessions outlive a change of password",
+        "luota/engine/people.py",
+        "DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?",
+        "DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ? AND 0",
+        "tests/web/test_auth.py::test_a_change_of_password_ends_the_other_sessions_at_once",
+    ),
+    mutant(
+        "twins of drills among the monitors",
+        "luota/store/overview.py",
+        "AND archived_at IS NULL AND drill_of IS NULL ORDER BY name",
+        "AND archived_at IS NULL ORDER BY name",
+        "tests/store/test_overview.py::test_cards_hold_what_people_gave_and_no_archived_monitor_nor_a_twin_of_a_drill",
+    ),
+    mutant(
+        "redirects followed",
+        "luota/alerts/transport.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        "tests/alerts/test_transport.py::"
+        "test_cookies_are_not_kept_redirects_not_followed_and_the_environment_not_asked",
+    ),
+    # -- the listener ------------------------------------------------------------------------------
+    mutant(
+        "no cap on connections",
+        "luota/web/protocol.py",
+        "if len(self.tcp) >= self.most:",
+        "if False:",
+        PROTOCOL + "test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_the_longest",
+        PROTOCOL + "test_while_every_connection_waits_for_an_answer_one_more_is_refused_and_the_unix_socket_is_not",
+    ),
+    mutant(
+        "file descriptors for connections alone",
+        "luota/web/server.py",
+        "    if limit == resource.RLIM_INFINITY:\n",
+        "    if True:\n",
+        "tests/e2e/test_connections.py",
+    ),
+    mutant(
+        "any version of HTTP",
+        "luota/web/protocol.py",
+        "if self.parser.get_http_version() not in _VERSIONS:",
+        "if False:",
+        PROTOCOL + "test_another_version_of_http_is_refused_by_505_and_nothing_after_it_is_answered",
+    ),
+]

@@ -1,0 +1,127 @@
+"""What is a miss, and what is none: blind windows, the clock, the rules of verdicts."""
+
+from tests.mutants.mutant import Mutant, mutant
+
+WRITER = "tests/engine/test_writer.py::"
+HEARTBEAT = "tests/core/test_heartbeat.py::"
+RUN = "tests/core/test_run.py::"
+BLIND = "tests/core/test_blind_windows.py::"
+
+MUTANTS: list[Mutant] = [
+    # -- blind windows and the clock ---------------------------------------------------------------
+    mutant(
+        "no blind window",
+        "luota/engine/__init__.py",
+        "            await self.writer.blind(window)\n",
+        "",
+        "tests/e2e/test_blind_windows.py::"
+        "test_a_monitor_that_a_second_window_in_a_row_hides_gets_an_incident_and_one_that_signalled_between_does_not[shifted]",
+    ),
+    mutant(
+        "short window excuses",
+        "luota/core/model.py",
+        "return self.end - self.start > EXCUSED_WINDOW",
+        "return True",
+        BLIND + "test_a_window_of_60_s_excuses_nothing_but_moves_a_deadline_inside_it_to_its_end_and_60_s",
+    ),
+    mutant(
+        "no room for retries after a short window",
+        "luota/core/model.py",
+        "deadline = window.end + RETRY_ROOM",
+        "pass",
+        BLIND + "test_a_ping_repeated_within_the_moved_deadline_is_no_miss",
+    ),
+    mutant(
+        "windows in a row excuse for ever",
+        "luota/core/verdicts.py",
+        "elif state.unverified_by is not None and state.unverified_by != window.start:",
+        "elif False:",
+        BLIND + "test_a_second_separate_window_in_a_row_opens_an_incident_that_says_so",
+    ),
+    mutant(
+        "time in which nothing could be written is no window",
+        "luota/engine/writer.py",
+        "        if self._blind_since is None:\n            self._blind_since = min(",
+        "        if False:\n            self._blind_since = min(",
+        WRITER + "test_a_stretch_in_which_nothing_could_be_written_is_a_blind_window",
+    ),
+    mutant(
+        "a jump of the clock is no window",
+        "luota/engine/writer.py",
+        "        if jump > JUMP:\n",
+        "        if False:\n",
+        WRITER + "test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged",
+    ),
+    mutant(
+        "a clock set back delays verdicts",
+        "luota/engine/writer.py",
+        "        if jump < -BACK:\n",
+        "        if False:\n",
+        WRITER + "test_a_backward_jump_clamps_what_is_remembered_of_the_future",
+    ),
+    # -- verdicts ----------------------------------------------------------------------------------
+    mutant(
+        "no early slack",
+        "luota/core/schedule.py",
+        "SLACK: Final = 60_000",
+        "SLACK: Final = 0",
+        HEARTBEAT + "test_a_host_clock_one_second_fast_causes_no_miss",
+    ),
+    mutant(
+        "a step over one value goes on",
+        "luota/core/schedule.py",
+        "match[1] if _value(match[2]) == _value(match[3])",
+        "match[1] if False",
+        "tests/core/test_schedule.py::test_a_step_over_a_range_of_one_value_goes_nowhere",
+    ),
+    mutant(
+        "a window hides what was judged before it",
+        "luota/core/slots.py",
+        "return deadline - 1 if self._judged_at(deadline) else deadline",
+        "return deadline",
+        "tests/core/test_bar.py::test_a_miss_that_was_judged_as_a_window_began_stays_a_miss",
+    ),
+    mutant(
+        "a signal at the deadline is too late",
+        "luota/core/machine.py",
+        "        case.settle(now - 1)\n",
+        "        case.settle(now)\n",
+        HEARTBEAT + "test_a_ping_at_the_very_deadline_is_in_time",
+    ),
+    mutant(
+        "no tolerance",
+        "luota/core/verdicts.py",
+        "elif failures >= self.rules.tolerance:",
+        "elif True:",
+        HEARTBEAT + "test_below_the_tolerance_a_miss_is_failing_and_says_how_many_of_how_many",
+    ),
+    mutant(
+        "a client's future is believed",
+        "luota/core/signals.py",
+        "return min(client_at, now), True",
+        "return client_at, True",
+        HEARTBEAT + "test_no_timestamp_in_the_future_delays_a_verdict",
+    ),
+    mutant(
+        "the kind of an incident falls",
+        "luota/core/verdicts.py",
+        "if RANK[kind] > RANK[state.incident]:",
+        "if True:",
+        RUN + "test_failed_falls_to_neither_stuck_nor_missed_and_both_are_counted",
+    ),
+    mutant(
+        "a success older than the failure resolves it",
+        "luota/core/signals.py",
+        "at <= case.state.evidence_at:",
+        "at < 0:",
+        RUN + "test_only_a_success_later_than_the_last_evidence_resolves",
+    ),
+    mutant(
+        "replayed start counted as a signal",
+        "luota/engine/ingest.py",
+        "        if existing is not None:\n",
+        "        if existing is not None:\n"
+        "            batch.apply(live, Start(new_id(), start.started_at), received_at)\n",
+        "tests/web/test_ingest.py::test_a_resent_start_is_no_signal",
+    ),
+]
