@@ -46,7 +46,7 @@ SOCKET = "luota.sock"
 STOP_WITHIN_S = 5.0
 FINISH_WITHIN_S = 2.5
 """What requests in flight, then attempts to deliver, get to finish; with the last commit within 10 s."""
-SWITCH_S = 0.0002
+SWITCH_S = 0.00005
 """How long the thread that commits waits for the interpreter's lock while the loop is busy; Python's own 5 ms would
 be the longest part of a commit."""
 

@@ -34,7 +34,7 @@ JUMP = 5_000
 """A step of the wall clock against the monotonic one by more than this is a blind window."""
 BACK = 1_000
 """A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
-AHEAD = 16
+AHEAD = 24
 """So many commands at least must wait before they are decided while another transaction is being committed."""
 MOST_WAITING = 5_000
 """Commands that may wait; more than that, and the storage must be stuck."""
