@@ -93,3 +93,19 @@ async def test_pages_that_show_the_same_within_a_second_share_one_drawing(served
     assert "1 in time" in await shown(second, path)
     served.clock.advance(1_000)
     assert "1 late" in await shown(second, path)
+
+
+async def test_order_counters_and_what_needs_a_human_follow_a_change_within_the_second(served, sign_in):
+    client = await sign_in()
+    first, other = await served.monitor(name="Accounts"), await served.monitor(name="Backup", mode="run")
+    await first.ping()
+    run = await other.started()
+    text = await shown(client)
+    assert text.index(f"row-{first.id}") < text.index(f"row-{other.id}")
+    assert "Backup: failed" not in text
+    await other.fail(run)
+    text = await shown(client)
+    assert text.index(f"row-{first.id}") > text.index(f"row-{other.id}")
+    assert "Backup: failed" in text
+    (counter,) = re.findall(r'<a [^>]*state=incident".*?</a>', text, re.DOTALL)
+    assert ">1<" in counter

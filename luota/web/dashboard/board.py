@@ -37,6 +37,8 @@ class Row(Struct, frozen=True, gc=False):
 class Board:
     """Cards until somebody changes anything; rows for as long as a state holds, but no longer than a few seconds.
 
+    What is `shared` holds for a version: until the next change, and for a second at most.
+
     `drawing` is held by whoever draws rows: one at a time, since all of them together would keep everything
     else from the event loop, and who comes next finds them drawn. So is `refreshing` by open pages that hear of
     the same commit.
@@ -48,6 +50,7 @@ class Board:
         self._cards: dict[str, tuple[str | None, Cards]] = {}
         self._rows: dict[tuple[object, ...], Row] = {}
         self._parts: dict[tuple[object, ...], tuple[object, Markup]] = {}
+        self._shared: dict[str, tuple[object, dict[Any, Any]]] = {}
         self._since = 0
         self._windows = NO_WINDOWS
 
@@ -58,6 +61,13 @@ class Board:
         if known is None or known[0] != newest:
             known = (newest, _sorted(await rows.cards(db, workspace_id)))
             self._cards[workspace_id] = known
+        return known[1]
+
+    def shared(self, workspace_id: str, version: object) -> dict[Any, Any]:
+        """Return what was worked out of a workspace in this version of it, to look up and to add to."""
+        known = self._shared.get(workspace_id)
+        if known is None or known[0] != version:
+            known = self._shared[workspace_id] = (version, {})
         return known[1]
 
     def rows(self, now: int, windows: Windows) -> dict[tuple[object, ...], Row]:

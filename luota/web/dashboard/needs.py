@@ -1,6 +1,6 @@
 """What needs a human, as the overview tells it first; and what keeps an incident from reaching one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from luota.core.model import Status
@@ -16,9 +16,14 @@ MOST = 30
 """Incidents that are told one by one: more are a storm, and the list of monitors has them."""
 
 
-async def needs_of(visit: Visit, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return what needs a human as `needs`, the most urgent first, and since when all has been well as `calm`."""
-    by_id = {live.id: (live, card) for live, card in entries}
+async def needs_of(
+    visit: Visit, entries: Sequence[Entry], by_status: Mapping[Status, Sequence[Entry]]
+) -> dict[str, Any]:
+    """Return what needs a human as `needs`, the most urgent first, and since when all has been well as `calm`.
+
+    `entries` are the monitors of the workspace, `by_status` are the same.
+    """
+    by_id = {entry[0].id: entry for entry in entries if entry[0].incident_id is not None}
     needs: list[dict[str, Any]] = []
     incidents = [one for one in await rows.open_incidents(visit.reader, visit.workspace.id) if one.monitor_id in by_id]
     incidents.sort(key=lambda one: one.state == "acknowledged")
@@ -42,8 +47,8 @@ async def needs_of(visit: Visit, entries: Sequence[Entry]) -> dict[str, Any]:
         path = visit.path() + "?state=incident"
         more = count(len(incidents) - MOST, "more incident")
         needs.append(_need("incident", more, "Below, among the monitors.", path=path, urgent=False))
-    needs += _quiet_drafts(visit, entries)
-    unverified = [card for live, card in entries if live.state.status is Status.UNVERIFIED]
+    needs += _quiet_drafts(visit, by_status[Status.DRAFT])
+    unverified = [card for _, card in by_status[Status.UNVERIFIED]]
     if unverified:
         names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
         path = visit.path() + "?state=unverified"
@@ -51,10 +56,10 @@ async def needs_of(visit: Visit, entries: Sequence[Entry]) -> dict[str, Any]:
         needs.append(
             _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
         )
-    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(entries, visit.now)}
+    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(by_status[Status.HEALTHY], visit.now)}
 
 
-def _quiet_drafts(visit: Visit, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]:
     """Return the monitors that should have had their first signal by now."""
     quiet = [
         _need(
@@ -65,10 +70,8 @@ def _quiet_drafts(visit: Visit, entries: Iterable[Entry]) -> list[dict[str, Any]
             since=live.state.deadline_at,
             urgent=False,
         )
-        for live, card in entries
-        if live.state.status is Status.DRAFT
-        and live.state.deadline_at is not None
-        and live.state.deadline_at < visit.now
+        for live, card in drafts
+        if live.state.deadline_at is not None and live.state.deadline_at < visit.now
     ]
     if len(quiet) > MOST:
         more = count(len(quiet) - MOST, "more monitor") + " without a signal yet"
@@ -89,12 +92,11 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
     return [_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False)]
 
 
-def _calm(entries: Sequence[Entry], now: int) -> str:
+def _calm(healthy: Sequence[Entry], now: int) -> str:
     """Return since when all has been well, or what is still open."""
-    well = [live.state.since for live, _ in entries if live.state.status is Status.HEALTHY]
-    if not well:
+    if not healthy:
         return "No monitor has signalled yet."
-    return f"Nothing has changed for {duration(now - max(well))}."
+    return f"Nothing has changed for {duration(now - max(live.state.since for live, _ in healthy))}."
 
 
 def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:

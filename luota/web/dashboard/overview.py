@@ -1,8 +1,9 @@
 """The overview: what needs a human, the counters, and every monitor with its bar."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -39,7 +40,6 @@ _ORDER = (
     Status.PAUSED,
     Status.HEALTHY,
 )
-_RANK = {status: rank for rank, status in enumerate(_ORDER)}
 _WORDS = {Status.INCIDENT: "incident", Status.DRAFT: "no signal yet"}
 
 
@@ -98,7 +98,8 @@ async def overview(visit: Visit) -> Response:
     filters = Filters.of(visit)
     if not visit.htmx:
         return await shown_page(visit, filters)
-    shown = _ordered(filters, await _entries(visit))
+    shared = _shared_now(visit)
+    shown = _ordered(filters, await _entries(visit, shared), shared)
     number = visit.page_number()
     return HTMLResponse(visit.part("rows.html", **await _list(visit, shown, filters, number - 1, number)))
 
@@ -114,15 +115,16 @@ async def shown_page(
 
     That is by the field of the form below the rows, with its values.
     """
-    entries = await _entries(visit)
-    shown = _ordered(filters, entries)
+    shared = _shared_now(visit)
+    entries = await _entries(visit, shared)
+    shown = _ordered(filters, entries, shared)
     pieces = 1 + max((place for place, (live, _) in enumerate(shown) if live.id in chosen), default=0) // PAGE
     known = await visit.site.board.cards(visit.reader, visit.workspace.id)
     return await visit.html(
         "overview.html",
         status,
         **await _list(visit, shown, filters, 0, pieces, chosen=chosen),
-        **await _summary(visit, entries, filters),
+        **await _summary(visit, filters, entries, shared),
         filters=filters,
         here=filters.address(visit.path()),
         rows_path=filters.address(visit.path("rows")),
@@ -147,16 +149,17 @@ async def changed_rows(visit: Visit) -> Response:
 
 async def _changed_rows(visit: Visit) -> Response:
     filters = Filters.of(visit)
-    entries = await _entries(visit)
+    shared = _shared_now(visit)
+    entries = await _entries(visit, shared)
     if not entries:  # a page without monitors is another one
         return Response(status_code=204, headers={"hx-refresh": "true"})
-    summary = await _summary(visit, entries, filters)
+    summary = await _summary(visit, filters, entries, shared)
     parts = [
         _shared(visit, "human.html", needs=summary["needs"], calm=summary["calm"], total=len(entries)),
         _shared(visit, "counters.html", counters=summary["counters"]),
         visit.part("open-count.html", open_count=visit.open_count()),
     ]
-    shown = _ordered(filters, entries)
+    shown = _ordered(filters, entries, shared)
     wanted = set(visit.query("ids").split(",")[:100])
     have = visit.query("have")
     pieces = max(1, -(-_number(have.partition(".")[0]) // PAGE))
@@ -189,23 +192,48 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
-async def _entries(visit: Visit) -> list[Entry]:
+def _shared_now(visit: Visit) -> dict[Any, Any]:
+    """Return what pages of the workspace share until anything changes. A page takes it once, at its begin.
+
+    For what it works out is of that version, and may not pass for that of a later one.
+    """
+    here = visit.workspace.id
+    return visit.site.board.shared(here, (visit.engine.changes.number(here), visit.path(), visit.now // 1000))
+
+
+async def _entries(visit: Visit, shared: dict[Any, Any]) -> list[Entry]:
     """Return the workspace's monitors that are shown at all: neither archived nor the twins of drills."""
-    found = []
-    for card in (await visit.site.board.cards(visit.reader, visit.workspace.id)).all:
-        live = visit.engine.registry.monitors.get(card.id)
-        if live is not None:
-            found.append((live, card))
-    return found
+    if "entries" not in shared:
+        cards = (await visit.site.board.cards(visit.reader, visit.workspace.id)).all
+        monitors = visit.engine.registry.monitors
+        shared["entries"] = [(monitors[card.id], card) for card in cards if card.id in monitors]
+    entries: list[Entry] = shared["entries"]
+    return entries
 
 
-def _ordered(filters: Filters, entries: Iterable[Entry]) -> list[Entry]:
+def _by_status(entries: Sequence[Entry], shared: dict[Any, Any]) -> dict[Status, list[Entry]]:
+    """Return the monitors by their status, the worst first."""
+    if "by_status" not in shared:
+        found: dict[Status, list[Entry]] = {status: [] for status in _ORDER}
+        for entry in entries:
+            found[entry[0].state.status].append(entry)
+        shared["by_status"] = found
+    by_status: dict[Status, list[Entry]] = shared["by_status"]
+    return by_status
+
+
+def _ordered(filters: Filters, entries: Sequence[Entry], shared: dict[Any, Any]) -> Sequence[Entry]:
     """Return what is to be shown, the worst first, then by name; within groups where asked."""
-    taken = [entry for entry in entries if filters.take(entry[1], entry[0])] if filters.any else list(entries)
-    taken.sort(key=lambda entry: _RANK.get(entry[0].state.status, len(_RANK)))  # they come by name
+    known: Sequence[Entry] | None = shared.get(filters)
+    if known is not None:
+        return known
+    taken = list(chain.from_iterable(_by_status(entries, shared).values()))  # they come by name
+    if filters.any:
+        taken = [entry for entry in taken if filters.take(entry[1], entry[0])]
     group = filters.group
     if group:
         taken.sort(key=lambda entry: (entry[1].tags.get(group) is None, entry[1].tags.get(group, "").casefold()))
+    shared[filters] = taken
     return taken
 
 
@@ -308,12 +336,11 @@ def _next(live: Live, now: int) -> dict[str, Any]:
     return {"next_word": "Deadline", "next_at": min(deadlines)}
 
 
-async def _summary(visit: Visit, entries: list[Entry], filters: Filters) -> dict[str, Any]:
+async def _summary(visit: Visit, filters: Filters, entries: Sequence[Entry], shared: dict[Any, Any]) -> dict[str, Any]:
     """Return the counters, and what needs a human."""
-    counts = dict.fromkeys(_ORDER, 0)
-    for live, _ in entries:
-        if live.state.status in counts:
-            counts[live.state.status] += 1
+    by_status = _by_status(entries, shared)
+    if "needs" not in shared:
+        shared["needs"] = await needs_of(visit, entries, by_status)
     home = visit.path()
     counters = [
         {
@@ -327,14 +354,14 @@ async def _summary(visit: Visit, entries: list[Entry], filters: Filters) -> dict
     counters += [
         {
             "word": _WORDS.get(status, status.value),
-            "count": counts[status],
+            "count": len(by_status[status]),
             "status": status.value,
             "path": filters.address(home, state=status.value),
             "current": filters.state == status.value,
         }
         for status in _ORDER
     ]
-    return {"counters": counters, "total": len(entries), **await needs_of(visit, entries)}
+    return {"counters": counters, "total": len(entries), **shared["needs"]}
 
 
 PAGES: tuple[Page, ...] = (
