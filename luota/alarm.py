@@ -18,7 +18,7 @@ STORAGE_PAUSE_S = 1.0
 
 
 class Alarm:
-    """Judges what falls due, until it is cancelled. `ticked_at` (monotonic ms) says when it last looked."""
+    """Judges what falls due, until it is cancelled. `ticked_at` (monotonic ms) says when it last looked at what is due."""
 
     def __init__(self, engine: Engine) -> None:
         self.ticked_at: int | None = None
@@ -43,13 +43,14 @@ class Alarm:
                 log.warning("deadlines cannot be judged yet: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
                 continue
-            self.ticked_at = engine.clock.monotonic()
             await self._sleep()
 
     async def _sleep(self) -> None:
         """Sleep until the earliest deadline, or until there is an earlier one."""
         engine = self._engine
         while True:
+            # Each commit wakes it, and where deadlines are far away it does not come out of here for hours.
+            self.ticked_at = engine.clock.monotonic()
             at = engine.registry.deadlines.next()
             now = engine.clock.now()
             if at is not None and at <= now:

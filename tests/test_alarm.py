@@ -164,3 +164,22 @@ async def test_an_alarm_that_has_stopped_is_called_sick(tmp_path, silent):
     clock.advance(silent)
     assert alarm.sickness() == "the alarm does not tick"
     await engine.close()
+
+
+async def test_an_alarm_with_nothing_to_judge_stays_well_while_stamps_are_committed(tmp_path):
+    clock = FakeClock()
+    engine = await Engine.open(tmp_path, clock, "a test")
+    await engine.watch(no_death)
+    alarm = Alarm(engine)
+    task = asyncio.ensure_future(alarm.run())
+    try:
+        for _ in range(40):
+            clock.advance(4_000)
+            await engine.stamp()
+            async with asyncio.timeout(5):
+                while alarm.sickness() is not None:
+                    await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await engine.close()

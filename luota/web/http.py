@@ -61,10 +61,10 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """Return the first value of a request header, `name` in lower case."""
+    """Return the first value of a request header, `name` in lower case, without white space around it."""
     for key, value in scope["headers"]:
         if key == name:
-            return bytes(value)
+            return bytes(value).strip(b" \t")  # RFC 9110, 5.5
     return None
 
 

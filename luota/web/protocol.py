@@ -13,8 +13,8 @@ import httptools
 from uvicorn import Config
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
+from luota.web.connections import Connections
 from luota.web.exchange import Direct, Exchange
 from luota.web.request_id import new_request_id
 
@@ -24,6 +24,7 @@ HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
 
 _PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
 _LINGER_S = 2.0  # how long a client has to read a refusal
+_UNREAD_S = 30.0  # how long a client may leave an answer unread that no longer fits into the buffers
 _VERSIONS = ("1.1", "1.0")  # of HTTP that this protocol speaks
 
 
@@ -35,41 +36,6 @@ class _Phase(Enum):
     BODY = 2
 
 
-class Connections(ServerState):
-    """The open connections and running requests of all listeners.
-
-    `none_left` is set when the last connection closes. While `stopping`, a new one is closed at once.
-
-    At most `most` connections over TCP are open, so that file descriptors stay free for all else. One more takes
-    the place of the one that has gone longest without a request; while all of them have one, it is refused.
-    """
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most = most
-        self.tcp: dict[GuardedProtocol, None] = {}  # in the order of their last answers
-        self.none_left = asyncio.Event()
-        self.stopping = False
-        self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
-
-    def admit(self, newcomer: "GuardedProtocol") -> bool:
-        """Make room for one more connection over TCP, and take it in; False where there is none."""
-        if len(self.tcp) >= self.most:
-            idle = next((one for one in self.tcp if not one.answering), None)
-            if idle is None:
-                return False
-            del self.tcp[idle]
-            idle.transport.abort()
-        self.tcp[newcomer] = None
-        return True
-
-    def begin_all(self) -> None:
-        """Answer all requests that have come whole: at one go, since the commit's thread waits at each pause."""
-        whole, self.whole = self.whole, []
-        for protocol, cycle in whole:
-            protocol.begin(cycle)
-
-
 class _Refused(Exception):  # noqa: N818 - it stops the parser and is never seen outside this module
     """Raised in a parser's callback after a refusal, so that no more is parsed."""
 
@@ -79,7 +45,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     A request must be received whole within `receive_within` seconds of its first byte, and the first byte
     come as soon after connecting; time in which we do not read does not count. A head may have HEAD_LIMIT
-    bytes. An overdue request that the app has seen ends for it as `http.disconnect`.
+    bytes. An overdue request that the app has seen ends for it as `http.disconnect`. A client that reads nothing
+    of its answers for _UNREAD_S is cut off; one that has ended its side after a request still gets the answer.
 
     A refusal (400, 408, 431, 505) is answered after the requests that were complete before it, in order, as
     JSON with an `X-Request-Id`; then the connection closes. Nothing that follows it is parsed. One for which
@@ -103,6 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._hung_up: asyncio.TimerHandle | None = None
         self._direct: Direct | None = getattr(self.app, "whole", None)
         self._held: Exchange | None = None  # a request that the app has not seen yet
+        self._unread: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None  # in the loop's time, while nothing is owed by either side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -125,14 +93,32 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.tcp.pop(self, None)
         self._disarm()
         self._unset_keepalive_if_required()
-        if self._hung_up is not None:
-            self._hung_up.cancel()
+        for timer in (self._hung_up, self._unread):
+            if timer is not None:
+                timer.cancel()
         self._disconnect_app()
         if not self.connections:
             self.server_state.none_left.set()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        # `nc -N` ends its side once it has asked. Of an event stream the end means that nobody listens any more.
+        waiting = self._unanswered
+        if self._phase is not _Phase.IDLE or not waiting or waiting[0].response_started:
+            return False
+        waiting[-1].keep_alive = False
+        return True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(_UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def data_received(self, data: bytes) -> None:
-        self._idle_since = None
         for start in range(0, len(data), _PIECE):
             if self._refusal is not None or self._hung_up is not None:
                 break
@@ -174,6 +160,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase = _Phase.HEAD
+        self._idle_since = None
         self._began = True
         self._span = self._fed
 
@@ -255,7 +242,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.cycle.transport = _Unread(self)  # type: ignore[assignment]
         elif self.cycle is not None:
             self._disarm()
-            if not self._unanswered:  # the answer was ready before the request
+            if not self._unanswered and self._idle_since is None:  # the answer was ready before the request
                 self._idle()
         self._began = False
 

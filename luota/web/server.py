@@ -20,7 +20,8 @@ from uvicorn import Config
 from luota.clock import Clock, SystemClock
 from luota.core.errors import Code, LuotaError, invalid
 from luota.unix import unix_address
-from luota.web.protocol import Connections, GuardedProtocol
+from luota.web.connections import Connections
+from luota.web.protocol import GuardedProtocol
 
 RECEIVE_WITHIN_S = 10.0  # from the first byte of a request to its last
 KEEP_ALIVE_S = 75  # how long a connection may idle after an answer

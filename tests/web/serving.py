@@ -20,7 +20,10 @@ def event_loop_policy():
 
 
 class App:
-    """Echoes what it was given; /slow answers when released, /stream never ends, /early answers unread."""
+    """Echoes what it was given; /slow answers when released, /stream never ends, /early answers unread.
+
+    /large answers with a megabyte.
+    """
 
     def __init__(self):
         self.started = asyncio.Event()
@@ -48,6 +51,7 @@ class App:
         if path == "/slow":
             await self.release.wait()
         told = {
+            **({"large": "x" * 1_000_000} if path == "/large" else {}),
             "path": path,
             "body": body.decode(),
             "local": scope.get("luota.local"),

@@ -89,6 +89,48 @@ async def test_an_idle_connection_outlives_the_time_to_receive_until_its_own_lim
     assert await client.rest() == b""
 
 
+async def test_line_ends_after_an_answer_do_not_put_off_the_end_of_an_idle_connection(serve, connect):
+    server = await serve(keep_alive=1)
+    client = await connect(server.port)
+    client.send(b"GET / HTTP/1.1\r\n\r\n")
+    await client.answer()
+    began = asyncio.get_running_loop().time()
+    ended = asyncio.ensure_future(client.rest())
+    while not ended.done() and asyncio.get_running_loop().time() < began + LONG:
+        client.send(b"\r\n")
+        await asyncio.sleep(0.05)
+    assert await ended == b""
+
+
+async def test_a_busy_connection_outlives_the_time_that_an_idle_one_has(serve, connect):
+    server = await serve(keep_alive=1)
+    client = await connect(server.port)
+    for _ in range(5):
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await client.answer())[0] == 200
+        await asyncio.sleep(0.4)
+
+
+async def test_a_client_that_ends_its_side_after_a_request_gets_the_answer(serve, connect, app):
+    server = await serve()
+    client = await connect(server.port)
+    client.send(b"GET /slow HTTP/1.1\r\n\r\nGET /second HTTP/1.1\r\n\r\n")
+    client.writer.write_eof()
+    await asyncio.sleep(0.1)
+    app.release.set()
+    assert [(await client.answer())[2]["path"] for _ in range(2)] == ["/slow", "/second"]
+    assert await client.rest() == b""
+
+
+async def test_a_client_that_ends_its_side_within_a_request_is_cut_off(serve, connect, app):
+    server = await serve()
+    client = await connect(server.port)
+    client.send(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nab")
+    client.writer.write_eof()
+    assert await client.rest() == b""
+    await asyncio.wait_for(app.disconnected.wait(), LONG)
+
+
 async def test_a_body_that_arrives_after_its_answer_leaves_the_connection_usable(serve, connect):
     server = await serve(receive_within=1)
     client = await connect(server.port)
@@ -388,3 +430,46 @@ async def test_while_every_connection_waits_for_an_answer_one_more_is_refused_an
     app.release.set()
     assert [(await client.answer())[0] for client in busy] == [200, 200]
     assert (await connect(server.port)).writer.is_closing() is False
+
+
+GREEDY = b"GET /large HTTP/1.1\r\n\r\n" * 20  # more than all buffers hold
+
+
+async def deaf(connect, port):
+    """Return a client that asks for much and reads nothing."""
+    client = await connect(port)
+    client.writer.transport.pause_reading()
+    client.send(GREEDY)
+    return client
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(serve, connect, app, monkeypatch):
+    monkeypatch.setattr("luota.web.protocol._UNREAD_S", 0.3)
+    server = await serve()
+    client = await deaf(connect, server.port)
+    await asyncio.sleep(1.5)
+    client.writer.transport.resume_reading()
+    assert len(await client.rest()) < 1_000_000 * GREEDY.count(b"GET")
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_answers(serve, connect, app, monkeypatch):
+    monkeypatch.setattr("luota.web.protocol._UNREAD_S", 0.5)
+    server = await serve()
+    client = await deaf(connect, server.port)
+    await asyncio.sleep(0.2)
+    client.writer.transport.resume_reading()
+    for _ in range(GREEDY.count(b"GET")):
+        await asyncio.sleep(0.05)
+        assert (await client.answer())[0] == 200
+
+
+async def test_a_client_that_reads_nothing_keeps_nobody_out(serve, connect, app, two_at_most):
+    server = await serve()
+    for _ in range(2):
+        await deaf(connect, server.port)
+    while len(app.paths) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    job = await connect(server.port)
+    job.send(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await job.answer())[0] == 200

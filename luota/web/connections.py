@@ -1,0 +1,47 @@
+"""The open connections of all listeners, and room for one more."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from luota.web.protocol import GuardedProtocol
+
+
+class Connections(ServerState):
+    """The open connections and running requests of all listeners.
+
+    `none_left` is set when the last connection closes. While `stopping`, a new one is closed at once.
+
+    At most `most` connections over TCP are open, so that file descriptors stay free for all else. One more takes
+    the place of the one that has gone longest without a request, or of one that does not read its answers; while
+    all of them wait for an answer, it is refused.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.tcp: dict[GuardedProtocol, None] = {}  # in the order of their last answers
+        self.none_left = asyncio.Event()
+        self.stopping = False
+        self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
+
+    def admit(self, newcomer: "GuardedProtocol") -> bool:
+        """Make room for one more connection over TCP, and take it in; False where there is none."""
+        if len(self.tcp) >= self.most:
+            idle = next((one for one in self.tcp if not one.answering), None)
+            least = idle or next((one for one in self.tcp if one.flow.write_paused), None)
+            if least is None:
+                return False
+            del self.tcp[least]
+            least.transport.abort()
+        self.tcp[newcomer] = None
+        return True
+
+    def begin_all(self) -> None:
+        """Answer all requests that have come whole: at one go, since the commit's thread waits at each pause."""
+        whole, self.whole = self.whole, []
+        for protocol, cycle in whole:
+            protocol.begin(cycle)
