@@ -18,7 +18,7 @@ STORAGE_PAUSE_S = 1.0
 
 
 class Alarm:
-    """Judges what falls due, until it is cancelled. `ticked_at` (monotonic ms) says when it last looked at what is due."""
+    """Judges what falls due, until it is cancelled. `ticked_at` (monotonic ms) says when it last looked."""
 
     def __init__(self, engine: Engine) -> None:
         self.ticked_at: int | None = None

@@ -235,6 +235,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise invalid("config", f"{path} is not valid TOML: {error}.") from None
     except (UnicodeDecodeError, RecursionError):
         raise invalid("config", f"{path} is not valid TOML: it must be UTF-8 text.") from None
+    except ValueError:  # of int(), beyond 4300 digits
+        raise invalid("config", f"{path} holds a number that is out of range.") from None
 
 
 def _from_key(path: Path, section: str, key: str, value: object) -> dict[str, Any]:

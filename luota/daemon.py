@@ -94,13 +94,17 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         def base_url() -> str:
             return replace(config.server, port=server.port).base_url
 
+        def sickness() -> str | None:
+            """Return what keeps Luota from watching at present, or None; /healthz, pages and the watchdog tell it."""
+            return engine.sickness() or alarm.sickness() or sender.sickness()
+
         server = WebServer(
             web.build(
                 engine,
                 Ingest(engine, _limits(config), config.server.trusted_proxies),
                 Api(engine, sender, policy, resolver, base_url, drills, passwords, auth.authorise_api),
-                alarm,
-                Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
+                sickness,
+                Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates(), sickness)),
                 access_log=config.server.access_log,
             ),
             host=config.server.host,
@@ -119,7 +123,7 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         ]
         interval = systemd.watchdog_interval(os.environ, os.getpid())
         if interval is not None:
-            tasks.append(spawn(_feed_watchdog(engine, alarm, sender, interval), "watchdog", died))
+            tasks.append(spawn(_feed_watchdog(engine, sickness, interval), "watchdog", died))
         reverse.push_async_callback(_cancel, tasks)
         reverse.push_async_callback(sender.finish, FINISH_WITHIN_S)
         reverse.push_async_callback(server.stop, STOP_WITHIN_S)
@@ -170,7 +174,7 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
             passwords,
         )
         ingest = Ingest(engine, _limits(config), ())
-        yield web.build(engine, ingest, api, None, access_log=False)
+        yield web.build(engine, ingest, api, lambda: engine.sickness() or "nothing is watched", access_log=False)
 
 
 def _relay(config: Config, resolver: Resolver) -> Relay | None:
@@ -215,12 +219,11 @@ async def _clock_is_past(engine: Engine, stopped: "asyncio.Future[int]") -> bool
     return not stopped.done()
 
 
-async def _feed_watchdog(engine: Engine, alarm: Alarm, sender: Sender, interval: float) -> None:
+async def _feed_watchdog(engine: Engine, sickness: Callable[[], str | None], interval: float) -> None:
     """Tell systemd that Luota works, while loop, writer, alarm and sender move. A full disk is no reason to restart."""
     while True:
         await asyncio.sleep(interval)
-        sick = engine.sickness() or alarm.sickness() or sender.sickness()
-        if engine.writer.failure is not None or sick is None:
+        if engine.writer.failure is not None or sickness() is None:
             systemd.notify(systemd.WATCHDOG, os.environ)
 
 

@@ -53,6 +53,6 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     given = environ.get("WATCHDOG_USEC", "")
-    if not (given.isascii() and given.isdigit()) or int(given) == 0:
+    if not (given.isascii() and given.isdigit() and len(given) < 20) or int(given) == 0:
         return None
     return int(given) / 2 / 1_000_000

@@ -30,6 +30,7 @@ from luota.web import app as web
 from luota.web.api import Api
 from luota.web.auth import Auth
 from luota.web.dashboard import Dashboard
+from luota.web.dashboard.board import Board
 from luota.web.dashboard.html import Templates
 from luota.web.dashboard.visit import Site
 from luota.web.ingest import Ingest
@@ -52,9 +53,10 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 class Served:
     """What a test holds of it. Every answer that it returns has been seen to carry one sound X-Request-Id."""
 
-    def __init__(self, engine: Engine, clock: FakeClock, server: WebServer, data_dir: Path) -> None:
+    def __init__(self, engine: Engine, clock: FakeClock, server: WebServer, data_dir: Path, board: Board) -> None:
         self.engine, self.clock, self.server = engine, clock, server
         self.data_dir = data_dir
+        self.board = board
         self.base = f"http://127.0.0.1:{server.port}"
         self.tcp = httpx.AsyncClient(base_url=self.base, transport=httpx.AsyncHTTPTransport(verify=NO_TLS), timeout=20)
         transport = httpx.AsyncHTTPTransport(verify=NO_TLS, uds=str(data_dir / "luota.sock"))
@@ -175,6 +177,8 @@ async def serving(
     authorise=None,
     relay=None,
     services=None,
+    public_url=None,
+    reached_at=None,
 ):
     """Open `data_dir` and serve it. `send` and `alarm` start the tasks that the daemon would run."""
     deaths = []
@@ -192,17 +196,22 @@ async def serving(
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=1024))
         reverse.callback(passwords.close)
-        auth, drills = Auth(engine, passwords, public_url=None, trusted=trusted_proxies), Drills(engine, set())
+        auth, drills = Auth(engine, passwords, public_url=public_url, trusted=trusted_proxies), Drills(engine, set())
 
         def base_url():
-            return f"http://127.0.0.1:{server.port}"
+            return reached_at or f"http://127.0.0.1:{server.port}"
 
+        def sickness():
+            return engine.sickness() or watcher.sickness() or sender.sickness()
+
+        shown = sickness if alarm else engine.sickness
+        site = Site(engine, sender, policy, resolver, auth, base_url, drills, Templates(), shown)
         app = web.build(
             engine,
             ingest,
             Api(engine, sender, policy, resolver, base_url, drills, passwords, authorise or auth.authorise_api),
-            watcher,
-            Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates())),
+            sickness,
+            Dashboard(site),
             access_log=True,
         )
         server = WebServer(app, host="127.0.0.1", port=0, socket_path=data_dir / "luota.sock")
@@ -213,7 +222,8 @@ async def serving(
         for wanted, task, name in ((send, sender, "sender"), (alarm, watcher, "alarm")):
             if wanted:
                 reverse.push_async_callback(_cancel, spawn(task.run(), name, died))
-        served = Served(engine, clock, server, data_dir)
+        served = Served(engine, clock, server, data_dir, site.board)
+        served.alarm = watcher
         reverse.push_async_callback(served.tcp.aclose)
         reverse.push_async_callback(served.local.aclose)
         yield served

@@ -144,6 +144,7 @@ def test_the_base_address_is_the_public_one_or_made_of_host_and_port(server, exp
         ("[email]\nsender = 'Luota <luota@example.org>'", "email.sender", ["such as ann@example.org"]),
         ("data_dir = 3", "data_dir", ["the path of a directory"]),
         ("[server]\nport == 1", "config", ["is not valid TOML", "line 2"]),
+        (f"[server]\nport = {'9' * 5000}", "config", ["a number that is out of range"]),
     ],
 )
 def test_a_mistake_in_the_file_is_refused_naming_file_key_and_what_is_allowed(tmp_path, text, field, parts):

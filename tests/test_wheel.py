@@ -1,5 +1,6 @@
-"""The built wheel in an environment that holds nothing else: all that the daemon needs is inside."""
+"""Environments that hold nothing else: with the built wheel, and with the oldest versions of what it needs."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,31 @@ def _status(url: str, data: bytes | None = None, **headers: str) -> int:
         return reply.status
 
 
+@contextlib.contextmanager
+def _serving(programs: Path, work: Path) -> Iterator[tuple[str, Path]]:
+    """The daemon of an environment, until it is told to stop: its address, and its data directory."""
+    data, log = work / "data", work / "serve.log"
+    options = ["--data-dir", data, "--port", "0"]
+    with (
+        log.open("w") as output,
+        subprocess.Popen([programs / "luota", "serve", *options], cwd=work, env=CLEAN, stderr=output) as process,
+    ):
+        try:
+            yield f"http://127.0.0.1:{_port(process, log)}", data
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0, log.read_text()
+        finally:
+            process.kill()
+
+
+def _takes_a_ping(programs: Path, base: str, data: Path, work: Path) -> None:
+    create = ["monitor", "create", "backup", "--mode", "heartbeat", "--every", "1h", "--json"]
+    made = json.loads(_run(programs / "luota", *create, "--data-dir", data, cwd=work))
+    assert _status(f"{base}/healthz") == 200
+    ping = f"{base}/v1/monitors/{made['monitor']['id']}/ping"
+    assert _status(ping, b"", x_luota_key=made["token"]) == 202
+
+
 @pytest.mark.timeout(600)
 def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal(tmp_path):
     _run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
@@ -48,21 +76,25 @@ def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal(tmp_path):
     # Not by way of the checkout, which the test itself can see.
     where = _run(programs / "python", "-c", "import luota; print(luota.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(tmp_path)
+    with _serving(programs, tmp_path) as (base, data):
+        _takes_a_ping(programs, base, data, tmp_path)
 
-    data, log = tmp_path / "data", tmp_path / "serve.log"
-    options = ["--data-dir", data, "--port", "0"]
-    with (
-        log.open("w") as output,
-        subprocess.Popen([programs / "luota", "serve", *options], cwd=tmp_path, env=CLEAN, stderr=output) as process,
-    ):
-        try:
-            base = f"http://127.0.0.1:{_port(process, log)}"
-            create = ["monitor", "create", "backup", "--mode", "heartbeat", "--every", "1h", "--json"]
-            made = json.loads(_run(programs / "luota", *create, "--data-dir", data, cwd=tmp_path))
-            assert _status(f"{base}/healthz") == 200
-            ping = f"{base}/v1/monitors/{made['monitor']['id']}/ping"
-            assert _status(ping, b"", x_luota_key=made["token"]) == 202
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0, log.read_text()
-        finally:
-            process.kill()
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_oldest_versions_that_are_allowed_give_a_daemon_that_takes_a_signal_and_shows_its_pages(tmp_path):
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert all(">=" in one for one in asked)
+    (tmp_path / "oldest.txt").write_text("\n".join(one.replace(">=", "==") for one in asked))
+    _run(sys.executable, "-m", "venv", "oldest", cwd=tmp_path)
+    programs = tmp_path / "oldest" / "bin"
+    install = ["install", "--disable-pip-version-check", "--constraint", "oldest.txt"]
+    _run(programs / "pip", *install, ROOT, cwd=tmp_path)
+    assert "--grace" in _run(programs / "luota", "monitor", "create", "--help", cwd=tmp_path)
+    with _serving(programs, tmp_path) as (base, data):
+        _takes_a_ping(programs, base, data, tmp_path)
+        with urllib.request.urlopen(f"{base}/sign-in", timeout=30) as reply:
+            page = reply.read().decode()
+        loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+        assert any("htmx" in path for path in loaded), page
+        assert {_status(base + path) for path in loaded} == {200}

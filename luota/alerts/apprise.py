@@ -17,10 +17,12 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakValueDictionary
 
+from luota.alerts.brief import brief
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.notice import Notice, details, title
 from luota.core.retry import ERROR_LENGTH, AttemptResult
@@ -37,6 +39,11 @@ THREADS_OF_ONE = 2
 ends cannot be cut off: it goes on, and counts for its URL alone, so that no other is kept waiting for it."""
 APART_SECONDS = 1.0
 """Between the parts of a message that is too long for a service; Apprise's own 5.5 s would outlast the attempt."""
+LONGEST_MORE_SECONDS = 60.0
+"""How much longer than the deadline an attempt may take for further parts; the next one goes on where it ended."""
+MOST_PARTS = 6
+"""A digest or a gap of more parts is told by names alone."""
+MOST_REMEMBERED = 1000
 LONGEST_TITLE = 200
 SHORTEST_PART = 100
 GONE = 410
@@ -79,6 +86,12 @@ class _Attempt:
                 raise TimeoutError
             self._dialled.append(sock.dup())
 
+    @property
+    def ended(self) -> bool:
+        """Whether its connections were cut."""
+        with self._lock:
+            return self._ended
+
     def end(self) -> None:
         """Cut all connections, so that the thread cannot go on for long, and allow no further ones."""
         with self._lock:
@@ -88,6 +101,33 @@ class _Attempt:
                     sock.shutdown(socket.SHUT_RDWR)
                 sock.close()
             self._dialled.clear()
+
+
+class _Sent:
+    """How many parts of each message have arrived, so that its next attempt goes on there. Shared by threads.
+
+    Of the last MOST_REMEMBERED messages, until a restart; a message that became another since begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[str, tuple[int, int]] = {}
+
+    def before(self, delivery_id: str, said: tuple[str, ...]) -> int:
+        with self._lock:
+            of, count = self._of.get(delivery_id, (0, 0))
+            return count if of == hash(said) else 0
+
+    def note(self, delivery_id: str, said: tuple[str, ...], count: int) -> None:
+        with self._lock:
+            self._of.pop(delivery_id, None)
+            self._of[delivery_id] = (hash(said), count)
+            while len(self._of) > MOST_REMEMBERED:
+                del self._of[next(iter(self._of))]
+
+    def forget(self, delivery_id: str) -> None:
+        with self._lock:
+            self._of.pop(delivery_id, None)
 
 
 _ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
@@ -125,16 +165,23 @@ class Services:
         self._policy = policy
         self._deadline = deadline
         self._free = asyncio.Semaphore(threads)
-        self._of_one: dict[str, asyncio.Semaphore] = {}
+        # Of the URLs in use alone: each holds secrets, and channels are removed.
+        self._of_one: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._sent = _Sent()
+        self._reading = asyncio.Semaphore(THREADS_OF_ONE)  # of URLs that are to be added
 
     async def send(self, notice: Notice, settings: Mapping[str, Any]) -> AttemptResult:
         """Make one attempt; never raises for what a service does. No part of the URL gets into the error.
 
-        It waits for a thread at most PLACE_SECONDS, and then for the service at most the deadline, at which all
-        its connections are cut. A URL that Apprise does not know and an answer of 410 are terminal.
+        It waits for a thread at most PLACE_SECONDS, and then for the service at most the deadline, and APART_SECONDS
+        more for each further part, at which all its connections are cut. Parts that arrived are not repeated by the
+        next attempt. A URL that Apprise does not know and an answer of 410 are terminal.
         """
         url = settings["target"]
-        own = self._of_one.setdefault(url, asyncio.Semaphore(THREADS_OF_ONE))
+        if notice.type == "channel.test":
+            own = asyncio.Semaphore(1)  # it waits for no other message of its URL
+        else:
+            own = self._of_one.setdefault(url, asyncio.Semaphore(THREADS_OF_ONE))
         try:
             async with asyncio.timeout(PLACE_SECONDS):
                 await _take(own, self._free)
@@ -143,6 +190,15 @@ class Services:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[AttemptResult] = loop.create_future()
         attempt = _Attempt(self._policy)
+        within, limit = self._deadline, asyncio.timeout(self._deadline)
+
+        def extend(further: int) -> None:
+            nonlocal within
+            more = min(further * APART_SECONDS, LONGEST_MORE_SECONDS)
+            if not done.done() and (when := limit.when()) is not None:
+                with contextlib.suppress(RuntimeError):  # it has passed
+                    limit.reschedule(when + more)
+                    within += more
 
         def finish(result: AttemptResult) -> None:
             own.release()
@@ -152,7 +208,9 @@ class Services:
         def work() -> None:
             _ATTEMPT.set(attempt)
             try:
-                result = _notify(url, notice, attempt)
+                result = _notify(
+                    url, notice, attempt, self._sent, lambda further: loop.call_soon_threadsafe(extend, further)
+                )
             except BaseException as error:  # noqa: BLE001 - whatever a service's module does, the attempt has failed
                 log.warning("delivery %s: Apprise broke off by %s", notice.delivery_id, type(error).__name__)
                 result = AttemptResult(ok=False, error="Apprise broke off")
@@ -164,17 +222,48 @@ class Services:
         except RuntimeError:
             finish(AttemptResult(ok=False, error="this machine gives Luota no more threads"))
         try:
-            async with asyncio.timeout(self._deadline):
-                return await done
+            async with limit:
+                result = await done
         except TimeoutError:
-            return AttemptResult(ok=False, error=attempt.refusal or f"no answer within {self._deadline:g} s")
+            return AttemptResult(ok=False, error=attempt.refusal or f"no answer within {within:g} s")
         finally:
             attempt.end()
             self._free.release()
+        if result.ok:
+            self._sent.forget(notice.delivery_id)
+        return result
 
     async def refusal(self, settings: Mapping[str, Any]) -> str | None:
-        """Return why nothing can ever be sent to the URL in `settings`, without a part of it, or None."""
-        return await asyncio.to_thread(_refusal, settings["target"], _Attempt(self._policy))
+        """Return why nothing can ever be sent to the URL in `settings`, without a part of it, or None.
+
+        A URL that is not read within the deadline is refused too.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[str | None] = loop.create_future()
+        attempt = _Attempt(self._policy)
+
+        def finish(said: str | None) -> None:
+            self._reading.release()
+            if not done.done():
+                done.set_result(said)
+
+        def work() -> None:
+            said = _refusal(settings["target"], attempt)
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+                loop.call_soon_threadsafe(finish, said)
+
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._reading.acquire()
+                try:
+                    threading.Thread(target=work, name="luota-apprise", daemon=True).start()
+                except RuntimeError:
+                    finish("This machine gives Luota no more threads: try again.")
+                return await done
+        except TimeoutError:
+            return f"Apprise did not read this URL within {self._deadline:g} s: try again."
+        finally:
+            attempt.end()
 
 
 async def _take(first: asyncio.Semaphore, second: asyncio.Semaphore) -> None:
@@ -214,8 +303,8 @@ def _service(url: str) -> tuple[Any, Any, Any]:
     return library.Apprise.instantiate(url, asset=asset), library, asset
 
 
-def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
-    """Let Apprise send a notice, in this thread."""
+def _notify(url: str, notice: Notice, attempt: _Attempt, sent: _Sent, extend: Callable[[int], Any]) -> AttemptResult:
+    """Let Apprise send what was not `sent` of a notice, in this thread; tell `extend` how many parts follow one."""
     service, library, asset = _service(url)
     if service is None:
         return AttemptResult(ok=False, terminal=True, error=f"{UNKNOWN}, and make the channel anew")
@@ -227,10 +316,18 @@ def _notify(url: str, notice: Notice, attempt: _Attempt) -> AttemptResult:
         head = head[: cut(head, LONGEST_TITLE)]
     most = max(service.body_maxlen * 3 // 4 - len(head), SHORTEST_PART)
     kind = _TYPES.get(notice.type, "warning")
-    for part in parts(inert(details(notice)), most):
+    said = tuple(parts(inert(details(notice)), most))
+    if len(said) > MOST_PARTS and (names := brief(notice)) is not None:
+        said = tuple(parts(inert(names), most))
+    began = sent.before(notice.delivery_id, said)
+    extend(max(0, len(said) - began - 1))
+    for number, part in enumerate(said[began:], began + 1):
         result = caller.notify(title=head, body=part, body_format="text", notify_type=kind)
         if not result:
             break
+        if attempt.ended:  # an answer that was cut off may look like a whole one
+            return AttemptResult(ok=False, error="the answer came too late")
+        sent.note(notice.delivery_id, said, number)
     else:
         return AttemptResult(ok=True)
     # Of what Apprise says only the status is taken: the rest may hold parts of the URL.

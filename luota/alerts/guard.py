@@ -15,9 +15,11 @@ _DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("::1/128", "a loopback address"),
         ("169.254.0.0/16", "a link-local address"),
         ("fe80::/10", "a link-local address"),
+        ("fec0::/10", "a site-local address"),
         ("fd00:ec2::254/128", "a cloud metadata address"),
         ("fd20:ce::254/128", "a cloud metadata address"),
         ("100.100.100.200/32", "a cloud metadata address"),
+        ("192.0.0.192/32", "a cloud metadata address"),
         ("224.0.0.0/4", "a multicast address"),
         ("ff00::/8", "a multicast address"),
         ("0.0.0.0/8", "an unspecified address"),
@@ -39,6 +41,9 @@ _EMBEDDINGS: tuple[tuple[ipaddress.IPv6Network, int], ...] = tuple(
 )
 """IPv6 networks whose addresses carry an IPv4 one, and how many bits stand to the right of it."""
 
+_TEREDO = ipaddress.IPv6Network("2001::/32")  # RFC 4380
+_ISATAP = 0x5EFE
+"""RFC 5214: the upper half of the interface identifier, but for the bit that tells a globally unique one."""
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _ODD_IPV4 = re.compile(r"[0-9a-fA-FxX.]+", re.ASCII)
 
@@ -67,7 +72,7 @@ class AddressPolicy:
     """Which addresses may be dialled: `[alerts] allow_networks` and `deny_networks`.
 
     `deny` wins over everything, `allow` over the defaults. By default private networks are allowed, while
-    loopback, link-local, cloud metadata, multicast, unspecified and reserved addresses are not, nor IPv6
+    loopback, link-local, site-local, cloud metadata, multicast, unspecified and reserved addresses are not, nor IPv6
     addresses that carry such an IPv4 one. An address that carries another is judged as both.
     """
 
@@ -97,7 +102,7 @@ class AddressPolicy:
 
 
 def _forms(address: Address) -> tuple[Address, ...]:
-    """Return the address without its scope, then the IPv4 address that it carries, if any."""
+    """Return the address without its scope, then the IPv4 addresses that it carries, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     bare = ipaddress.IPv6Address(int(address))
@@ -105,8 +110,16 @@ def _forms(address: Address) -> tuple[Address, ...]:
         return (bare, _nat64_local(int(bare)))
     for network, shift in _EMBEDDINGS:
         if bare in network:
-            return (bare, ipaddress.IPv4Address(int(bare) >> shift & 0xFFFF_FFFF))
+            return (bare, _at(bare, shift))
+    if bare in _TEREDO:  # its server, and its client with all bits turned round
+        return (bare, _at(bare, 64), ipaddress.IPv4Address(int(_at(bare, 0)) ^ 0xFFFF_FFFF))
+    if int(bare) >> 32 & 0xFDFF_FFFF == _ISATAP:
+        return (bare, _at(bare, 0))
     return (bare,)
+
+
+def _at(address: ipaddress.IPv6Address, shift: int) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(address) >> shift & 0xFFFF_FFFF)
 
 
 def _nat64_local(value: int) -> ipaddress.IPv4Address:

@@ -17,6 +17,7 @@ from luota.core import storms
 from luota.core.errors import LuotaError
 from luota.core.retry import AttemptResult, retry_at
 from luota.core.spec.monitors import Definition
+from luota.core.wants import EVERYTHING
 from luota.engine import Engine
 from luota.engine.deliveries import RecordAttempt, gather, give_up
 from luota.store import deliveries
@@ -49,6 +50,8 @@ class Sender:
         self._base_url = base_url
         self._lanes: dict[str, asyncio.Event] = {}
         self._proofs: dict[str, asyncio.Event] = {}
+        self._tested = asyncio.Event()
+        self._under_test: set[str] = set()
         self._rests: dict[str, int] = {}
         self._storms: dict[str, int] = {}
         self._moved_at: dict[str, int] = {}
@@ -82,6 +85,7 @@ class Sender:
         self._running = True
         queued = self._engine.notices_queued
         async with asyncio.TaskGroup() as lanes:
+            lanes.create_task(self._tests(lanes), name="sender tests")
             for channel_id in await self._waiting_channels():
                 self._open(lanes, channel_id)
             while True:
@@ -104,12 +108,15 @@ class Sender:
                 log.warning("the outbox cannot be read: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
 
-    async def prove(self, delivery_id: str, channel_id: str, within: float = 35.0) -> None:
-        """Wait until a delivery has been attempted once; attempt it here when no lane runs."""
+    async def prove(self, delivery_id: str, within: float = 35.0) -> None:
+        """Have a test attempted, whatever else waits for its channel, and wait for the end of that."""
         if not self._running:
-            await self._drain(channel_id, deadline=self._engine.clock.now())
+            for outgoing in await deliveries.waiting_tests(self._engine.reader):
+                if outgoing.id == delivery_id:
+                    await self._test(outgoing)
             return
         done = self._proofs.setdefault(delivery_id, asyncio.Event())
+        self._tested.set()
         try:
             if await deliveries.attempts_of(self._engine.reader, delivery_id) == 0:
                 async with asyncio.timeout(within):
@@ -124,6 +131,11 @@ class Sender:
             self._lanes[channel_id] = asyncio.Event()
             lanes.create_task(self._lane(channel_id), name=f"sender lane {channel_id}")
 
+    def _close(self, channel_id: str) -> None:
+        """Forget a lane, and all that was kept for it: what stays behind would look like a lane that stands still."""
+        for kept in (self._lanes, self._moved_at, self._rests, self._storms):
+            kept.pop(channel_id, None)
+
     async def _lane(self, channel_id: str) -> None:
         """Send what one channel is due, and sleep until it is due more."""
         poked = self._lanes[channel_id]
@@ -131,10 +143,10 @@ class Sender:
             self._moved_at[channel_id] = self._engine.clock.monotonic()
             poked.clear()
             try:
-                await self._drain(channel_id, deadline=None)
+                await self._drain(channel_id)
                 at = await self._next(channel_id)
                 if at is None and await deliveries.channel_of(self._engine.reader, channel_id) is None:
-                    del self._lanes[channel_id]  # it was removed
+                    self._close(channel_id)  # it was removed
                     return
                 now = self._engine.clock.now()
             except (sqlite3.Error, LuotaError) as error:
@@ -149,16 +161,47 @@ class Sender:
                 except TimeoutError:
                     pass
 
-    async def _drain(self, channel_id: str, deadline: int | None) -> None:
-        """Attempt all that is due now, a wave at a time; up to what is due at `deadline` if given."""
+    async def _tests(self, group: asyncio.TaskGroup) -> None:
+        """Attempt the tests of all channels beside the lanes: they prove a route that rests or hangs, or was mended."""
+        while not self._stopping:
+            self._tested.clear()
+            known = set(self._under_test)  # taken before reading: what is gone from it by then is recorded
+            try:
+                waiting = await deliveries.waiting_tests(self._engine.reader)
+            except sqlite3.Error as error:
+                log.warning("the outbox cannot be read: %s", error)
+                await asyncio.sleep(STORAGE_PAUSE_S)
+                continue
+            for outgoing in waiting:
+                if outgoing.id not in known:
+                    self._under_test.add(outgoing.id)
+                    task = group.create_task(self._test(outgoing), name=f"delivery {outgoing.id}")
+                    self._attempts.add(task)
+                    task.add_done_callback(self._attempts.discard)
+            try:
+                async with asyncio.timeout(LONGEST_SLEEP_S):
+                    await self._tested.wait()
+            except TimeoutError:
+                pass
+
+    async def _test(self, outgoing: Outgoing) -> None:
+        try:
+            channel = await deliveries.channel_of(self._engine.reader, outgoing.channel_id)
+            await self._attempt(asyncio.Semaphore(1), outgoing, channel, None, Evidence())
+        except sqlite3.Error as error:
+            log.warning("delivery %s cannot be read: %s", outgoing.id, error)
+        finally:
+            self._under_test.discard(outgoing.id)
+
+    async def _drain(self, channel_id: str) -> None:
+        """Attempt all that is due now, a wave at a time; no tests."""
         while True:
             now = self._engine.clock.now()
             if self._stopping or now < self._rests.get(channel_id, 0):
                 return
-            until = now if deadline is None else deadline
             channel = await deliveries.channel_of(self._engine.reader, channel_id)
             storm = channel is not None and await self._gather(channel, now)
-            wave = await deliveries.due(self._engine.reader, channel_id, until, WAVE, storm=storm)
+            wave = await deliveries.due(self._engine.reader, channel_id, now, WAVE, storm=storm)
             if not wave:
                 return
             monitors = await definitions(self._engine.reader, [o.monitor_id for o in wave if o.monitor_id])
@@ -187,17 +230,20 @@ class Sender:
         if route is None or not route.digests:
             return False
         waiting = await deliveries.waiting_first(self._engine.reader, channel.id, now)
-        if len(waiting) < 2:
+        if not waiting:
             return False
+        workspace = self._engine.registry.workspaces.get(channel.workspace_id)
+        wants = EVERYTHING if workspace is None else workspace.wants.get(channel.id, EVERYTHING)
         since = waiting[0][1] - storms.SPAN
-        until = storms.held_until(
-            [at for _, at in waiting], await deliveries.told_since(self._engine.reader, channel.id, since)
-        )
+        told = await deliveries.told_since(self._engine.reader, channel.id, since, wants)
+        until = storms.held_until([at for _, at in waiting], told)
         if until is None:
             return False
         if now < until:
             self._storms[channel.id] = until
             return True
+        if len(waiting) == 1:
+            return False
         ids = [delivery_id for delivery_id, _ in waiting]
         try:
             await self._engine.submit(gather(channel.workspace_id, channel.id, ids))
@@ -217,20 +263,21 @@ class Sender:
     ) -> None:
         """Make one attempt and record it, however long recording takes: forgetting would repeat it at once."""
         clock = self._engine.clock
+        test = outgoing.type == "channel.test"
         async with places:
             if self._stopping:
                 return
             route = None if channel is None else self._routes.get(channel.type)
             if channel is not None and route is not None:
                 await route.ready(channel.settings)
-            if self._stopping or clock.now() < self._rests.get(outgoing.channel_id, 0):
+            if self._stopping or (not test and clock.now() < self._rests.get(outgoing.channel_id, 0)):
                 return
             started_at = clock.now()
             result = await self._send(outgoing, channel, route, monitor, evidence, started_at)
         finished_at = clock.now()
         number = outgoing.attempts + 1
         again = None
-        if not (result.ok or result.terminal or outgoing.type == "channel.test"):
+        if not (result.ok or result.terminal or test):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
             again = retry_at(number, outgoing.first_attempt_at or started_at, finished_at, jitter, result.retry_after)
         where = None if channel is None else channel.workspace_id
@@ -248,7 +295,8 @@ class Sender:
             except LuotaError as error:
                 log.warning("delivery %s, attempt %d cannot be recorded yet: %s", outgoing.id, number, error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
-        self._moved_at[outgoing.channel_id] = clock.monotonic()
+        if outgoing.channel_id in self._lanes and not test:
+            self._moved_at[outgoing.channel_id] = clock.monotonic()
         proof = self._proofs.get(outgoing.id)
         if proof is not None:
             proof.set()

@@ -42,7 +42,9 @@ class Pace:
     async def wait(self, settings: Mapping[str, Any]) -> None:
         """Wait for the next free place of the hook in `settings`, and take it."""
         now = asyncio.get_running_loop().time()
-        at = max(now, self._free_at.get(settings["url"], now))
+        # A hook that is free needs no entry: URLs are secrets, and are not to outlive their channels here.
+        self._free_at = {url: at for url, at in self._free_at.items() if at > now}
+        at = self._free_at.get(settings["url"], now)
         self._free_at[settings["url"]] = at + self._apart_s
         await asyncio.sleep(at - now)
 

@@ -51,7 +51,10 @@ class Route(Struct, frozen=True):
     refusal: Refusal = _none
 
 
-NO_RELAY = 'No SMTP server: add host = "…" and sender = "…" below [email] in the config file, and restart Luota.'
+NO_RELAY = (
+    'No SMTP server: add host = "…" and sender = "…" below [email] in the file of luota serve --config, '
+    "or set LUOTA_EMAIL_HOST and LUOTA_EMAIL_SENDER, and restart Luota."
+)
 
 
 def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Services | None = None) -> dict[str, Route]:

@@ -21,6 +21,9 @@ BODY_BYTES = 4096
 
 _ID_HEADERS = ("x-request-id", "request-id")
 _SANE_ID = re.compile(r"[\x20-\x7e]{1,200}")
+LONG_SEGMENT = 8
+SHORTEST_SECRET = 4
+"""How many characters a segment of a URL's path, or another part or a header's value, has that may be a secret."""
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,15}")
 
 
@@ -99,8 +102,8 @@ def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int)
 
 def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> AttemptResult:
     provider_id = next((response.headers[name] for name in _ID_HEADERS if name in response.headers), "")
-    if any(provider_id in (value, *value.split()) for value in sent.values()):
-        provider_id = ""  # an echo of what may be a secret of the channel
+    if echoes(provider_id, response.request.url, sent):
+        provider_id = ""  # it may hold a secret of the channel
     ok = response.is_success
     error = None
     if response.is_redirect:
@@ -115,6 +118,19 @@ def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> Attempt
         retry_after=None if ok else retry_after(response.headers.get("retry-after", ""), now),
         provider_id=provider_id if _SANE_ID.fullmatch(provider_id) else None,
     )
+
+
+def echoes(said: str, url: httpx.URL, headers: httpx.Headers) -> bool:
+    """Tell whether a receiver's text repeats what may be a secret: a part of the URL or of a header's value."""
+    if any(said in (value, *value.split()) for value in headers.values()):
+        return True
+    path = re.split("[/;,]", f"{url.raw_path.decode().partition('?')[0]}/{url.path}")
+    query = [one for pair in url.params.multi_items() for one in pair]
+    raw_query = re.split("[&=]", url.query.decode())
+    values = [one for value in headers.values() for one in (value, *value.split())]
+    secrets = [one for one in path if len(one) >= LONG_SEGMENT]
+    secrets += [one for one in (*query, *raw_query, *values, url.username, url.password) if len(one) >= SHORTEST_SECRET]
+    return any(secret.casefold() in said.casefold() for secret in secrets)
 
 
 def retry_after(value: str, now: int) -> int | None:

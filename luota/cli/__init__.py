@@ -7,8 +7,7 @@ def main() -> None:
     """Run the command that `sys.argv` names; exits 0, 1 when refused or failed, 2 for a usage error."""
     from luota.cli.app import app  # noqa: PLC0415 - `import luota.cli` stays cheap
     from luota.cli.command import run  # noqa: PLC0415
+    from luota.cli.output import prepare_streams  # noqa: PLC0415
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
+    prepare_streams()
     sys.exit(run(app, sys.argv[1:]))

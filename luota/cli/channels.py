@@ -85,7 +85,7 @@ def edit(
     if notify is not None:
         body["notify"] = [one for one in notify if one] or None
     if delay is not None:
-        body["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() else delay
+        body["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() and len(delay) < 12 else delay
     reply = cli.call("PATCH", api("channels", channel), body)
     names = (("name", "name"), ("kinds", "kinds"), ("notify", "notify"), ("delay, s", "delaySeconds"))
     cli.answer(reply, fields((name, reply["channel"].get(key)) for name, key in names))
@@ -111,8 +111,7 @@ def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
 
 
 def _state(channel: Mapping[str, Any]) -> str:
-    last = channel.get("lastDelivery") or {}
-    if channel.get("failedAt") or str(last.get("state")).startswith("failed"):
+    if channel.get("failedAt") or channel.get("failing"):
         return "failing"
     return "proven" if channel.get("provenAt") else "unproven"
 

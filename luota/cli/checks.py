@@ -14,7 +14,7 @@ from luota.config import check
 from luota.core.errors import LuotaError
 from luota.core.spec.values import format_instant
 from luota.store import backup as copies
-from luota.store.db import FILE
+from luota.store.db import FILE, refuse_lost
 
 Check = tuple[str, str, str]
 
@@ -67,6 +67,7 @@ def _directory(cli: Cli) -> Iterator[Check]:
 
 
 def _database(cli: Cli) -> Iterator[Check]:
+    refuse_lost(cli.config.data_dir)
     alive_at = copies.examine(cli.config.data_dir / FILE)
     yield "database", "ok", "every page of it was read and is sound"
     now = SystemClock().now()

@@ -1,6 +1,7 @@
 """How a command reaches Luota: over the Unix socket of the daemon, or in this process where none runs."""
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -28,7 +29,7 @@ MAX_BODY = 64 * 1024
 """What the API takes (docs/api.md)."""
 
 _SOCKET = "luota.sock"
-_FILES = ("luota.db", "luota.lock")  # the lock comes first in the life of a directory
+_FILES = ("luota.db", "luota.lock", "luota.reserve")  # the lock comes first in the life of a directory
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h, as the next
 _CAP_DAC_READ_SEARCH = 2
 
@@ -151,20 +152,28 @@ def listens(data_dir: Path) -> bool:
 def prepare(data_dir: Path, *, create: bool) -> None:
     """See to it that this process can work in the data directory, as its owner would.
 
-    NOT_FOUND where there is none, unless `create`; FORBIDDEN when this user may not use it.
+    NOT_FOUND where there is none, unless `create`; FORBIDDEN when this user may not use it; INVALID when nobody
+    can, since its file system is read-only or it is no directory.
     """
     try:
         if create:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         elif not any((data_dir / name).exists() for name in _FILES):
             hint = f"luota init --data-dir {shlex.quote(str(data_dir))}"
-            raise LuotaError(Code.NOT_FOUND, f"No data in {data_dir} yet. Run: {hint}", field="data_dir")
+            message = (
+                f"No data in {data_dir.absolute()}. Where Luota runs already, name its directory by --data-dir or "
+                f"LUOTA_DATA_DIR. Else begin: {hint}"
+            )
+            raise LuotaError(Code.NOT_FOUND, message, field="data_dir")
         _act_as_owner(data_dir)
         usable = os.access(data_dir, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
+        if not usable and os.statvfs(data_dir).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     except PermissionError:
         usable = False
     except OSError as error:
-        message = f"The data directory {data_dir} cannot be used: {error.strerror}."
+        hint = " Mount it for writing, or use another --data-dir." if error.errno == errno.EROFS else ""
+        message = f"The data directory {data_dir} cannot be used: {error.strerror}.{hint}"
         raise LuotaError(Code.INVALID, message, field="data_dir") from None
     if not usable:
         raise _not_allowed(data_dir)

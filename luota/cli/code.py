@@ -143,7 +143,7 @@ def _read(file: Path) -> dict[str, list[dict[str, Any]]]:
     if file.suffix == ".toml":
         try:
             document: dict[str, Any] = tomllib.loads(raw.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also of int(), beyond 4300 digits
             raise invalid("file", f"{file} is not valid TOML: {error}.") from None
     else:
         try:

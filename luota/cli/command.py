@@ -154,7 +154,11 @@ def run(app: typer.Typer, args: Sequence[str]) -> int:
     as_json = "--json" in own
     try:
         status = app(args=list(args), prog_name="luota", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as a shell's `>&-` has it
+            sys.stdout.flush()
+    except LuotaError as error:  # the output, which is whole only now
+        refuse([error], as_json=as_json)
+        return 1
     except _UsageError as error:
         if as_json:
             option = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "opts", [None])[-1]
@@ -167,9 +171,7 @@ def run(app: typer.Typer, args: Sequence[str]) -> int:
         print("Aborted.", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; what Python writes at its end has nowhere to go either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1  # the reader, such as `head`, has seen enough
     except Exception as error:  # noqa: BLE001 - the outermost of all handlers
         if os.environ.get("LUOTA_DEBUG"):
             traceback.print_exc()

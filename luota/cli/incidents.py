@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ def list_all(
     reply = cli.call("GET", api("incidents", **query))
     rows = []
     for incident in reply["incidents"]:
-        states = Counter(delivery["state"] for delivery in incident["deliveries"])
+        states = Counter(delivery["state"] for delivery in _messages(incident["deliveries"]))
         told = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
         name = incident.get("monitorName") or incident["monitorId"]
         when = (incident["openedAt"], incident["resolvedAt"])
@@ -41,6 +41,12 @@ def list_all(
     if reply["more"]:
         text += f"\nThere are more. To see them: --limit {limit * 10}"
     cli.answer(reply, text)
+
+
+def _messages(deliveries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out what a digest was to tell, for the digest stands among them and says what became of it."""
+    ids = {delivery["id"] for delivery in deliveries}
+    return [delivery for delivery in deliveries if delivery["toldBy"] not in ids]
 
 
 def show(cli: Cli, *, incident: Incident) -> None:
@@ -132,10 +138,12 @@ def _described(incident: Mapping[str, Any]) -> str:
     parts = [fields((name, incident.get(key)) for name, key in rows)]
     events = [(e["at"], e["type"], e.get("kind"), e.get("actor"), e["text"]) for e in incident["events"]]
     parts.append(table(("AT", "EVENT", "KIND", "BY", "WHAT"), events, empty="No events."))
+    states = {d["id"]: d["state"] for d in incident["deliveries"]}
     notices = [
-        (d["channel"], d.get("notice"), d["state"], d["attempts"], d["nextAttemptAt"]) for d in incident["deliveries"]
+        (d["channel"], d.get("notice"), d["state"], d["attempts"], d["nextAttemptAt"], _reason(d, states))
+        for d in incident["deliveries"]
     ]
-    headers = ("CHANNEL", "NOTICE", "STATE", "ATTEMPTS", "NEXT ATTEMPT")
+    headers = ("CHANNEL", "NOTICE", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "REASON")
     parts.append(table(headers, notices, empty="Nobody was told: no channel hears of this monitor."))
     attempts = [
         f"{a['startedAt']}  {shown(d['channel'])}, attempt {a['number']}: "
@@ -144,3 +152,14 @@ def _described(incident: Mapping[str, Any]) -> str:
         for a in d.get("attemptLog", ())
     ]
     return "\n\n".join(part for part in (*parts, "\n".join(attempts)) if part)
+
+
+def _reason(delivery: Mapping[str, Any], states: Mapping[str, str]) -> str | None:
+    """Say why a delivery is in its state; `states` are those of all deliveries, by id."""
+    if delivery["toldBy"] is None:
+        error: str | None = delivery["lastError"]
+        return error
+    state = states.get(delivery["toldBy"])
+    if state == "delivered":
+        return "a digest told of it"
+    return "a digest was to tell of it" + (f": {state}" if state else "")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from luota.cli.channels import Workspace
+from luota.cli.client import listens
 from luota.cli.command import Cli, api
 from luota.cli.monitor_text import described, in_words, no_grace
 from luota.cli.output import table
@@ -110,7 +111,10 @@ def create(
         example = f"curl -X POST {url}runs/start -H 'x-luota-key: {token}' -d '{data}'"
     else:
         example = f"curl -X POST {url}monitors/{monitor['id']}/ping -H 'x-luota-key: {token}'"
-    cli.answer(reply, f"{described(monitor, token=token)}{no_grace(monitor)}\n\nSend its first signal:\n{example}")
+    said = f"{described(monitor, token=token)}{no_grace(monitor)}\n\nSend its first signal:\n{example}"
+    if not listens(cli.config.data_dir):
+        said += f"\n\nNo daemon runs on {cli.config.data_dir.absolute()}: nothing is watched until luota serve does."
+    cli.answer(reply, said)
 
 
 def list_all(

@@ -1,6 +1,39 @@
-"""Plain text for people: aligned, in UTC, with a dash for what is not known."""
+"""Plain text for people: aligned, in UTC, with a dash for what is not known; and the stream that it goes to."""
 
+import io
+import os
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from luota.core.errors import Code, LuotaError
+
+
+class _Stdout(io.FileIO):
+    """Standard output; a write that fails is a LuotaError, or BrokenPipeError where the reader has seen enough."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            # What is left in the buffers above would fail once more, with a traceback, when Python ends.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise LuotaError(Code.UNAVAILABLE, f"The output cannot be written: {error.strerror}.") from None
+
+
+def prepare_streams() -> None:
+    """Have `sys.stdout` raise UNAVAILABLE, in words, for what it cannot write; neither stream fails on a character."""
+    out, escape = sys.stdout, "backslashreplace"  # for a name that the terminal's encoding lacks
+    if isinstance(out, io.TextIOWrapper):
+        buffer = io.BufferedWriter(_Stdout(out.fileno(), "w", closefd=False))
+        lines, through = out.line_buffering, out.write_through
+        sys.stdout = io.TextIOWrapper(buffer, out.encoding, escape, line_buffering=lines, write_through=through)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors=escape)
 
 
 def shown(value: object) -> str:

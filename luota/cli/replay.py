@@ -1,7 +1,7 @@
 """The command that runs the core over a recorded or invented history."""
 
+import codecs
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -73,7 +73,9 @@ def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
     write = _write_json if as_json else _Table().write
     try:
         for number, raw in enumerate(lines, 1):
-            if raw.isspace():
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - some editors begin a file with it
+            if not raw or raw.isspace():
                 continue
             try:
                 steps = history.take(parse_line(raw))
@@ -107,15 +109,8 @@ class _Table:
 
 
 def _write(out: bytes | bytearray) -> None:
-    try:
-        sys.stdout.buffer.write(out)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise  # the reader has seen enough
-    except OSError as error:
-        # What is left in the buffer would fail once more, with a traceback, when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise LuotaError(Code.UNAVAILABLE, f"The output cannot be written: {error.strerror}.") from None
+    sys.stdout.buffer.write(out)
+    sys.stdout.buffer.flush()
 
 
 def _document(monitor: str, step: Transition) -> _Line:

@@ -97,24 +97,6 @@ def suggestions(
     return tuple(one for one in found if one is not None)
 
 
-def would_have_opened(
-    rules: Rules,
-    signals: Sequence[Signal],
-    now: int,
-    windows: Windows = NO_WINDOWS,
-    pauses: Sequence[Stretch] = (),
-    most: int = MOST_EVENTS,
-) -> Rehearsal:
-    """Return the incidents that these rules would have opened over `signals`, in the order of receipt."""
-    steps = rehearsal(rules, signals, now, windows, pauses, most)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Rehearsal = end.value
-            return result
-
-
 def rehearsal(
     rules: Rules,
     signals: Sequence[Signal],

@@ -26,7 +26,9 @@ only where nothing worse is: it shows again when a success ends what hid it.
 | fail      | nothing: it opens, or raises to failed          | counts    | stays           |
 
 A signal that is older than the newest one, or by whose own instant the monitor has fallen due again
-since (a replay two days late), is recorded and heals nothing. Rules: docs/verdicts.md.
+since (a replay two days late), is recorded and heals nothing. A run's close is not compared with: a start
+may be sent after it and have begun before. A first signal that is overdue itself ends the draft, but proves
+nothing: unverified, and the deadline lies after its receipt. Rules: docs/verdicts.md.
 """
 
 from collections.abc import Callable

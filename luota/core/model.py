@@ -112,12 +112,13 @@ class Pause(Struct, frozen=True):
 class State(Struct, frozen=True, gc=False):
     """The live state of one monitor: all that `evaluate` remembers between two events.
 
+    `signal_at` is the newest ping or run start; a close is none, since it says nothing against the schedule.
     `basis_at` is the instant from which the present expectation was derived: the newest ping or start, or the
     creation, edit, resume or end of a blind window that stands in for one; while paused, what the resume will
     look back at. `set_at` is when that was done: no verdict on it may lie before. `evidence_at` is the newest
     proof of something bad since all was well, `missed` and `failed` alike. `counted_at` is the occurrence that
     was counted last against the tolerance since then. `unverified_by` is the start of the blind window behind
-    the last unverified verdict, None when a person resolved by hand.
+    the last unverified verdict, None when a person resolved by hand or the first signal was overdue itself.
     """
 
     status: Status

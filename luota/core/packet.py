@@ -138,7 +138,7 @@ class Attempt(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """One notice to one channel, with every attempt. `told_by` is the id of the digest that told it instead."""
+    """One notice to one channel, with every attempt. `told_by` is the id of the digest that was to tell it."""
 
     id: str
     channel: str

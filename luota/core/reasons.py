@@ -84,6 +84,11 @@ def outdated(word: str, at: int) -> str:
     return f"the {word} of {_at(at)} is older than what has fallen due since; recorded, heals nothing"
 
 
+def overdue(word: str, at: int) -> str:
+    """Say why a first signal does not make the monitor healthy."""
+    return f"the first {word}, of {_at(at)}, is older than what has fallen due since{_UNVERIFIED}"
+
+
 def paused(until: int | None, *, until_healthy: bool) -> str:
     """Say how long the pause lasts."""
     ends = [f"until {_at(until)}"] if until is not None else []

@@ -117,9 +117,8 @@ class Cron(_Grid):
 
         if self.timezone == "UTC" and expression.endswith(" * * *"):
             # On every day alike: no walk of cronsim is needed, which costs more than all that follows from it.
-            sim = CronSim(
-                expression, datetime.fromtimestamp(0, UTC)
-            )  # for what it reads only: the sets of hours and minutes
+            # Asked for what it reads alone, which is the sets of hours and minutes.
+            sim = CronSim(expression, datetime.fromtimestamp(0, UTC))
             walk = every_day(sorted(h * 3600 + m * 60 for h in sim.hours for m in sim.minutes))
         else:
             walk = occurrences(matches, self.timezone, at_jump=not wildcard, both_passes=wildcard)

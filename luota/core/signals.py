@@ -75,6 +75,8 @@ def success(case: Case, event: Success) -> None:
     case.about = event.run.id
     incident, expected = case.state.incident, case.state.expected_at
     resolves = incident in (Kind.STUCK, Kind.FAILED)
+    # What a window hid, an old close may still tell; that all is well now, it cannot.
+    unproven = case.state.unverified and case.state.unverified_by is None and fallen_due(case.rules, at, case.now)
     left = None if resolves else incident
     case.move(
         case.now,
@@ -87,7 +89,7 @@ def success(case: Case, event: Success) -> None:
         counted_at=None,
         evidence_at=None if left is None else case.state.evidence_at,  # none of it counts against the next incident
         late=expected is not None and expected <= case.now,  # it began while something worse was shown
-        unverified=False,
+        unverified=unproven,
         unverified_by=None,
     )
 
@@ -106,7 +108,7 @@ def _close(case: Case, run: OpenRun, client_at: int | None) -> int:
     at, skewed = effective(case.rules.mode, client_at, case.now)
     case.mark = Mark(at, skewed=skewed)
     left = tuple(r for r in case.state.runs if r.id != run.id)
-    case.state = replace(case.state, runs=left, signal_at=newest(case.state.signal_at, at))
+    case.state = replace(case.state, runs=left)
     return at
 
 
@@ -115,7 +117,13 @@ def _signal(case: Case, client_at: int | None, word: str) -> int | None:
     rules, state = case.rules, case.state
     at, skewed = (case.now, False) if client_at is None else effective(rules.mode, client_at, case.now)
     case.mark = Mark(at, was_late(rules, state, at), skewed)
-    if state.signal_at is None or (at >= state.signal_at and not fallen_due(rules, at, case.now)):
+    if state.signal_at is None:
+        if rules.mode is Mode.FRESHNESS or not fallen_due(rules, at, case.now):  # old output is stale at once
+            return at
+        changes = {**_heard(case, at), "unverified": True}
+        case.change(case.now, lambda: reasons.overdue(word, at), changes)
+        return None
+    if at >= state.signal_at and not fallen_due(rules, at, case.now):
         return at
     case.move(case.now, lambda: reasons.outdated(word, at), signal_at=newest(state.signal_at, at))
     return None

@@ -8,8 +8,8 @@ from luota.core.model import Kind
 class Wants(Struct, frozen=True):
     """What a channel is told of incidents. Gaps, dead routes and tests it is always told of.
 
-    `opened` covers updates too. `delay` (milliseconds) holds the opening back; when the incident ends within
-    it, the channel hears nothing of it at all.
+    `opened` covers updates too. `delay` (milliseconds) holds the first notice of an incident back, mostly the
+    opening; when the incident ends within it, the channel hears nothing of it at all.
     """
 
     kinds: tuple[Kind, ...] = tuple(Kind)
@@ -22,7 +22,7 @@ class Wants(Struct, frozen=True):
         return kind in self.kinds and (self.resolved if type_ == "incident.resolved" else self.opened)
 
     def held(self, type_: str) -> int:
-        """Return for how long a notice of `type_` is held back, in milliseconds."""
+        """Return for how long a notice of `type_` is held back whatever was told before, in milliseconds."""
         return self.delay if type_ == "incident.opened" else 0
 
 

@@ -9,7 +9,8 @@ import msgspec
 from luota.core.events import Event, Resolve
 from luota.core.machine import evaluate
 from luota.core.model import Action, Outcome, Transition
-from luota.core.wants import EVERYTHING
+from luota.core.wants import EVERYTHING, Wants
+from luota.engine.changes import INCIDENTS
 from luota.engine.registry import Live, Registry
 from luota.store.reads import RunRow
 from luota.store.writes import Rows, run_changes, state_row
@@ -111,7 +112,7 @@ class Batch:
 
     def changed(self) -> dict[str, set[str]]:
         """Return the ids of all that this batch changes, by workspace, for those who look on."""
-        changed = self.concerns
+        changed = {workspace_id: set(ids) for workspace_id, ids in self.concerns.items()}
         for live in self._staged.values():
             ids = changed.get(live.workspace_id)
             if ids is None:
@@ -154,6 +155,7 @@ class Batch:
         else:
             self.rows.add("resolved", (at, transition.reason, incident_id))
         assert incident_id is not None
+        self.concern(live.workspace_id, INCIDENTS)
         by = (cause.by or None) if action is Action.RESOLVED and isinstance(cause, Resolve) else None
         event = (incident_id, new_event_id(), at, self.now, _EVENTS[action], kind, transition.reason, by)
         self.rows.add("incident_events", event)
@@ -164,19 +166,44 @@ class Batch:
         self.notify(live, _TYPES[action], incident_id, facts)
         if action is not Action.RESOLVED:
             return incident_id
-        for change in ("hushed", "hushed_opening", "overtaken"):
+        for change in ("hushed", "hushed_first", "overtaken"):
             self.rows.add(change, (self.now, incident_id))
         return None
 
     def notify(self, live: Live, type_: str, incident_id: str, facts: dict[str, object]) -> None:
-        """Queue a notice to every channel of a monitor that wants it, in this very transaction."""
-        notice = _encode(facts).decode()
+        """Queue a notice to every channel of a monitor that wants it, in this very transaction.
+
+        Who was told of the beginning is told of the end, whatever kind the incident has risen to.
+        """
+        notice, kind = _encode(facts).decode(), str(facts["kind"])
         wants = self.registry.workspaces[live.workspace_id].wants
         for channel_id in self.registry.channels_of(live):
             wanted = wants.get(channel_id, EVERYTHING)
-            if wanted.takes(type_, str(facts["kind"])):
-                held = wanted.held(type_)
-                self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, held)
+            if wanted.takes(type_, kind):
+                self.tell(live, channel_id, wanted, incident_id, type_, notice)
+            elif type_ == "incident.resolved" and wanted.resolved:
+                self.tell(live, channel_id, wanted, incident_id, type_, notice, if_told=True)
+
+    def tell(
+        self,
+        live: Live,
+        channel_id: str,
+        wanted: Wants,
+        incident_id: str,
+        type_: str,
+        notice: str,
+        if_told: bool = False,
+    ) -> None:
+        """Queue a notice of an incident to a channel; the first one is held back by the delay of the channel.
+
+        With `if_told` it comes to nothing unless an earlier one was queued. What came earlier stands in the file
+        alone: the statements look there.
+        """
+        held = wanted.held(type_)
+        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, held, if_told)
+        if wanted.delay and not held:
+            change = "ended_early" if type_ == "incident.resolved" else "held"
+            self.rows.add(change, (wanted.delay, delivery_id))
 
     def queue(
         self,
@@ -187,12 +214,16 @@ class Batch:
         type_: str,
         notice: str,
         held: int = 0,
+        if_told: bool = False,
     ) -> str:
-        """Queue one notice to one channel, to be sent `held` milliseconds from now; return the delivery's id."""
+        """Queue one notice to one channel, to be sent `held` milliseconds from now; return the delivery's id.
+
+        With `if_told` it comes to nothing unless an earlier notice of its incident was queued to the channel.
+        """
         self.queued_notice = True
         delivery_id = new_id()
         self.rows.add(
-            "deliveries",
+            "deliveries_if_told" if if_told else "deliveries",
             (
                 delivery_id,
                 workspace_id,

@@ -6,6 +6,8 @@ from collections.abc import Set as AbstractSet
 from types import TracebackType
 from typing import Self
 
+INCIDENTS = "incidents"
+"""Stands among the ids for: what the list of a workspace's incidents shows."""
 MOST_IDS = 1000
 """So many ids are kept for a listener who does not look; beyond, all may have changed: `*`."""
 

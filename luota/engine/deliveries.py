@@ -154,7 +154,7 @@ def gather(workspace_id: str, channel_id: str, delivery_ids: list[str]) -> Work:
                 "last_error = ? WHERE id = ?",
                 tx.now,
                 digest_id,
-                f"told in the digest {digest_id}",
+                f"the digest {digest_id} is to tell of it",
                 delivery_id,
             )
 

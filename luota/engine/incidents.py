@@ -6,6 +6,7 @@ from luota.core.errors import Code, LuotaError
 from luota.core.events import Resolve
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_event_id
+from luota.engine.changes import INCIDENTS
 from luota.engine.work import Transaction, Work
 
 
@@ -37,6 +38,7 @@ def acknowledge(incident_id: str, reason: str, actor: Actor) -> Work:
             incident_id,
         )
         _event(tx, incident_id, "acknowledged", reason, actor)
+        tx.batch.concern(workspace_id, INCIDENTS)
         audit(tx.batch, actor, workspace_id, "incident.acknowledge", incident_id, reason=reason)
         return None
 

@@ -1,4 +1,7 @@
-"""What people do to several monitors at once: one transaction for all of them, one audit entry for each."""
+"""What people do to several monitors at once: one transaction for all of them, one audit entry for each.
+
+Archived monitors and the twins of drills are left out.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -7,10 +10,10 @@ from typing import Any
 import msgspec
 
 from luota.core.errors import LuotaError
-from luota.core.events import Event, PauseBegins, Resume
-from luota.core.spec.pauses import parse_pause
-from luota.core.spec.values import format_instant, parse_tags
+from luota.core.events import Event, Resume
+from luota.core.spec.values import parse_tags
 from luota.engine.audit import Actor, audit
+from luota.engine.monitors import asked_pause
 from luota.engine.registry import Live
 from luota.engine.work import Transaction, Work
 
@@ -22,16 +25,14 @@ Refused = dict[str, str]
 
 
 def pause_all(monitor_ids: Sequence[str], doc: dict[str, Any], actor: Actor) -> Work:
-    """Pause monitors as `engine.monitors.pause` does, those that are paused already anew; archived ones are left out.
+    """Pause monitors as `engine.monitors.pause` does, those that are paused already anew.
 
     The result is empty: nothing can keep a monitor from being paused. INVALID as for one.
     """
 
     async def work(tx: Transaction) -> Refused:
-        asked = parse_pause(doc, tx.now)
-        ends = None if asked.until is None else format_instant(asked.until)
-        detail = {"until": ends, "untilHealthy": asked.until_healthy}
-        return await _apply(tx, monitor_ids, PauseBegins(asked), lambda _: True, actor, "monitor.pause", detail)
+        event, detail = asked_pause(doc, tx.now)
+        return await _apply(tx, monitor_ids, event, lambda _: True, actor, "monitor.pause", detail)
 
     return work
 
@@ -48,7 +49,7 @@ def resume_all(monitor_ids: Sequence[str], actor: Actor) -> Work:
 
 
 def tag_all(monitor_ids: Sequence[str], tags: dict[str, str], actor: Actor) -> Work:
-    """Add tags to monitors, in place of those with the same keys; archived ones and twins of drills are left out.
+    """Add tags to monitors, in place of those with the same keys.
 
     The result is why a monitor cannot have them: it has too many others. INVALID for tags that no monitor can have.
     """
@@ -56,7 +57,7 @@ def tag_all(monitor_ids: Sequence[str], tags: dict[str, str], actor: Actor) -> W
     async def work(tx: Transaction) -> Refused:
         parse_tags(tags, "tags")
         refused: Refused = {}
-        chosen = [live.id for live in _live(tx, monitor_ids) if live.drill_of is None]
+        chosen = [live.id for live in _live(tx, monitor_ids)]
         for chunk in _chunks(chosen):
             places = ", ".join("?" * len(chunk))
             found = await tx.fetch(f"SELECT id, tags FROM monitors WHERE id IN ({places})", *chunk)
@@ -96,10 +97,10 @@ async def _apply(
 
 
 def _live(tx: Transaction, monitor_ids: Sequence[str]) -> Iterator[Live]:
-    """Yield the monitors that are not archived, each once."""
+    """Yield the monitors that are neither archived nor twins of drills, each once."""
     for monitor_id in dict.fromkeys(monitor_ids):
         live = tx.batch.live(monitor_id)
-        if live is not None:
+        if live is not None and live.drill_of is None:
             yield live
 
 

@@ -92,12 +92,17 @@ def pause(monitor_id: str, doc: dict[str, Any], actor: Actor) -> Work:
     """Pause a monitor: for good, `for` a duration, `until` an instant, or `untilHealthy`."""
 
     async def work(tx: Transaction) -> Live:
-        asked = parse_pause(doc, tx.now)
-        ends = None if asked.until is None else format_instant(asked.until)
-        detail = {"until": ends, "untilHealthy": asked.until_healthy}
-        return _applied(tx, monitor_id, PauseBegins(asked), actor, "monitor.pause", detail)
+        event, detail = asked_pause(doc, tx.now)
+        return _applied(tx, monitor_id, event, actor, "monitor.pause", detail)
 
     return work
+
+
+def asked_pause(doc: dict[str, Any], now: int) -> tuple[PauseBegins, dict[str, Any]]:
+    """Return the pause that `doc` asks for at `now` (`core.spec.pauses`), and what the audit log says of it."""
+    asked = parse_pause(doc, now)
+    ends = None if asked.until is None else format_instant(asked.until)
+    return PauseBegins(asked), {"until": ends, "untilHealthy": asked.until_healthy}
 
 
 def resume(monitor_id: str, actor: Actor) -> Work:

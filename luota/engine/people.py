@@ -43,11 +43,9 @@ def set_password(user_id: str, password_hash: str, actor: Actor, keep: bytes | N
     async def work(tx: Transaction) -> None:
         if not await tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user_id):
             raise _no_user()
-        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
         await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
         await audit_person(tx, actor, "user.password", user_id)
-        if closed:
-            await audit_person(tx, actor, "session.close", user_id, count=closed)
+        await _sign_out(tx, user_id, actor, keep)
 
     return work
 
@@ -65,9 +63,7 @@ def delete_user(user_id: str, actor: Actor) -> Work:
         for (workspace_id,) in await tx.fetch("SELECT workspace_id FROM members WHERE user_id = ?", user_id):
             await _refuse_last_owner(tx, workspace_id, user_id)
         await audit_person(tx, actor, "user.delete", user_id, email=found[0][0])
-        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ?", user_id)
-        if closed:
-            await audit_person(tx, actor, "session.close", user_id, count=closed)
+        await _sign_out(tx, user_id, actor)
         await tx.execute("DELETE FROM members WHERE user_id = ?", user_id)
         await tx.execute("DELETE FROM users WHERE id = ?", user_id)
 
@@ -81,11 +77,21 @@ async def audit_person(tx: Transaction, actor: Actor, action: str, user_id: str,
         audit(tx.batch, actor, workspace_id, action, user_id, **detail)
 
 
+async def _sign_out(tx: Transaction, user_id: str, actor: Actor, keep: bytes | None = None) -> None:
+    """Sign a user out everywhere but in the session with the token hash `keep`."""
+    closed = await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
+    if closed:
+        await audit_person(tx, actor, "session.close", user_id, count=closed)
+
+
 # -- members ---------------------------------------------------------------------------------------
 
 
 def add_member(workspace_id: str, email: str, role: str, actor: Actor) -> Work:
-    """Make an existing user a member; the result is the user's id. NOT_FOUND, CONFLICT when a member already."""
+    """Make an existing user a member; the result is the user's id. NOT_FOUND, CONFLICT when a member already.
+
+    Links by which their password can be chosen hold no more: an owner of another workspace may have one.
+    """
 
     async def work(tx: Transaction) -> str:
         found = await tx.fetch("SELECT id FROM users WHERE email = ?", email)
@@ -95,6 +101,8 @@ def add_member(workspace_id: str, email: str, role: str, actor: Actor) -> Work:
         sql = "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         if not await tx.execute(sql, workspace_id, user_id, role):
             raise LuotaError(Code.CONFLICT, f"{email} is a member already.", field="email")
+        # `make_link` refuses a link for a member of two workspaces; one made before would sign its maker in here.
+        await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
         audit(tx.batch, actor, workspace_id, "member.add", user_id, email=email, role=role)
         return user_id
 

@@ -19,6 +19,11 @@ _DUE = (
     "AND coalesce(i.reminded_at, i.opened_at) + m.reminder_ms <= ?"
 )
 
+_ON_ITS_WAY = (
+    "SELECT d.channel_id FROM deliveries d WHERE d.incident_id = ? AND (d.next_attempt_at IS NOT NULL OR EXISTS "
+    "(SELECT 1 FROM deliveries g WHERE g.id = d.told_by AND g.next_attempt_at IS NOT NULL))"
+)
+
 
 async def remind_for_ever(engine: Engine) -> None:
     """Remind of what is due, every half minute. Storage that does not work is tried again."""
@@ -35,18 +40,18 @@ async def remind(tx: Transaction) -> None:
     """Queue one reminder for each incident that is due one, to the channels that hear of openings.
 
     Not while its monitor is paused (docs/alerts.md, "Reminders"), and not to a channel to which an earlier notice of
-    the incident is still on its way: reminders do not pile up before a route that is down.
+    the incident, or a digest that tells it, is still on its way: reminders do not pile up before a route that is down.
     """
     for incident_id, monitor_id, kind, summary in await tx.fetch(_DUE, tx.now):
         live = tx.batch.live(monitor_id)
         if live is None or live.state.pause is not None:
             continue
         await tx.execute("UPDATE incidents SET reminded_at = ? WHERE id = ?", tx.now, incident_id)
-        sql = "SELECT channel_id FROM deliveries WHERE incident_id = ? AND next_attempt_at IS NOT NULL"
-        waiting = {channel_id for (channel_id,) in await tx.fetch(sql, incident_id)}
+        waiting = {channel_id for (channel_id,) in await tx.fetch(_ON_ITS_WAY, incident_id)}
         wants = tx.registry.workspaces[live.workspace_id].wants
         facts = {"at": tx.now, "kind": kind, "state": "open", "reason": summary}
         notice = msgspec.json.encode(facts).decode()
         for channel_id in tx.registry.channels_of(live):
-            if channel_id not in waiting and wants.get(channel_id, EVERYTHING).takes("incident.reminder", kind):
-                tx.batch.queue(live.workspace_id, channel_id, incident_id, monitor_id, "incident.reminder", notice)
+            wanted = wants.get(channel_id, EVERYTHING)
+            if channel_id not in waiting and wanted.takes("incident.reminder", kind):
+                tx.batch.tell(live, channel_id, wanted, incident_id, "incident.reminder", notice)

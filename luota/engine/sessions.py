@@ -62,18 +62,6 @@ def close_session(token_hash: bytes, actor: Actor) -> Work:
     return work
 
 
-def close_sessions_of(user_id: str, actor: Actor, keep: bytes | None = None) -> Work:
-    """Sign a user out everywhere but in the session `keep`; the result is how many sessions that were."""
-
-    async def work(tx: Transaction) -> int:
-        closed = await tx.execute("DELETE FROM sessions WHERE user_id = ? AND token_hash IS NOT ?", user_id, keep)
-        if closed:
-            await audit_person(tx, actor, "session.close", user_id, count=closed)
-        return closed
-
-    return work
-
-
 def refused(user_id: str | None, actor: Actor) -> Work:
     """Record a sign-in that failed: in the workspaces of the user, or in none if there is no such user."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luota.core.errors import Code, LuotaError
-from luota.store.db import APPLICATION_ID, FILE, migrations
+from luota.store.db import APPLICATION_ID, FILE, migrations, refuse_lost
 
 
 def examine(path: Path) -> int | None:
@@ -36,8 +36,9 @@ def examine(path: Path) -> int | None:
 def copy(data_dir: Path, to: Path) -> None:
     """Write what the file holds at one instant to the empty file `to`, while a daemon may go on writing.
 
-    UNAVAILABLE when it cannot be read, or `to` cannot be written.
+    UNAVAILABLE when it cannot be read, or `to` cannot be written; CONFLICT when it is lost.
     """
+    refuse_lost(data_dir)
     try:
         with _reading(data_dir / FILE) as db:
             db.execute("VACUUM INTO ?", (str(to),))
@@ -52,14 +53,16 @@ def put_in_place(data_dir: Path, copied: Path, kept: Path) -> bool:
     """
     present = data_dir / FILE
     existed = present.exists()
-    if existed:
-        # What is in the log alone goes into the file first; a log that stayed would be applied to the new one.
+    # What is in the log alone goes into the file first. Of an empty file SQLite would delete the log instead.
+    if existed and present.stat().st_size:
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(present)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for end in ("-wal", "-shm"):
-            side = present.with_name(present.name + end)
-            if side.exists():
-                side.rename(kept.with_name(kept.name + end))
+    # A log that stayed would be applied to the new file, also where the old one is missing.
+    for end in ("-wal", "-shm", "-journal"):
+        side = present.with_name(present.name + end)
+        if side.exists():
+            side.rename(kept.with_name(kept.name + end))
+    if existed:
         os.link(present, kept)
     copied.replace(present)
     _sync(data_dir)

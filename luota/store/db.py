@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,9 @@ logging.getLogger("aiosqlite").setLevel(logging.INFO)
 APPLICATION_ID = 0x4C754F54  # "LuOT"
 FILE = "luota.db"
 _LOCK = "luota.lock"
+_LATER = ("luota.reserve", "luota.sock")  # what is made once the file holds an instance, and never before
+_BESIDE = tuple(f"{FILE}{end}" for end in ("-wal", "-shm", "-journal"))
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")  # https://www.sqlite.org/fileformat2.html#the_rollback_journal
 
 
 def migrations() -> list[str]:
@@ -74,11 +78,12 @@ def translated(error: sqlite3.Error) -> LuotaError:
 async def open_writer(data_dir: Path) -> aiosqlite.Connection:
     """Open the only connection that writes, on the present schema. The caller holds the owner lock.
 
-    Raises CONFLICT, with the file untouched, if it is not Luota's or newer than this program.
+    Makes the file in a directory that never had one. Raises CONFLICT, with all files untouched, if it is lost, not
+    Luota's, or newer than this program.
     """
+    refuse_lost(data_dir)
     path = data_dir / FILE
-    existed = path.exists() and path.stat().st_size > 0
-    if existed:
+    if path.exists() and path.stat().st_size > 0 and not _was_empty(path):
         await _check(path)
     else:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -122,6 +127,47 @@ async def open_reader(data_dir: Path) -> aiosqlite.Connection:
     db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     await db.execute("PRAGMA query_only = ON")
     return db
+
+
+def refuse_lost(data_dir: Path) -> None:
+    """Raise CONFLICT, naming what tells of it, where an instance was and its file is missing or has 0 bytes.
+
+    Call it before SQLite opens the file: that deletes the log of one of 0 bytes. What a first start leaves when it
+    is killed passes, for it makes the file first, and what tells of an instance when the first one is on disk.
+    """
+    path = data_dir / FILE
+    if not path.exists():
+        state, left = "is missing", [*_LATER, *_BESIDE]
+    elif path.stat().st_size == 0:
+        state, left = "is empty (0 bytes)", list(_LATER)
+        log = data_dir / _BESIDE[0]
+        if log.exists() and log.stat().st_size > 0:
+            left.append(log.name)
+    else:
+        return
+    found = [name for name in left if os.path.lexists(data_dir / name)]
+    if found:
+        rm = shlex.join(["rm", *(str(data_dir / name) for name in found)])
+        raise LuotaError(
+            Code.CONFLICT,
+            f"{path} {state}, but {' and '.join(found)} beside it shows that it held data. Nothing was "
+            f"changed. Restore a backup: luota restore FILE --data-dir {shlex.quote(str(data_dir))}. Or begin anew, "
+            f"without that data: use another --data-dir, or {rm}",
+        )
+
+
+def _was_empty(path: Path) -> bool:
+    """Tell whether the first transaction of an empty file was cut short: SQLite undoes it when it opens the file.
+
+    A first start that is killed leaves that, and no reader can open it. The journal of SQLite begins so while the
+    file must be undone, and has at its bytes 16 to 19 how many pages the file had.
+    """
+    try:
+        with path.with_name(_BESIDE[2]).open("rb") as journal:
+            head = journal.read(20)
+    except OSError:
+        return False
+    return head[:8] == _JOURNAL and head[16:] == bytes(4)
 
 
 async def _check(path: Path) -> None:

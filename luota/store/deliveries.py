@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from luota.core.evidence import RunFacts, SignalFacts
+from luota.core.wants import Wants
 from luota.store.reads import fetch
 
 # A notice waits for the ones before it about the same incident: nobody hears of an end before its beginning.
@@ -23,6 +24,8 @@ _OF_INCIDENTS = (
     "d.type IN ('incident.opened', 'incident.updated', 'incident.reminder', 'incident.resolved') "
     "AND json_extract(d.notice, '$.drill') IS NULL"
 )
+_NO_TEST = " AND d.type <> 'channel.test'"
+"""A test waits for no other notice: it is sent beside them."""
 _NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
 
 
@@ -95,23 +98,33 @@ _RUN = (
 
 
 async def due(db: aiosqlite.Connection, channel_id: str, now: int, most: int, *, storm: bool = False) -> list[Outgoing]:
-    """Return up to `most` deliveries of a channel that may be sent at `now`, the longest waiting first.
+    """Return up to `most` deliveries of a channel that may be sent at `now`, the longest waiting first; no tests.
 
     In a `storm`, first attempts of notices about incidents are left out: they are told together.
     """
     sql = (
         _OUTGOING
         + _ELIGIBLE.replace("FROM deliveries d", "FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id")
+        + _NO_TEST
         + (_NOT_HELD if storm else "")
         + " AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.seq LIMIT ?"
     )
     return [Outgoing(*row) for row in await fetch(db, sql, (channel_id, now, most))]
 
 
+async def waiting_tests(db: aiosqlite.Connection) -> list[Outgoing]:
+    """Return the tests of all channels that are still to be attempted, in order."""
+    sql = (
+        f"{_OUTGOING}FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id "
+        "WHERE d.next_attempt_at IS NOT NULL AND d.type = 'channel.test' ORDER BY d.seq"
+    )
+    return [Outgoing(*row) for row in await fetch(db, sql)]
+
+
 async def next_due(db: aiosqlite.Connection, channel_id: str, *, storm: bool = False) -> int | None:
-    """Return when a channel has something to send next, or None; in a `storm` what is held is left out."""
+    """Return when a channel has something to send next, or None; in a `storm` what is held is left out, no tests."""
     at: int | None
-    sql = f"SELECT min(d.next_attempt_at) {_ELIGIBLE}{_NOT_HELD if storm else ''}"
+    sql = f"SELECT min(d.next_attempt_at) {_ELIGIBLE}{_NO_TEST}{_NOT_HELD if storm else ''}"
     ((at,),) = await fetch(db, sql, (channel_id,))
     return at
 
@@ -125,13 +138,18 @@ async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> 
     return [(row[0], row[1]) for row in await fetch(db, sql, (channel_id, now))]
 
 
-async def told_since(db: aiosqlite.Connection, channel_id: str, since: int) -> list[int]:
-    """Return when the notices about incidents were queued that were tried or gathered, from `since` on."""
+async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, wants: Wants) -> list[int]:
+    """Return when the notices about incidents fell due that were tried or gathered, from after `since` on.
+
+    `wants` is the channel's: what it holds back falls due so much later than it was queued.
+    """
     sql = (
-        f"SELECT d.queued_at FROM deliveries d WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
+        "SELECT d.type, d.queued_at FROM deliveries d "
+        f"WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
         "AND (d.attempts > 0 OR d.told_by IS NOT NULL)"
     )
-    return [row[0] for row in await fetch(db, sql, (channel_id, since))]
+    rows = await fetch(db, sql, (channel_id, since - wants.delay))
+    return [due for type_, queued_at in rows if (due := queued_at + wants.held(type_)) > since]
 
 
 async def waiting_channels(db: aiosqlite.Connection) -> list[str]:

@@ -11,8 +11,6 @@ from luota.core.model import Kind, Mode, RunState
 from luota.core.slots import Incident, Signal
 from luota.store.reads import fetch
 
-MOST_SIGNALS = 20_000
-"""How many signals an advice looks at."""
 PREVIEW = 500
 """How many characters of a payload stand in a list."""
 

@@ -16,9 +16,26 @@ _INCIDENT = (
 )
 _DELIVERY_ROW = (
     "d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
-    "d.queued_at, d.finished_at, d.provider_id"
+    "d.queued_at, d.finished_at, d.provider_id, d.told_by"
 )
 _DELIVERY = f"SELECT {_DELIVERY_ROW} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
+
+
+async def _deliveries_of(db: aiosqlite.Connection, ids: list[str]) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of the deliveries of incidents, by the incident, with the digests that were to tell of it."""
+    found: dict[str, list[tuple[Any, ...]]] = {id_: [] for id_ in ids}
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        these = f"FROM deliveries WHERE incident_id IN ({', '.join('?' * len(chunk))})"
+        told = f"SELECT incident_id, id {these} UNION SELECT incident_id, told_by {these} AND told_by IS NOT NULL"
+        sql = (
+            f"WITH told (incident, delivery) AS ({told}) SELECT told.incident, {_DELIVERY_ROW} "
+            "FROM told CROSS JOIN deliveries d ON d.id = told.delivery JOIN channels c ON c.id = d.channel_id "
+            "ORDER BY d.seq"
+        )
+        for incident_id, *row in await fetch(db, sql, [*chunk, *chunk]):
+            found[incident_id].append(tuple(row))
+    return found
 
 
 def _iso(at: int | None) -> str | None:
@@ -28,7 +45,10 @@ def _iso(at: int | None) -> str | None:
 async def incidents(
     db: aiosqlite.Connection, workspace_id: str, monitor_id: str | None, state: str | None, most: int
 ) -> list[dict[str, Any]]:
-    """Return up to `most` incidents of a workspace with their deliveries, the newest first."""
+    """Return up to `most` incidents of a workspace with their deliveries, the newest first.
+
+    A digest that was to tell of an incident stands among its deliveries; `toldBy` names it.
+    """
     where: list[str] = ["workspace_id = ?"]
     values: list[Any] = [workspace_id]
     for column, value in (("monitor_id", monitor_id), ("state", state)):
@@ -37,14 +57,8 @@ async def incidents(
             values.append(value)
     sql = f"{_INCIDENT} WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id LIMIT ?"
     found = [_incident(row) for row in await fetch(db, sql, [*values, most])]
-    told: dict[str, list[dict[str, Any]]] = {incident["id"]: [] for incident in found}
-    ids = list(told)
-    for start in range(0, len(ids), 500):
-        chunk = ids[start : start + 500]
-        sql = f"{_DELIVERY} WHERE d.incident_id IN ({', '.join('?' * len(chunk))}) ORDER BY d.seq"
-        for row in await fetch(db, sql, chunk):
-            told[row[0]].append(_delivery(row))
-    return [{**incident, "deliveries": told[incident["id"]]} for incident in found]
+    told = await _deliveries_of(db, [incident["id"] for incident in found])
+    return [{**incident, "deliveries": [_delivery(row) for row in told[incident["id"]]]} for incident in found]
 
 
 async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str) -> dict[str, Any] | None:
@@ -67,20 +81,21 @@ async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str
         }
         for at, recorded, type_, kind, text, actor in await fetch(db, sql, (incident_id,))
     ]
-    sent = await fetch(db, f"{_DELIVERY} WHERE d.incident_id = ? ORDER BY d.seq", (incident_id,))
-    attempts = await _attempts(db, incident_id)
+    sent = (await _deliveries_of(db, [incident_id]))[incident_id]
+    attempts = await _attempts(db, [row[1] for row in sent])
     deliveries = [{**_delivery(row), "attemptLog": attempts.get(row[1], [])} for row in sent]
     return {**_incident(rows[0]), "events": events, "deliveries": deliveries}
 
 
-async def _attempts(db: aiosqlite.Connection, incident_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the attempts of an incident's deliveries, by the id of the delivery."""
+async def _attempts(db: aiosqlite.Connection, delivery_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the attempts of deliveries, by the id of the delivery."""
     sql = (
         "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
-        "WHERE delivery_id IN (SELECT id FROM deliveries WHERE incident_id = ?) ORDER BY delivery_id, number"
+        "WHERE delivery_id IN (SELECT value FROM json_each(?)) ORDER BY delivery_id, number"
     )
+    ids = msgspec.json.encode(delivery_ids).decode()
     found: dict[str, list[dict[str, Any]]] = {}
-    for delivery_id, number, started, finished, ok, status, error, provider in await fetch(db, sql, (incident_id,)):
+    for delivery_id, number, started, finished, ok, status, error, provider in await fetch(db, sql, (ids,)):
         found.setdefault(delivery_id, []).append(
             {
                 "number": number,
@@ -95,18 +110,36 @@ async def _attempts(db: aiosqlite.Connection, incident_id: str) -> dict[str, lis
     return found
 
 
+# What waits for its first attempt, or was cancelled before it, tells nothing about the channel.
+_RETRIED = (
+    "(SELECT seq FROM deliveries WHERE channel_id = c.id AND next_attempt_at IS NOT NULL AND attempts > 0 "
+    "ORDER BY next_attempt_at DESC LIMIT 1)"
+)
+# The end decides among a few, for one that was tried for long ends after what was queued later.
+_ATTEMPTED = (
+    "(SELECT seq FROM (SELECT seq, finished_at FROM deliveries WHERE channel_id = c.id AND attempts > 0 "
+    "ORDER BY queued_at DESC LIMIT 20) ORDER BY finished_at DESC, seq DESC LIMIT 1)"
+)
+_NEWEST = "(SELECT seq FROM deliveries WHERE channel_id = c.id ORDER BY queued_at DESC, seq DESC LIMIT 1)"
+
+
+def _in_vain(state: str | None, attempts: int | None) -> bool:
+    """Tell whether the last attempt of a delivery failed; one that is cancelled after an attempt was not taken."""
+    return bool(attempts) and state != "delivered"
+
+
 async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str, Any]]:
     """Return the channels of a workspace with what became of their last delivery.
 
-    `provenAt` is null until something was delivered; `failedAt` is when a notice was given up since the last
-    delivery, null where none was.
+    `lastDelivery` is one that is tried again, else the one that ended last of those that were attempted, else the
+    newest. `failing` tells that it was attempted in vain. `provenAt` is null until something was delivered;
+    `failedAt` is when a notice was given up since the last delivery, null where none was.
     Of their settings, which hold secrets, only the recipients of email, as `to`.
     """
-    newest = "SELECT seq FROM deliveries WHERE channel_id = c.id ORDER BY queued_at DESC, seq DESC LIMIT 1"
     sql = (
         "SELECT c.id, c.name, c.type, c.created_at, c.proven_at, c.failed_at, c.rules, "
         f"iif(c.type = 'email', json_extract(c.settings, '$.to'), NULL), {_DELIVERY_ROW} "
-        f"FROM channels c LEFT JOIN deliveries d ON d.seq = ({newest}) "
+        f"FROM channels c LEFT JOIN deliveries d ON d.seq = coalesce({_RETRIED}, {_ATTEMPTED}, {_NEWEST}) "
         "WHERE c.workspace_id = ? AND c.removed_at IS NULL AND c.drill_of IS NULL ORDER BY c.name"
     )
     found = []
@@ -122,6 +155,7 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
                 "createdAt": _iso(created_at),
                 "provenAt": _iso(proven_at),
                 "failedAt": _iso(failed_at),
+                "failing": _in_vain(last[5], last[6]),
                 "lastDelivery": None if last[1] is None else _delivery(tuple(last)),
             }
         )
@@ -136,6 +170,21 @@ async def unproven(db: aiosqlite.Connection, workspace_id: str) -> list[str] | N
     )
     found = await fetch(db, sql, (workspace_id,))
     return [name for name, proven_at in found if proven_at is None] if found else None
+
+
+RETRIED_FOR_MS = 300_000
+"""For how long a delivery is tried again before people are told on the overview."""
+
+
+async def retrying(db: aiosqlite.Connection, workspace_id: str, now: int) -> list[str]:
+    """Return the names of the channels with a delivery that has been tried again for more than 5 minutes at `now`."""
+    sql = (
+        "SELECT c.name FROM channels c WHERE c.workspace_id = ? AND c.removed_at IS NULL AND c.drill_of IS NULL "
+        "AND EXISTS (SELECT 1 FROM deliveries d JOIN attempts a ON a.delivery_id = d.id AND a.number = 1 "
+        "WHERE d.channel_id = c.id AND d.next_attempt_at IS NOT NULL AND d.attempts > 0 AND a.started_at < ?) "
+        "ORDER BY c.name"
+    )
+    return [row[0] for row in await fetch(db, sql, (workspace_id, now - RETRIED_FOR_MS))]
 
 
 async def dead_routes(db: aiosqlite.Connection, workspace_id: str) -> list[str]:
@@ -191,7 +240,7 @@ def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
-    (_, id_, channel, type_, notice, state, attempts, next_at, error, queued, finished, provider) = row
+    (_, id_, channel, type_, notice, state, attempts, next_at, error, queued, finished, provider, told_by) = row
     return {
         "id": id_,
         "channel": channel,
@@ -204,6 +253,7 @@ def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
         "queuedAt": _iso(queued),
         "finishedAt": _iso(finished),
         "providerId": provider,
+        "toldBy": told_by,
     }
 
 

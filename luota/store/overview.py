@@ -37,9 +37,6 @@ _PAUSES = (
     "SELECT at, action, detail FROM audit_entries WHERE target = ? "
     "AND action IN ('monitor.pause', 'monitor.resume') ORDER BY at DESC LIMIT 100"
 )
-_DRILLS = (
-    "SELECT id, kind, state, started_at, finished_at FROM drills WHERE monitor_id = ? ORDER BY started_at DESC LIMIT 1"
-)
 
 
 class Card(Struct, frozen=True, gc=False):
@@ -64,16 +61,6 @@ class OpenIncident(Struct, frozen=True):
     state: str
     opened_at: int
     summary: str
-
-
-class LatestDrill(Struct, frozen=True):
-    """The newest drill of a monitor."""
-
-    id: str
-    kind: str
-    state: str
-    started_at: int
-    finished_at: int | None
 
 
 class Watched(Protocol):
@@ -125,15 +112,6 @@ async def open_incidents(db: aiosqlite.Connection, workspace_id: str) -> list[Op
     )
     rows = await fetch(db, sql, (workspace_id,))
     return [OpenIncident(incident, monitor, Kind(kind), *rest) for incident, monitor, kind, *rest in rows]
-
-
-async def latest_drills(db: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, LatestDrill]:
-    """Return the newest drill of each of these monitors that has one, by the monitor's id."""
-    found: dict[str, LatestDrill] = {}
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        found |= await files.in_thread(db, partial(_drills, chunk))
-    return found
 
 
 async def bars(
@@ -207,8 +185,3 @@ def pauses_of(rows: Sequence[tuple[Any, ...]], mode: Mode, signals: Sequence[Sig
                 ends += [signal for signal in healthy if signal >= at][:1]
             found.append((at, min(ends)))
     return tuple(found)
-
-
-def _drills(ids: Sequence[str], db: sqlite3.Connection) -> dict[str, LatestDrill]:
-    found = ((id_, db.execute(_DRILLS, (id_,)).fetchone()) for id_ in ids)
-    return {id_: LatestDrill(*row) for id_, row in found if row is not None}

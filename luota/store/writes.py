@@ -70,11 +70,19 @@ def _open_incidents(rows: int) -> str:
     )
 
 
+_WITHIN_DELAY = "the incident was resolved within the delay of this channel"
 _HUSH = (
     "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
-    "last_error = 'the incident was resolved within the delay of this channel' "
+    f"last_error = '{_WITHIN_DELAY}' "
     "WHERE incident_id = ?2 AND next_attempt_at IS NOT NULL"
 )
+_TOLD = "(e.state <> 'cancelled' OR e.told_by IS NOT NULL)"
+"""Of an earlier delivery `e`: its channel was told by it, or is to be; a digest may do it."""
+_FIRST = (
+    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = deliveries.incident_id "
+    f"AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq AND {_TOLD})"
+)
+"""Of a delivery: it is the first notice of its incident to its channel."""
 
 _UPDATES = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
@@ -94,11 +102,17 @@ _UPDATES = {
     "last_error = ?6, provider_id = ?7 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
     "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL "
     "WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
-    "hushed": f"{_HUSH} AND type <> 'incident.opened' AND EXISTS (SELECT 1 FROM deliveries e "
-    "WHERE e.incident_id = ?2 AND e.channel_id = deliveries.channel_id AND e.type = 'incident.opened' "
+    "deliveries_if_told": f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT "
+    f"{', '.join(f'?{n}' for n in range(1, len(_COLUMNS['deliveries']) + 1))} WHERE EXISTS (SELECT 1 FROM deliveries e "
+    f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {_TOLD})",
+    "held": f"UPDATE deliveries SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {_FIRST}",
+    "ended_early": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
+    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {_FIRST} AND queued_at < ?1 + "
+    "(SELECT opened_at FROM incidents WHERE id = incident_id)",
+    "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
+    "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "
     "AND e.attempts = 0 AND e.next_attempt_at > ?1 AND e.next_attempt_at > e.queued_at)",
-    "hushed_opening": f"{_HUSH} AND type = 'incident.opened' AND attempts = 0 AND next_attempt_at > ?1 "
-    "AND next_attempt_at > queued_at",
+    "hushed_first": f"{_HUSH} AND attempts = 0 AND next_attempt_at > ?1 AND next_attempt_at > queued_at",
     "overtaken": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
     "last_error = 'the incident was resolved first; the message about its end tells both' "
     "WHERE incident_id = ?2 AND type <> 'incident.resolved' AND next_attempt_at IS NOT NULL AND EXISTS "
@@ -121,8 +135,11 @@ _ORDER = (
     "incident_events",
     "counted_event",
     "deliveries",
-    "hushed",  # the rest before the opening, by which it is known
-    "hushed_opening",
+    "deliveries_if_told",
+    "held",
+    "ended_early",
+    "hushed",  # the rest before the first notice, by which it is known
+    "hushed_first",
     "overtaken",
     "attempts",
     "attempted",

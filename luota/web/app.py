@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,13 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from luota.alarm import Alarm
 from luota.core.errors import LuotaError
 from luota.engine import Engine
 from luota.store.db import translated
 from luota.web.api import Api
 from luota.web.dashboard import Dashboard
-from luota.web.http import Endpoint, WithRequestId, rendered
+from luota.web.http import UNKEPT, Endpoint, WithRequestId, rendered
 from luota.web.ingest import Ingest
 
 log = logging.getLogger(__name__)
@@ -28,27 +28,29 @@ def build(
     engine: Engine,
     ingest: Ingest,
     api: Api,
-    alarm: Alarm | None,
+    sickness: Callable[[], str | None],
     dashboard: Dashboard | None = None,
     *,
     access_log: bool,
 ) -> ASGIApp:
-    """Return the app. `alarm` and `dashboard` are None where nothing is watched, in a command that runs by itself."""
+    """Return the app.
+
+    `sickness` says what keeps it from watching; `dashboard` is None in a command that runs by itself.
+    """
 
     async def healthz(_: Request) -> Response:
-        sick = engine.sickness() or (
-            "nothing is watched" if alarm is None else alarm.sickness() or api.sender.sickness()
-        )
+        sick = sickness()
         if sick is None:
-            return JSONResponse({"ok": True})
-        return JSONResponse({"ok": False, "error": sick}, status_code=503)
+            return JSONResponse({"ok": True}, headers=UNKEPT)
+        return JSONResponse({"ok": False, "error": sick}, status_code=503, headers=UNKEPT)
 
     async def no_route(request: Request, error: Exception) -> Response:
         """No such route, or not with this method: JSON where programs call, a page elsewhere."""
         assert isinstance(error, HTTPException)
         said = {404: "Not found", 405: "Method not allowed"}.get(error.status_code, error.detail)
         if dashboard is None or request.url.path.startswith(("/v1", "/api")):
-            return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
+            headers = {**UNKEPT, **(error.headers or {})}
+            return JSONResponse({"error": said}, status_code=error.status_code, headers=headers)
         return await dashboard.no_page(request, error.status_code, error.headers)
 
     pages = [] if dashboard is None else dashboard.routes()

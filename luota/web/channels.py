@@ -51,5 +51,5 @@ async def prove_channel(
 ) -> str:
     """Send a real test notice to a channel and wait for its first attempt; returns the delivery's id."""
     delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor))
-    await sender.prove(delivery_id, channel_id)
+    await sender.prove(delivery_id)
     return delivery_id

@@ -32,6 +32,9 @@ STATUS = {
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
 
+UNKEPT = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""The headers of answers of the API and of refusals: nothing keeps them, or takes them for anything but JSON."""
+
 Taken = Callable[[Scope, bytes, Callable[[Any], None]], bool]
 """Takes a request with its body, and later calls back with the reply or the error; False if it is not its own."""
 
@@ -100,7 +103,7 @@ def error_body(error: LuotaError) -> dict[str, Any]:
 
 def rendered(error: LuotaError) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return status, body and headers of a refusal: what a LuotaError means over HTTP."""
-    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    headers = UNKEPT if error.retry_after is None else {**UNKEPT, "retry-after": str(error.retry_after)}
     return STATUS[error.code], error_body(error), headers
 
 
@@ -176,7 +179,7 @@ class WithRequestId:
             log.exception("%s failed", request_id)
             if status:
                 raise
-            await answer(marked, 500, {"error": "Internal error", "requestId": request_id})
+            await answer(marked, 500, {"error": "Internal error", "requestId": request_id}, _fields(UNKEPT))
         # Whoever asks for health every few seconds would drown what jobs sent.
         if self._access_log and not (status == HTTPStatus.OK and scope["path"] == "/healthz"):
             self._log(scope, status, began, request_id)
@@ -192,7 +195,7 @@ class WithRequestId:
                 status, result, headers = rendered(result)
             elif isinstance(result, Exception):
                 log.error("%s failed", request_id, exc_info=result)
-                status, result = 500, {"error": "Internal error", "requestId": request_id}
+                status, result, headers = 500, {"error": "Internal error", "requestId": request_id}, UNKEPT
             else:
                 status = 202
             reply(status, [(b"x-request-id", request_id.encode()), *_fields(headers)], _encode(result))

@@ -186,6 +186,23 @@ async def test_a_url_that_apprise_does_not_know_ends_the_delivery(url):
     assert "Apprise does not know this URL" in result.error
 
 
+async def test_a_url_whose_reading_hangs_is_refused_within_the_deadline_and_holds_up_no_message(monkeypatch):
+    # What each service does with its URL is foreign code. Only that it never comes to an end is ours here.
+    end, real, before = threading.Event(), apprise._service, threading.active_count()
+
+    def read(url):
+        return end.wait(60) if "hangs" in url else real(url)
+
+    monkeypatch.setattr(apprise, "_service", read)
+    services = Services(LOOPBACK, deadline=0.5)
+    told = await asyncio.gather(*(services.refusal({"target": "json://hangs/"}) for _ in range(4)))
+    assert told == ["Apprise did not read this URL within 0.5 s: try again."] * 4
+    assert threading.active_count() <= before + 2
+    async with Receiver() as alive:
+        assert (await services.send(notice(), to(alive))).ok
+    end.set()
+
+
 async def test_each_url_of_the_docs_is_one_that_apprise_knows():
     rows = re.findall(r"^\| [A-Z]?[a-z]+ \|.*\|$", (ROOT / "docs/alerts.md").read_text().split("## Apprise")[1], re.M)
     urls = [url for row in rows for url in re.findall(r"`([a-z]+://[^`]+)`", row)]

@@ -1,12 +1,18 @@
 """What is sent, what is not, and who hears of a route that is dead."""
 
+import asyncio
+
 import pytest
 
-from luota.engine import channels
+from luota.core.model import RunState
+from luota.core.spec.ingest import Close, Start
+from luota.engine import Engine, channels
 from luota.engine.audit import Actor
+from luota.engine.ingest import CloseRun, StartRun
 from luota.store import incidents
 from luota.store.reads import fetch
-from tests.alerts.test_sender import Rig, rig  # noqa: F401 (a fixture)
+from tests.alerts.test_sender import Rig, no_death, rig  # noqa: F401 (a fixture)
+from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
 
 ACTOR = Actor("test", "test")
@@ -63,8 +69,6 @@ async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):  # 
 
 async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_if_it_arrives(rig):  # noqa: F811
     async with Receiver() as receiver:
-        import asyncio
-
         go_on = asyncio.Event()
 
         async def slow(reader, writer):
@@ -104,7 +108,7 @@ async def test_a_dead_route_is_announced_once_through_the_other_channels_until_i
 
         dead.default = reply(200)
         delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, dead_id, "dead", ACTOR))
-        await rig.sender.prove(delivery_id, dead_id)
+        await rig.sender.prove(delivery_id)
         assert (await listed(rig))["dead"]["failedAt"] is None
         assert (await listed(rig))["dead"]["provenAt"] is not None
 
@@ -129,7 +133,7 @@ async def test_a_failed_test_announces_nothing(rig):  # noqa: F811
         await rig.channel("two", two.url)
         await rig.start()
         delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, one_id, "one", ACTOR))
-        await rig.sender.prove(delivery_id, one_id)
+        await rig.sender.prove(delivery_id)
         assert len(await rig.rows()) == 1
 
 
@@ -141,7 +145,7 @@ async def test_a_channel_is_unproven_until_something_was_delivered(rig):  # noqa
         await rig.start()
         for proven in (False, True):
             delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, channel_id, "hook", ACTOR))
-            await rig.sender.prove(delivery_id, channel_id)
+            await rig.sender.prove(delivery_id)
             assert ((await listed(rig))["hook"]["provenAt"] is not None) == proven
 
 
@@ -200,9 +204,97 @@ async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_it
         await rig.until(lambda rows: rows[1][1] == "delivered")
 
 
-async def test_what_a_channel_wants_outlives_a_restart(rig):  # noqa: F811
-    from luota.engine import Engine
+@pytest.fixture
+async def timed(tmp_path):
+    """A rig whose clock only the test moves."""
+    engine = await Engine.open(tmp_path, FakeClock(), "a test")
+    await engine.watch(no_death)
+    yield Rig(engine)
+    await engine.close()
 
+
+async def stuck(rig):  # noqa: F811
+    """Let a run be stuck; return the monitor and the run."""
+    live = await rig.monitor(maxRuntimeSeconds=60)
+    run = (await rig.engine.submit(StartRun(live.id, Start("first"), rig.engine.clock.now()))).run
+    rig.engine.clock.advance(61_000)
+    await rig.engine.judge(rig.engine.clock.now())
+    return live, run
+
+
+async def stuck_then(rig, *ends):  # noqa: F811
+    """Let a run be stuck, and then close it and what follows with the states."""
+    live, run = await stuck(rig)
+    for number, state in enumerate(ends):
+        rig.engine.clock.advance(1000)
+        if number:
+            run = (await rig.engine.submit(StartRun(live.id, Start(str(number)), rig.engine.clock.now()))).run
+            rig.engine.clock.advance(1000)
+        await rig.engine.submit(CloseRun(run.id, state, Close(summary="broke"), rig.engine.clock.now()))
+
+
+@pytest.mark.parametrize(
+    ("wants", "told"),
+    [
+        ({"kinds": ["stuck"]}, ["incident.opened", "incident.resolved"]),
+        ({"kinds": ["stuck"], "notify": ["opened"]}, ["incident.opened"]),
+        ({"kinds": ["missed"]}, []),
+    ],
+)
+async def test_who_was_told_of_the_beginning_is_told_of_the_end_whatever_its_kind_is_by_then(timed, wants, told):
+    await edited(timed, await timed.channel("hook", "http://192.0.2.1/"), **wants)
+    await stuck_then(timed, RunState.FAILED, RunState.SUCCESS)
+    assert await types_of(timed) == [
+        (type_, "cancelled" if i < len(told) - 1 else "queued") for i, type_ in enumerate(told)
+    ]
+
+
+async def test_the_first_notice_is_held_by_the_delay_though_it_is_no_opening(timed):
+    channel_id = await timed.channel("hook", "http://192.0.2.1/")
+    await edited(timed, channel_id, kinds=["failed"], delaySeconds=3600)
+    await stuck_then(timed, RunState.FAILED)
+    ((type_, state, _, due, *_),) = await timed.rows()
+    assert (type_, state) == ("incident.updated", "queued")
+    assert due > timed.engine.clock.now() + 3_500_000
+
+
+async def test_what_is_told_of_first_by_an_update_and_ends_within_the_delay_is_not_told_at_all(timed):
+    channel_id = await timed.channel("hook", "http://192.0.2.1/")
+    await edited(timed, channel_id, kinds=["failed"], delaySeconds=3600)
+    await stuck_then(timed, RunState.FAILED, RunState.SUCCESS)
+    assert await types_of(timed) == [("incident.updated", "cancelled"), ("incident.resolved", "cancelled")]
+    assert all("within the delay" in row[4] for row in await timed.rows())
+
+
+async def test_an_update_after_a_notice_that_was_sent_is_not_held(timed):
+    channel_id = await timed.channel("hook", "http://192.0.2.1/")
+    _, run = await stuck(timed)
+    await edited(timed, channel_id, delaySeconds=3600)
+    timed.engine.clock.advance(1000)
+    await timed.engine.submit(CloseRun(run.id, RunState.FAILED, Close(summary="x"), timed.engine.clock.now()))
+    opened, updated = await timed.rows()
+    assert (opened[0], updated[0]) == ("incident.opened", "incident.updated")
+    assert updated[3] < opened[3] + 10_000
+
+
+async def test_a_channel_that_wants_ends_alone_hears_of_none_within_the_delay(timed):
+    channel_id = await timed.channel("hook", "http://192.0.2.1/")
+    await edited(timed, channel_id, notify=["resolved"], delaySeconds=3600)
+    live = await timed.monitor()
+    await timed.fail(live)
+    timed.engine.clock.advance(1)
+    await timed.succeed(live)
+    timed.engine.clock.advance(1)
+    assert await types_of(timed) == [("incident.resolved", "cancelled")]
+    await edited(timed, channel_id, delaySeconds=0)
+    await timed.fail(live)
+    await edited(timed, channel_id, delaySeconds=1)
+    timed.engine.clock.advance(1001)
+    await timed.succeed(live)
+    assert (await types_of(timed))[1:] == [("incident.resolved", "queued")]
+
+
+async def test_what_a_channel_wants_outlives_a_restart(rig):  # noqa: F811
     channel_id = await rig.channel("hook", "http://192.0.2.1/")
     await edited(rig, channel_id, kinds=["stuck"], delaySeconds=60)
     wants = workspace(rig).wants[channel_id]
@@ -228,7 +320,7 @@ async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_
         assert all(f"job {n:03}" in said for n in range(100))
         assert len({request.json["incident"]["id"] for request in machines.requests}) == 100
         told = [row for row in rows if row[1] == "cancelled"]
-        assert all("told in the digest" in row[4] for row in told)
+        assert all("is to tell of it" in row[4] for row in told)
         people.requests.clear()
         for live in lives[:3]:
             await rig.succeed(live)

@@ -226,7 +226,7 @@ async def test_a_test_notice_is_attempted_once_and_its_outcome_waited_for(rig):
         await rig.start()
         workspace_id = next(iter(rig.engine.registry.workspaces))
         delivery_id = await rig.engine.submit(channels.test(workspace_id, channel_id, "hook", ACTOR))
-        await rig.sender.prove(delivery_id, channel_id)
+        await rig.sender.prove(delivery_id)
         (row,) = await rig.rows()
         assert row[:3] == ("channel.test", "failed_terminal", 1)
         assert receiver.requests[0].json["incident"] is None

@@ -40,7 +40,7 @@ class Rig:
     async def test(self, receiver):
         """Send a test notice; return the request that it made."""
         delivery_id = await self.engine.submit(channels.test(self.workspace.id, self.channel, "hook", ACTOR))
-        await self.sender.prove(delivery_id, self.channel)
+        await self.sender.prove(delivery_id)
         return receiver.requests[-1]
 
 

@@ -234,3 +234,11 @@ def test_the_page_of_the_incident_is_a_link():
     message = message_of(told)
     assert any(f"*Incident page:* <{url}>" in said for said in strings(message["blocks"]))
     assert url in message["text"]
+
+
+async def test_the_pace_keeps_no_address_that_is_free_again():
+    pace = Pace(0.01)
+    for n in range(20):
+        await pace.wait({"url": f"https://hooks.example.org/{n}"})
+        await asyncio.sleep(0.015)
+    assert list(pace._free_at) == ["https://hooks.example.org/19"]

@@ -247,3 +247,28 @@ async def test_the_providers_id_is_kept_when_it_is_sane(client, receiver, header
 )
 def test_retry_after_is_understood_in_all_forms_and_nothing_else(value, pause):
     assert retry_after(value, NOW) == pause
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "s3cretpath",
+        "req-S3CRETPATH-1",
+        "a:s3 cret/q",
+        "a:s3%20cret%2Fq",
+        "id=s3header",
+        "x s3cretuser y",
+        "ok Bearer s3header",
+    ],
+)
+async def test_an_id_that_repeats_a_part_of_the_url_or_of_a_header_is_not_kept(client, receiver, echo):
+    receiver.default = reply(200, {"x-request-id": echo})
+    url = receiver.url.replace("//", "//s3cretuser:s3cretword@") + "/s3cretpath?key=s3%20cret%2Fq"
+    result = await send(client, url, b"{}", {"Authorization": "Bearer s3header"}, now=NOW)
+    assert (result.ok, result.provider_id) == (True, None)
+
+
+async def test_an_id_that_repeats_nothing_is_kept(client, receiver):
+    receiver.default = reply(200, {"x-request-id": "hook-1-ab"})
+    result = await send(client, f"{receiver.url}/s3cretpath?v=1", b"{}", {"x-n": "1"}, now=NOW)
+    assert result.provider_id == "hook-1-ab"

@@ -12,7 +12,6 @@ import re
 import sys
 import time
 from functools import reduce
-from operator import xor
 from pathlib import Path
 
 _AFTER_S = 0.4
@@ -29,7 +28,7 @@ class Viewer:
         self._head = f"{head}HX-Request: true\r\nX-Luota-Live: 1\r\n\r\n"
         self._path = path
         self._ids = ids
-        mixed = reduce(xor, (int(id_[:8], 16) for id_ in ids))
+        mixed = reduce(lambda all_, id_: all_ * 31 + int(id_[:8], 16) & 0xFFFF_FFFF, ids, 0)
         self._have = f"{len(ids)}.{mixed}.1"  # and there are more
         self._pending: set[str] = set()
         self.events = 0

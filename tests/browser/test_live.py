@@ -6,6 +6,8 @@ import time
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.eyes import TOO_WIDE
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CONNECTED = "html[data-connected=yes]"
 
@@ -143,6 +145,71 @@ async def test_a_row_appears_and_leaves_within_two_seconds_as_it_begins_and_ends
     await expect(kept.locator(".monitor-name")).to_be_focused()
 
 
+async def test_a_row_takes_its_new_place_and_group_by_itself_and_nothing_else_moves(browse, luota):
+    jobs = [await luota.monitor(f"Moving {n:02}", "run", tags={"crew": "one"}, owner="Ann") for n in range(30)]
+    page = await browse("/w/default?q=moving&group=crew", role="operator")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    await page.evaluate("window.same = true")
+    names = page.locator("[data-row] .monitor-name")
+    looked_at = page.locator("[data-row]").filter(has_text="Moving 15")
+    await looked_at.get_by_role("checkbox").check()
+    await page.evaluate("document.activeElement.blur()")
+    await looked_at.evaluate("one => one.scrollIntoView({block: 'center'})")
+    place = "one => one.getBoundingClientRect().top"
+    before = await looked_at.evaluate(place)
+    # What stands first of all that is in view is the one that goes.
+    first = await page.evaluate(
+        "[...document.querySelectorAll('[data-row]')].findIndex((one) => one.getBoundingClientRect().bottom > 0)"
+    )
+    assert first > 0
+    await _broken(luota, jobs[first], "one")
+    await expect(names.first).to_have_text(f"Moving {first:02}")
+    await expect(names.nth(1)).to_have_text("Moving 00")
+    await page.wait_for_timeout(300)
+    assert abs(await looked_at.evaluate(place) - before) < 2, "it jumped"
+    await luota.api("PATCH", f"/api/monitors/{jobs[3].id}", {"tags": {"crew": "zwei"}})
+    await expect(page.locator("li.group").nth(1)).to_have_text("crew: zwei")
+    await expect(page.locator("li.group + [data-row]").nth(1)).to_contain_text("Moving 03")
+    await expect(looked_at.get_by_role("checkbox")).to_be_checked()
+    assert await page.locator("[data-row]:empty").count() == 0
+    assert await page.evaluate("window.same"), "it was loaded again"
+    # And what is shown is what the server would show: it does not come anew for ever.
+    fetched = []
+    page.on("response", lambda answer: fetched.append(answer))
+    await _mended(luota, jobs[5], "two")
+    await expect(page.locator("[data-row]").filter(has_text="Moving 05").locator(".state.s-healthy")).to_have_count(1)
+    await luota.api("PATCH", f"/api/monitors/{jobs[7].id}", {"owner": "Bob"})
+    await expect(page.locator("[data-row]").filter(has_text="Moving 07")).to_contain_text("Bob")
+    assert 'id="rows"' not in await fetched[-1].text()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "none"])
+async def test_enter_in_the_form_of_the_rows_pauses_nothing_and_in_the_field_of_the_tag_it_tags(browse, luota, script):
+    job = await luota.monitor(f"Entered {script}", schedule={"every": 3600})
+    page = await browse(f"/w/default?q=entered+{script}", role="operator", quiet=False, java_script_enabled=script)
+    box = page.get_by_role("checkbox", name=f"Choose Entered {script}")
+    await box.check()
+    await box.press("Enter")
+    if not script:
+        await expect(page.get_by_text("Write the tag as key=value")).to_be_visible()
+    await expect(box).to_be_checked()
+    assert (await luota.show(job))["status"] == "draft"
+    await page.locator("#f-new-tag").fill("shift=night")
+    await page.locator("#f-new-tag").press("Enter")
+    await expect(page.locator("[data-row] .tag")).to_have_text("shift=night")
+    shown = await luota.show(job)
+    assert (shown["status"], shown["tags"]) == ("draft", {"shift": "night"})
+    assert page.url.endswith(f"?q=entered+{script}")
+
+
+async def test_on_the_narrowest_screen_long_names_and_tags_do_not_widen_the_page(browse, luota):
+    page = await browse("/account", role="eve")
+    await page.set_viewport_size({"width": 320, "height": 640})
+    for path in ("/w/hostile?group=team", "/w/hostile/members"):
+        await page.goto(path)
+        assert await page.evaluate(TOO_WIDE) == [], path
+
+
 async def test_the_last_row_that_leaves_makes_room_for_words_and_the_first_that_comes_for_itself(browse, luota):
     job = await luota.monitor("Lonely job", schedule={"every": 3600})
     page = await browse("/w/default?q=lonely&state=healthy", role="operator")
@@ -221,9 +288,28 @@ async def test_a_page_without_a_stream_says_so_and_looks_by_itself(browse, luota
 
 @pytest.mark.parametrize("path", ["/w/default?q=by+itself", "/w/default/incidents"])
 async def test_what_an_open_page_asks_for_by_itself_is_marked_as_such(browse, luota, path):
-    job = await luota.monitor("By itself", schedule={"every": 3600})
+    job = await luota.monitor("By itself", "run")
     page = await browse(path, role="viewer")
     await expect(page.locator(CONNECTED)).to_be_attached()
     async with page.expect_request(lambda request: "hx-request" in request.headers) as asked:
-        await luota.ping(job)
+        await _broken(luota, job, path)
     assert (await (await asked.value).all_headers())["x-luota-live"] == "1"
+
+
+async def test_the_list_of_incidents_keeps_the_focus_as_it_grows_and_asks_for_nothing_when_a_job_is_well(browse, luota):
+    first, second = await luota.monitor("First to break", "run"), await luota.monitor("Second to break", "run")
+    well = await luota.monitor("Well all the time", schedule={"every": 3600})
+    await _broken(luota, first, 0)
+    page = await browse("/w/default/incidents", role="viewer")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    await page.wait_for_timeout(1500)  # what changed while it was loaded has been asked for
+    asked = []
+    page.on("request", lambda request: asked.append(request) if "hx-request" in request.headers else None)
+    link = page.get_by_role("link", name="First to break: failed")
+    await link.focus()
+    assert (await luota.ping(well)).status_code == 202
+    await page.wait_for_timeout(2500)
+    assert asked == []
+    await _broken(luota, second, 0)
+    await expect(page.get_by_role("link", name="Second to break: failed")).to_be_visible()
+    await expect(link).to_be_focused()

@@ -125,7 +125,10 @@ def test_a_directory_without_data_is_said_with_the_command_that_makes_one(tmp_pa
     for path in (tmp_path / "none", tmp_path):
         error = refusal(path)
         assert error.code is Code.NOT_FOUND
-        assert error.message == f"No data in {path} yet. Run: luota init --data-dir {path}"
+        assert error.message == (
+            f"No data in {path}. Where Luota runs already, name its directory by --data-dir or LUOTA_DATA_DIR. "
+            f"Else begin: luota init --data-dir {path}"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,3 +250,18 @@ def test_another_user_is_refused_without_a_traceback(luota, command, below):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: This user may not use the data directory {data_dir}.")
+
+
+@needs_root
+def test_a_file_system_that_is_read_only_is_said(luota):
+    luota.data_dir.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", luota.data_dir], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        luota.run("init")
+        subprocess.run(["mount", "-o", "remount,ro", luota.data_dir], check=True)
+        for command in ("monitor list", "init"):
+            said = luota.run(*command.split(), status=1).stderr
+            assert said.startswith(f"error: The data directory {luota.data_dir} cannot be used: Read-only file system.")
+    finally:
+        subprocess.run(["umount", luota.data_dir], check=True)

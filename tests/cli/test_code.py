@@ -128,6 +128,7 @@ def test_a_file_that_is_wrong_is_refused_whole(luota, written, document, said):
 
 def test_a_file_that_is_no_toml_or_not_there_is_refused(luota, written, tmp_path):
     assert "not valid TOML" in luota.run("apply", written("x", "x.toml"), status=1).stderr
+    assert "not valid TOML" in luota.run("apply", written(f"x = {'9' * 5000}", "x.toml"), status=1).stderr
     assert "cannot be read" in luota.run("apply", str(tmp_path / "none"), status=1).stderr
 
 

@@ -4,6 +4,7 @@ import pty
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,23 @@ def test_the_program_ends_a_mistake_with_one_line_and_status_1(luota):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: No data in ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("command", [["monitor", "show", "nightly"], ["openapi"], ["init"]])
+def test_an_output_that_takes_no_more_is_said_in_one_line_by_every_command(initialised, command, form):
+    heartbeat(initialised)
+    line = [sys.executable, "-m", "luota", *command, *form, "--data-dir", str(initialised.data_dir)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    said = json.loads(done.stderr)["message"] if form else done.stderr.removeprefix("error: ").removesuffix("\n")
+    assert (done.returncode, said) == (1, "The output cannot be written: No space left on device.")
+
+
+def test_a_closed_output_is_no_defect(initialised):
+    line = [sys.executable, "-m", "luota", "init", "--data-dir", str(initialised.data_dir)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *line], stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_name_that_the_terminal_cannot_show_is_escaped(initialised):
@@ -271,6 +289,7 @@ def test_a_channel_is_told_what_it_wants(reached):
     args = ("channel", "edit", "team", "--kind", "failed", "--notify", "opened", "--delay", "5m")
     edited = reached.json(*args)["channel"]
     assert (edited["kinds"], edited["notify"], edited["delaySeconds"]) == (["failed"], ["opened"], 300)
+    assert "delaySeconds must be" in reached.run("channel", "edit", "team", "--delay", "9" * 5000, status=1).stderr
     edited = reached.json("channel", "edit", "team", "--kind", "")["channel"]
     assert (len(edited["kinds"]), edited["notify"]) == (4, ["opened"])
     assert "kinds" in reached.run("channel", "edit", "team", "--kind", "down", status=1).stderr
@@ -280,12 +299,14 @@ def test_a_channel_is_told_what_it_wants(reached):
 def test_the_first_call_of_a_job_goes_to_where_the_daemon_listens(initialised):
     in_process = initialised.run("monitor", "create", "a", "--mode", "run", "--cron", "0 2 * * *").stdout
     assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in in_process
+    assert "nothing is watched until luota serve does." in in_process
     with initialised.daemon():
         made = heartbeat(initialised, "b")
         port = int(made["baseUrl"].rpartition(":")[2])
         assert port not in (0, 8080)
         said = initialised.run("monitor", "create", "c", "--mode", "run").stdout
         assert f"curl -X POST http://127.0.0.1:{port}/v1/runs/start" in said
+        assert "nothing is watched" not in said
     with initialised.daemon():
         pass
     log = (initialised.data_dir.parent / "serve.log").read_text()

@@ -33,6 +33,15 @@ def test_a_trace_may_come_from_stdin_and_is_told_in_aligned_text_without_json():
     assert (done.returncode, done.stdout, done.stderr) == (0, STEP, "")
 
 
+@pytest.mark.parametrize("first", [f"{MONITOR}\n", f"\n{MONITOR}\n"])
+def test_a_byte_order_mark_at_the_begin_is_skipped_and_nowhere_else(first, tmp_path):
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text(f"\ufeff{first}{PING}\n")
+    assert (replay(trace).stdout, replay(trace).stderr) == (STEP, "")
+    trace.write_text(f"{first}{PING}\n\ufeff{PING}\n")
+    assert f"line {first.count(chr(10)) + 2}: not valid JSON" in replay(trace).stderr
+
+
 def test_it_needs_no_data_and_makes_none(tmp_path):
     data = tmp_path / "data"
     assert replay("-", "--data-dir", data, stdin=MONITOR).returncode == 0
@@ -55,6 +64,7 @@ def test_it_needs_no_data_and_makes_none(tmp_path):
         (PING.replace('"a"', '"\\ud800"'), "not valid JSON: "),
         ("[" * 100_000, "not valid JSON: "),
         ("7", "a line must be a JSON object, not a number."),
+        (PING.replace("}", ',"monitor":"b"}'), "monitor stands twice on the line. Give each key once."),
     ],
 )
 def test_a_line_that_cannot_be_ends_it_with_its_number(line, said, tmp_path):

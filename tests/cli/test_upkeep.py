@@ -120,6 +120,32 @@ def test_a_log_that_was_left_behind_does_not_reach_the_restored_file(initialised
         assert value(kept, "SELECT count(*) FROM monitors") == 2
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_lost_file_is_said_by_every_command_and_a_restore_makes_it_good(initialised, tmp_path, missing):
+    copy, lost, log = tmp_path / "copy.db", initialised.data_dir / "luota.db", initialised.data_dir / "luota.db-wal"
+    a_monitor(initialised, "a")
+    initialised.run("backup", str(copy))
+    with initialised.daemon() as process:
+        a_monitor(initialised, "b")
+        process.kill()
+        process.wait(30)
+    lost.unlink()
+    if not missing:
+        lost.touch()
+    held = log.read_bytes()
+    for command in (["init"], ["monitor", "list"], ["serve"], ["backup", str(tmp_path / "second.db")]):
+        said = initialised.run(*command, status=1).stderr
+        assert f"{lost} is {'missing' if missing else 'empty'}" in said, command
+        assert "luota restore FILE" in said
+    (found,) = [check for check in looked(initialised, 1) if check["check"] == "database"]
+    assert "luota restore FILE" in found["detail"]
+    assert log.read_bytes() == held
+    initialised.run("restore", str(copy))
+    assert slugs(initialised) == ["a"]
+    (kept,) = initialised.data_dir.glob("luota.db.before-*-wal")
+    assert kept.read_bytes() == held
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

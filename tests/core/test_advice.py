@@ -3,7 +3,7 @@
 import random
 
 from luota.core import advice
-from luota.core.advice import intervals, rehearsal, spread, would_have_opened
+from luota.core.advice import intervals, rehearsal, spread
 from luota.core.slots import Signal
 from luota.core.model import Kind, Mode, Rules, RunState, Window, Windows
 from luota.core.schedule import Every
@@ -13,8 +13,15 @@ NIGHTLY = heartbeat(cron("0 2 * * *"), grace=30 * MINUTE)
 
 
 def suggestions(*given):
-    """What `advice.suggestions` comes to, taken to its end."""
-    steps = advice.suggestions(*given)
+    return _taken(advice.suggestions(*given))
+
+
+def would_have_opened(*given, **more):
+    return _taken(rehearsal(*given, **more))
+
+
+def _taken(steps):
+    """What steps come to, taken to their end."""
     while True:
         try:
             next(steps)

@@ -264,6 +264,38 @@ def test_a_first_ping_from_the_past_arms_a_deadline_after_its_receipt():
     assert history.expects == ("3 13:00", "3 13:05")
 
 
+def test_a_first_ping_that_is_overdue_itself_is_unverified_until_the_next_one():
+    history = History(heartbeat(Every(10 * MINUTE)))
+    assert history.ping("3 12:00", "1 12:00") == ["3 12:00 draft>unverified"]
+    assert history.last.mark.skewed
+    assert history.state.reason == (
+        "the first ping, of 2026-03-10T12:00:00.000Z, is older than what has fallen due since; "
+        "unverified until the next signal"
+    )
+    assert history.ping("3 12:01", "1 12:10") == []
+    assert history.ping("3 12:02") == ["3 12:02 unverified>healthy"]
+
+
+def test_silence_after_a_first_ping_that_is_overdue_itself_is_missed():
+    history = History(heartbeat(Every(10 * MINUTE)))
+    history.ping("3 12:00", "1 12:00")
+    assert history.tick("3 12:10") == ["3 12:05 unverified>incident opened missed"]
+
+
+def test_a_first_ping_is_healthy_up_to_the_very_deadline_that_it_sets_itself():
+    for received, status in (("02:05", "healthy"), ("02:05:00.001", "unverified")):
+        history = History(HOURLY)
+        history.ping(received, "01:00")
+        assert history.status == status
+
+
+def test_a_first_ping_that_is_overdue_itself_ends_no_pause():
+    history = History(HOURLY)
+    history.pause("00:10", until_healthy=True)
+    assert history.ping("3 12:00", "1 12:00") == []
+    assert history.resume("3 12:30") == ["3 12:30 paused>unverified"]
+
+
 def test_a_first_ping_from_the_past_arms_the_first_occurrence_whose_deadline_lies_after_its_receipt():
     history = History(heartbeat(cron("0 * * * *"), grace=2 * HOUR))
     history.ping("03:10", "00:30")

@@ -42,6 +42,42 @@ def test_the_note_names_the_time_that_the_change_skips_or_doubles():
     assert change.note.endswith("a time from 03:00 to 04:00, which is skipped, occurs not at all")
 
 
+LONDON = "Europe/London"
+BEFORE_2027 = 1_824_681_600_000  # 2027-10-28T00:00Z; London's clocks go back on the 31st, 02:00 to 01:00
+
+
+@pytest.mark.parametrize(
+    ("schedule", "offsets", "time", "occurs"),
+    [
+        (cron("30 1 * 10 0", LONDON), [HOUR], "01:30", "the first time only"),
+        (cron("0 1 31 10 *", LONDON), [HOUR], "01:00", "the first time only"),
+        (cron("59 1 * * *", LONDON), [HOUR], "01:59", "the first time only"),
+        (cron("30 * * * *", LONDON), [HOUR, 0], "01:30", "both times"),
+        (calendar("*-10-31 01:30", LONDON), [HOUR], "01:30", "the first time only"),
+        (calendar("*-*-* *:30", LONDON), [HOUR], "01:30", "the first time only"),
+    ],
+    ids=lambda one: getattr(one, "expression", None),
+)
+def test_each_occurrence_whose_local_time_comes_twice_is_marked_itself(schedule, offsets, time, occurs):
+    marked = [one for one in upcoming(schedule, BEFORE_2027, 99) if one.change and one.at < BEFORE_2027 + 5 * DAY]
+    assert [one.offset for one in marked] == offsets
+    assert {one.change.at - BEFORE_2027 for one in marked} == {3 * DAY + HOUR}
+    assert {(one.change.before, one.change.after) for one in marked} == {(HOUR, 0)}
+    assert {one.change.note for one in marked} == {f"clocks go back by 1 h; {time}, which comes twice, occurs {occurs}"}
+
+
+@pytest.mark.parametrize("time", ["0 0", "30 0", "59 0", "0 2", "30 2"])
+def test_a_time_beside_the_doubled_hour_is_not_said_to_come_twice(time):
+    found = upcoming(cron(f"{time} 31 10 *", LONDON), BEFORE_2027, 3)
+    assert [one.change for one in found] == [None, None, None]
+
+
+@pytest.mark.parametrize("expression", ["0 12 31 10 *", "0 6 * * 1", "0 6 */2 * *"])
+def test_no_hour_is_missed_in_an_interval_of_two_days_or_more(expression):
+    for now in (BEFORE_SPRING, BEFORE_AUTUMN, BEFORE_2027):
+        assert [one.change.note for one in upcoming(cron(expression, LONDON), now, 5) if one.change] == []
+
+
 def test_a_change_that_makes_the_usual_interval_another_is_marked_with_how_long_it_is():
     for now, real in ((BEFORE_SPRING, "23 h"), (BEFORE_AUTUMN, "1 d 1 h")):
         (change,) = [one.change for one in upcoming(cron("0 7 * * *", HELSINKI), now, 4) if one.change]

@@ -273,6 +273,73 @@ def test_a_start_older_than_the_newest_moves_no_deadline_back_and_has_a_limit_of
     assert history.wakes == "01:50"
 
 
+def test_a_start_is_compared_with_the_newest_start_and_not_with_a_close_in_between():
+    history = History(run_rules(cron("0 * * * *"), grace=15 * MINUTE, max_runtime=6 * HOUR))
+    history.start("a", "00:00")
+    history.success("a", "01:05")
+    history.start("b", "01:10", "00:59:40")  # early for 01:00
+    assert history.status == "healthy"
+    assert history.expects == ("02:00", "02:15")
+    history.success("b", "01:20")
+    assert history.tick("01:59:59") == []
+
+
+def test_an_every_start_that_began_before_the_close_of_the_last_run_moves_the_deadline():
+    history = History(run_rules(Every(HOUR)))
+    history.start("a", "00:00")
+    history.success("a", "00:50")
+    history.start("b", "01:00", "00:45")
+    assert history.expects == ("01:45", "01:50")
+
+
+@pytest.mark.parametrize("close", ["success", "fail"])
+def test_the_silence_is_told_from_the_newest_start_on_and_never_from_a_close(close):
+    history = History(run_rules(Every(HOUR), tolerance=9))
+    history.start("a", "00:00")
+    getattr(history, close)("a", "00:50")
+    history.tick("01:05")
+    reason = history.last.transitions[-1].reason
+    assert reason.startswith("no run start since 2026-03-10T00:00:00.000Z, expected 2026-03-10T01:00:00.000Z")
+
+
+def test_a_first_start_that_is_overdue_itself_is_unverified_whatever_its_old_success_says():
+    history = History(HOURLY)
+    assert history.start("old", "3 12:30", "1 12:00") == ["3 12:30 draft>unverified"]
+    assert history.success("old", "3 12:30", "1 12:10") == []
+    assert history.status == "unverified"
+    assert history.start("new", "3 12:40") == ["3 12:40 unverified>healthy"]
+
+
+def test_an_old_success_does_not_vouch_for_what_was_resolved_by_hand():
+    history = proven(run_rules(Every(HOUR)))
+    history.start("old", "00:20")
+    history.tick("01:25")
+    history.resolve("05:00")
+    assert history.success("old", "05:01", "01:30") == []
+    assert history.status == "unverified"
+
+
+def test_an_old_success_vouches_for_the_run_whose_end_a_window_hid():
+    history = proven(run_rules(Every(HOUR)))
+    history.start("r", "01:00")
+    history.blind("01:50", "05:00")
+    history.tick("05:00")
+    assert history.status == "unverified"
+    assert history.success("r", "05:01", "01:55") == ["05:01 unverified>healthy"]
+
+
+def test_a_first_start_that_is_overdue_itself_is_healthy_once_its_run_ends_well_now():
+    history = History(HOURLY)
+    history.start("old", "3 12:30", "3 10:30")
+    assert history.success("old", "3 12:31") == ["3 12:31 unverified>healthy"]
+
+
+def test_a_run_of_a_first_start_that_is_overdue_itself_is_stuck_at_its_limit():
+    history = History(HOURLY)
+    history.start("old", "3 12:30", "3 10:30")
+    assert history.tick("3 16:30")[-1] == "3 16:30 incident>incident updated stuck"
+
+
 def test_a_close_with_a_skewed_clock_is_marked_and_takes_the_earlier_time():
     history = proven()
     history.start("r", "02:00")

@@ -12,5 +12,7 @@ def test_more_are_held_for_ten_seconds_after_the_first_that_waits():
     assert held_until([5000, 5001], [1000] * MOST) == 5000 + SPAN
 
 
-def test_one_alone_is_no_digest():
-    assert held_until([5000], [1000] * 30) is None
+def test_one_that_comes_alone_after_more_than_ten_is_held_too_and_the_tenth_is_not():
+    assert held_until([5000], [1000] * MOST) == 5000 + SPAN
+    assert held_until([5000], [1000] * (MOST - 1)) is None
+    assert held_until([5000 + SPAN], [5000] * 30) is None

@@ -6,6 +6,7 @@ import json
 from luota.core.reasons import by_hand, reason_of
 from luota.engine import incidents as commands
 from luota.engine.audit import Actor
+from luota.engine.changes import INCIDENTS
 from tests.served import NOW
 
 HOUR = 3_600_000
@@ -191,3 +192,18 @@ async def test_a_note_stands_on_the_timeline_of_an_incident_that_is_over_too(ser
     assert served.rows(sql) == [(incident, "operator")] * 2
     for wrong in (None, "", " \n", 7, "x" * 2001, "a\0b"):
         assert (await do(served, incident, "note", {"text": wrong}, 400))["field"] == "text"
+
+
+async def test_who_looks_at_the_list_of_incidents_hears_of_what_it_shows_and_of_no_signal_else(served):
+    monitor = await served.monitor("run")
+    with served.engine.changes.listen(served.row("SELECT id FROM workspaces")[0]) as listener:
+        run = await monitor.started()
+        assert INCIDENTS not in await listener.next(5)
+        await monitor.fail(run)
+        assert INCIDENTS in await listener.next(5)
+        incident = (await monitor.shown())["incidentId"]
+        await do(served, incident, "note", {"text": "seen"})
+        assert INCIDENTS not in await listener.next(5)
+        for what in ("acknowledge", "resolve"):
+            await do(served, incident, what, {"reason": "why"})
+            assert INCIDENTS in await listener.next(5)

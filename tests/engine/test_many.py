@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from luota.core.drills import DrillKind
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.values import MAX_TAGS
+from luota.engine import drills, monitors
 from luota.engine.audit import Actor
 from luota.engine.many import pause_all, resume_all, tag_all
 from tests.served import NOBODY
@@ -78,3 +80,16 @@ async def test_what_makes_no_sense_is_refused_for_all_and_those_who_are_gone_are
     for work in (pause_all([*ids, NOBODY], {}, ANN), tag_all([*ids, NOBODY], {"a": "b"}, ANN)):
         assert await served.engine.submit(work) == {}
     assert audited(served, "monitor.pause").keys() == audited(served, "monitor.edit").keys() == {ids[1]}
+
+
+async def test_the_twin_of_a_drill_is_left_out(served, jobs):
+    drill = await served.engine.submit(drills.begin(jobs[0].id, DrillKind.MISSED, None, ANN))
+    twin, before = drill.twin.id, served.row("SELECT tags FROM monitors WHERE id = ?", drill.twin.id)
+    for work in (pause_all([twin], {}, ANN), tag_all([twin], {"a": "b"}, ANN)):
+        assert await served.engine.submit(work) == {}
+    assert served.engine.registry.monitors[twin].state.pause is None
+    assert served.row("SELECT tags FROM monitors WHERE id = ?", twin) == before
+    await served.engine.submit(monitors.pause(twin, {}, ANN))
+    assert await served.engine.submit(resume_all([twin], ANN)) == {}
+    assert served.engine.registry.monitors[twin].state.pause is not None
+    assert audited(served, "monitor.edit") == audited(served, "monitor.resume") == {}

@@ -245,6 +245,18 @@ async def test_an_owner_cannot_take_over_a_member_of_other_workspaces_by_a_link(
     await refused(engine, Code.NOT_FOUND, link("nobody", None))
 
 
+async def test_a_link_made_by_another_workspaces_owner_ends_when_its_user_is_added(engine):
+    await user(engine, "ann")
+    hostile = await engine.submit(people.create_workspace("Hostile", None, BOSS))
+    new = await user(engine, "new", "viewer", None, hostile)
+    ends = engine.clock.now() + HOUR
+    await engine.submit(people.make_link("password", new, digest("eve's"), ends, BOSS, workspace_id=hostile.id))
+    await engine.submit(people.add_member(first(engine).id, "new@example.org", "owner", BOSS))
+    await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("eve's"), "hash", "x"))
+    again = people.make_link("password", new, digest("another"), ends, BOSS, workspace_id=hostile.id)
+    await refused(engine, Code.CONFLICT, again)
+
+
 # Workspaces
 
 

@@ -7,6 +7,7 @@ from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
 from luota.engine import Engine, channels, incidents, monitors
 from luota.engine.audit import Actor
+from luota.engine.deliveries import gather
 from luota.engine.ingest import CloseRun, StartRun
 from luota.engine.reminders import remind
 from luota.store import deliveries
@@ -108,3 +109,29 @@ async def test_a_channel_that_wants_no_openings_gets_no_reminders(engine):
     await failed(engine, reminderSeconds=3600)
     await later(engine, 2)
     assert await reminders(engine) == 0
+
+
+async def test_nobody_is_reminded_while_a_digest_that_tells_the_incident_is_on_its_way(engine):
+    for name in ("one", "two"):
+        await failed(engine, name=name, reminderSeconds="1h")
+    await later(engine, 1)
+    waiting = await fetch(engine.reader, "SELECT id FROM deliveries WHERE type = 'incident.reminder'")
+    await engine.submit(gather(engine.workspace.id, engine.channel, [row[0] for row in waiting]))
+    await later(engine, 1)
+    assert await reminders(engine) == 2
+    await delivered(engine)
+    await later(engine, 1)
+    assert await reminders(engine) == 4
+
+
+async def test_a_reminder_that_is_the_first_notice_is_held_by_the_delay_of_the_channel(engine):
+    await failed(engine, reminderSeconds="1h")
+    workspace = engine.registry.workspaces[engine.workspace.id]
+    doc = {"type": "webhook", "name": "late", "url": "http://192.0.2.1/"}
+    late = await engine.submit(channels.add(workspace, doc, ACTOR))
+    for channel in (late, engine.channel):
+        changes = {"delaySeconds": 600}
+        await engine.submit(channels.edit(engine.workspace.id, channel, "x", changes, ACTOR))
+    await later(engine, 1)
+    sql = "SELECT channel_id, next_attempt_at - queued_at FROM deliveries WHERE type = 'incident.reminder'"
+    assert dict(await fetch(engine.reader, sql)) == {engine.channel: 0, late: 600_000}

@@ -104,15 +104,6 @@ async def test_a_session_is_closed_once(engine, ann):
     assert [action for action, *_ in await actions(engine)] == ["session.open", "session.close"]
 
 
-async def test_a_user_is_signed_out_everywhere_but_here(engine, ann):
-    for name in ("here", "there", "everywhere"):
-        await opened(engine, ann, name)
-    assert await engine.submit(sessions.close_sessions_of(ann, ANN, digest("here"))) == 2
-    assert await open_ones(engine) == {digest("here")}
-    assert await engine.submit(sessions.close_sessions_of(ann, ANN)) == 1
-    assert await engine.submit(sessions.close_sessions_of(ann, ANN)) == 0
-
-
 async def test_a_touch_tells_when_a_session_was_used_and_opens_none(engine, ann):
     await opened(engine, ann, "tab")
     engine.clock.advance(1000)

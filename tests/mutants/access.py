@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant, mutant
 
+BOARD = "tests/web/test_board.py::"
 ERRORS = "tests/web/test_ingest_errors.py::"
 LIMITS = "tests/web/test_ingest_limits.py::"
 PAGES = "tests/web/test_dashboard.py::"
@@ -85,6 +86,41 @@ MUTANTS: list[Mutant] = [
         "AND archived_at IS NULL AND drill_of IS NULL ORDER BY name",
         "AND archived_at IS NULL ORDER BY name",
         "tests/store/test_overview.py::test_cards_hold_what_people_gave_and_no_archived_monitor_nor_a_twin_of_a_drill",
+    ),
+    mutant(
+        "twins of drills among many",
+        "luota/engine/many.py",
+        "if live is not None and live.drill_of is None:",
+        "if live is not None:",
+        "tests/engine/test_many.py::test_the_twin_of_a_drill_is_left_out",
+    ),
+    mutant(
+        "shared parts of an overview never drawn again",
+        "luota/web/dashboard/board.py",
+        "if known is None or known[0] != content:",
+        "if known is None:",
+        BOARD + "test_what_open_pages_swap_in_place_follows_a_change_within_the_second",
+    ),
+    mutant(
+        "what overviews share never worked out again",
+        "luota/web/dashboard/board.py",
+        "if known is None or known[0] != version:",
+        "if known is None:",
+        BOARD + "test_order_counters_and_what_needs_a_human_follow_a_change_within_the_second",
+    ),
+    mutant(
+        "rows of an overview kept for three seconds",
+        "luota/web/dashboard/overview.py",
+        "_FRESH_MS = 1_000",
+        "_FRESH_MS = 3_000",
+        BOARD + "test_a_row_is_drawn_again_when_its_second_is_over",
+    ),
+    mutant(
+        "all open overviews answered at once",
+        "luota/web/dashboard/overview.py",
+        "async with visit.site.board.refreshing:",
+        "if True:",
+        BOARD + "test_open_pages_that_hear_of_the_same_commit_are_answered_one_at_a_time",
     ),
     mutant(
         "redirects followed",

@@ -119,6 +119,78 @@ async def test_a_refused_directory_can_be_opened_once_its_file_is_right(tmp_path
     await (await opened(tmp_path)).close()
 
 
+async def of_an_instance(data_dir: Path) -> None:
+    await (await opened(data_dir)).close()
+
+
+def listed(data_dir: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in data_dir.iterdir() if path.name != "luota.lock"}
+
+
+@pytest.mark.parametrize("state", ["is missing", "is empty"])
+@pytest.mark.parametrize("sign", ["luota.reserve", "luota.db-wal", "luota.sock"])
+async def test_a_lost_file_is_refused_and_never_replaced_by_an_empty_one(tmp_path, state, sign):
+    data_dir = tmp_path / "my data"
+    await of_an_instance(data_dir)
+    (data_dir / "luota.reserve").unlink()
+    (data_dir / files.FILE).unlink()
+    if state == "is empty":
+        (data_dir / files.FILE).touch()
+    (data_dir / sign).write_bytes(b"x" * 100)
+    before = listed(data_dir)
+    with pytest.raises(LuotaError) as refused:
+        await opened(data_dir)
+    said = refused.value.message
+    assert refused.value.code is Code.CONFLICT
+    assert f"luota.db {state}" in said
+    assert sign in said
+    assert f"luota restore FILE --data-dir '{data_dir}'" in said
+    assert listed(data_dir) == before
+    subprocess.run(said[said.index("rm ") :], shell=True, check=True)
+    await of_an_instance(data_dir)
+
+
+def cut_short(data_dir: Path) -> None:
+    """Leave what a kill leaves that came before SQLite had deleted the journal of the first transaction."""
+    db = sqlite3.connect(data_dir / files.FILE)
+    db.execute("PRAGMA page_size = 2048")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.close()
+    head = bytes.fromhex("d9d505f920a163d7") + b"".join(n.to_bytes(4, "big") for n in (0, 7, 0, 512, 2048))
+    (data_dir / f"{files.FILE}-journal").write_bytes(head.ljust(512, b"\0"))
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda data_dir: None,
+        lambda data_dir: (data_dir / files.FILE).touch(),
+        lambda data_dir: [(data_dir / f"{files.FILE}{end}").touch() for end in ("", "-journal")],
+        cut_short,
+    ],
+    ids=["the lock", "an empty file", "an empty journal", "a journal"],
+)
+async def test_a_first_start_that_was_killed_is_made_good_by_the_next(tmp_path, leave):
+    (tmp_path / "luota.lock").write_text("a test")
+    leave(tmp_path)
+    engine = await opened(tmp_path)
+    try:
+        assert await pragma(engine, "user_version") == len(files.migrations())
+        assert await pragma(engine, "page_size") == 2048
+    finally:
+        await engine.close()
+
+
+async def test_a_file_whose_journal_would_undo_more_than_its_first_transaction_is_left_as_it_was(tmp_path):
+    cut_short(tmp_path)
+    journal = tmp_path / f"{files.FILE}-journal"
+    journal.write_bytes(journal.read_bytes()[:19] + b"\1" + journal.read_bytes()[20:])
+    before = listed(tmp_path)
+    with pytest.raises(LuotaError, match="cannot be read as a database"):
+        await opened(tmp_path)
+    assert listed(tmp_path) == before
+
+
 async def test_a_directory_that_cannot_be_made_is_refused_in_words(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(LuotaError, match="cannot be used"):

@@ -79,24 +79,9 @@ async def test_open_incidents_are_those_of_the_workspace_that_nobody_resolved(se
     assert await overview.open_incidents(served.engine.reader, "another") == []
 
 
-async def test_the_newest_drill_of_each_monitor_is_found(served):
-    one, other, workspace = await served.monitor(name="one"), await served.monitor(name="other"), ""
-    workspace = served.row("SELECT id FROM workspaces")[0]
-    for number, state in enumerate(("proven", "not_proven")):
-        row = (f"d{number}", workspace, one.id, other.id, "missed", state, "[]", NOW + number, NOW + 9, "anna")
-        await served.engine.writer._db.execute(
-            "INSERT INTO drills (id, workspace_id, monitor_id, twin_id, kind, state, steps, started_at, finished_at, actor) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
-    found = await overview.latest_drills(served.engine.reader, [one.id, other.id])
-    assert set(found) == {one.id}
-    assert (found[one.id].id, found[one.id].state) == ("d1", "not_proven")
-
-
 async def test_each_query_of_a_bar_finds_its_rows_by_an_index(served):
     queries = [overview.signals_sql(Mode.HEARTBEAT), overview.signals_sql(Mode.RUN), overview._INCIDENTS]
-    for sql in (*queries, overview._PAUSES, overview._DRILLS):
+    for sql in (*queries, overview._PAUSES):
         plan = served.rows(f"EXPLAIN QUERY PLAN {sql}", *["x"] * sql.count("?"))
         assert "USING INDEX" in plan[0][3], (sql, plan)
         assert not any("TEMP B-TREE" in row[3] for row in plan), (sql, plan)

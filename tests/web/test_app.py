@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
 
 import pytest
 
@@ -98,6 +99,7 @@ async def test_healthz_is_200_without_a_key_while_the_alarm_ticks_and_writes_com
     await served.monitor()
     answer = await until(served, 200)
     assert answer.json() == {"ok": True}
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
     head = await served.call("HEAD", "/healthz")
     assert (head.status_code, head.content) == (200, b"")
     assert (await served.call("POST", "/healthz")).status_code == 405
@@ -140,6 +142,7 @@ async def test_a_defect_of_ours_is_500_as_json_with_the_id_and_its_trace_only_in
     request_id = answer.headers["x-request-id"]
     assert answer.status_code == 500
     assert answer.json() == {"error": "Internal error", "requestId": request_id}
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
     logged = [record for record in caplog.records if request_id in record.getMessage()]
     assert any(record.exc_info for record in logged)
     assert any(" 500 " in record.getMessage() for record in logged)
@@ -185,3 +188,21 @@ async def test_a_request_is_one_line_of_the_log_unless_it_found_luota_healthy(se
         ["POST", "/healthz", "405"],
         ["GET", "/nothing-here", "404"],
     ]
+
+
+async def test_every_answer_of_the_api_and_every_refusal_is_kept_by_nobody_and_read_as_nothing_but_json(serve):
+    served = await serve()
+    monitor = await served.monitor()
+    client, csrf = await served.sign_in()
+    token = f"/api/monitors/{monitor.id}/token"
+    answers = [await served.call("GET", "/healthz"), await monitor.ping(token="wrong"), await monitor.ping(b"[")]
+    async with aclosing(client):
+        for one in (client, served.local):
+            called = [("GET", token), ("GET", "/api/workspaces"), ("GET", "/api/monitors/none"), ("GET", "/api/none")]
+            called += [("PUT", token), ("POST", "/api/monitors"), ("POST", f"/api/monitors/{monitor.id}/archive")]
+            answers += [await one.request(method, path, headers={"x-csrf-token": csrf}) for method, path in called]
+    answers += [await served.call("GET", token), await served.call("PUT", "/v1/runs/start")]
+    assert {answer.status_code for answer in answers} == {200, 400, 401, 404, 405, 503}
+    for answer in answers:
+        kept = (answer.headers["cache-control"], answer.headers["x-content-type-options"])
+        assert kept == ("no-store", "nosniff"), answer.url

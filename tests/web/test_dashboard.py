@@ -117,6 +117,29 @@ async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(serve
     assert headers["x-request-id"].startswith("req_")
 
 
+ONLY_OVER_TLS = ("strict-transport-security", "cross-origin-opener-policy")
+"""Headers that browsers ignore over plain HTTP, some of them with an error in the console."""
+
+
+@pytest.mark.parametrize("public_url", [None, "http://watch.example.lan", "https://watch.example.lan"])
+async def test_headers_that_browsers_heed_only_over_tls_are_sent_only_there(serve, public_url):
+    served = await serve(public_url=public_url)
+    secure = public_url is not None and public_url.startswith("https")
+    served.tcp.headers["origin"] = public_url or served.base
+    person = {"email": "ann@example.org", "password": "correct horse battery"}
+    await served.api("POST", "/api/users", person)
+    signed_in = await served.tcp.post("/sign-in", data=person)
+    assert signed_in.status_code == 303
+    cookie = {"cookie": signed_in.headers["set-cookie"].partition(";")[0]}  # httpx keeps a Secure one to itself
+    page = await served.tcp.get("/account", headers=cookie)
+    assert page.status_code == 200
+    for answer in (page, await served.tcp.get("/nowhere"), await served.tcp.get("/sign-in")):
+        assert [name in answer.headers for name in ONLY_OVER_TLS] == [secure, secure]
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+    out = await served.tcp.post("/sign-out", data={"csrf": csrf}, headers=cookie)
+    assert (out.status_code, "clear-site-data" in out.headers) == (303, secure)
+
+
 async def test_an_error_page_names_the_request_id_that_the_log_has(served):
     client, _ = await served.sign_in()
     answer = await client.get("/w/default/monitors/nothing")
@@ -140,6 +163,10 @@ async def test_files_of_pages_may_be_kept_for_ever_and_carry_their_type(served):
         assert answer.status_code == 200, path
         assert "immutable" in answer.headers["cache-control"], path
         assert answer.headers["content-type"].split(";")[0] in ("text/css", "text/javascript", "image/svg+xml"), path
+        name = path.rpartition("/")[2]
+        for other in (f"/static/000000000000/{name}", path.replace("/static/", "/static/0")):
+            answer = await served.call("GET", other)
+            assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store"), other
     for path in ("/static/0/../visit.py", "/static/0/%2e%2e%2fapp.py", "/static/0/nothing.css", "/static/0/.hidden"):
         assert (await served.call("GET", path)).status_code == 404, path
 
@@ -172,3 +199,27 @@ async def test_what_python_takes_for_a_digit_is_no_page_number(served, asked):
     async with aclosing(client):
         for page in ("", "/incidents", "/drills", "/audit"):
             assert (await client.get(f"/w/default{page}?{asked}")).status_code == 200, page
+
+
+NUMBERS = (
+    *("page", "before", "for", "every", "failuresBeforeIncident", "graceSeconds", "maxRuntimeSeconds"),
+    *("expectedFreshnessSeconds", "reminderSeconds", "delaySeconds"),
+    *("retentionDays", "retentionCount", "incidentRetentionDays"),
+)
+"""The fields of pages in which a number stands."""
+
+
+async def test_a_number_longer_than_python_reads_is_refused_in_every_field_of_every_page(served):
+    monitor = await served.monitor()
+    client, csrf = await served.sign_in()
+    shape = {"csrf": csrf, "mode": "heartbeat", "template": "heartbeat", "kind": "every", "unit": "m", "name": "A job"}
+    async with aclosing(client):
+        for method, path, needed, _ in PAGES:
+            if needed not in ROLES or path.endswith("/stream"):
+                continue
+            called = filled(path.replace("{monitor}", monitor.slug))
+            for field in NUMBERS:
+                form = {**shape, "every": "5", field: "9" * 5000}
+                sent = {"data": form} if method == "POST" else {"params": form}
+                answer = await client.request(method, called, **sent)
+                assert answer.status_code < 500, f"{method} {path}, {field}: {answer.status_code}"

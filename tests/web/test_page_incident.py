@@ -221,6 +221,31 @@ async def test_a_notice_that_was_cancelled_says_so_when_it_was(served, sign_in):
     assert told[2].endswith("the channel was removed")
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("delivered", "a digest told of it instead"),
+        ("failed_terminal", "a digest was to tell of it instead: failed, terminal"),
+    ],
+)
+async def test_a_notice_left_to_a_digest_says_what_became_of_the_digest(served, sign_in, state, said):
+    person = await sign_in(served)
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example/"})
+    _, path = await failed(served)
+    db = served.engine.writer._db
+    await db.execute(
+        "INSERT INTO deliveries (id, workspace_id, channel_id, type, notice, state, queued_at) "
+        "SELECT 'digest', workspace_id, channel_id, 'incident.digest', '{}', ?, queued_at FROM deliveries",
+        (state,),
+    )
+    await db.execute(
+        "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, told_by = 'digest' WHERE id <> 'digest'"
+    )
+    told = next(step for step in steps(await person.get(path)) if "cancelled" in step)
+    assert told.endswith(said)
+    assert re.search(rf"opened to desk: cancelled: {said}\s*</td>", (await person.get(f"{path}/print")).text)
+
+
 async def test_further_misses_in_a_row_are_one_line_with_each_in_it(served, sign_in):
     person = await sign_in(served)
     job = await served.monitor()

@@ -148,3 +148,13 @@ async def test_the_page_turns_green_by_itself_when_the_first_signal_arrives(serv
         await page.wait_for_selector("text=The proof path from here")
         await browser.close()
     assert said == []
+
+
+@pytest.mark.parametrize(("reached_at", "said"), [(None, True), ("http://192.0.2.7:8080", False)])
+async def test_an_address_that_other_machines_cannot_reach_is_called_so(serve, reached_at, said):
+    served = await serve(reached_at=reached_at)
+    monitor = await served.monitor()
+    client, _ = await served.sign_in("operator")
+    text = (await client.get(f"/w/default/monitors/{monitor.id}/integration")).text
+    assert ("Jobs on this machine alone reach it." in text) is said
+    await client.aclose()

@@ -323,11 +323,12 @@ async def test_a_value_that_cannot_be_tried_is_shown_again_with_what_is_wrong(se
     client, _ = owner
     job = await served.monitor()
     await job.ping()
-    for field, value in (("grace", "soon"), ("interval", "0")):
+    for field, value in (("grace", "soon"), ("interval", "0"), ("interval", "soon")):
         page = await client.get(f"{WHERE}/{job.id}?{field}={value}")
         assert page.status_code == 400
         assert f'href="#f-{field}"' in page.text
         assert re.search(rf'id="f-{field}"[^>]*value="{value}"[^>]*aria-invalid="true"', page.text)
+        assert f"{field.capitalize()} must be " in words(page), "it is called what stands over the field"
 
 
 async def test_the_proof_path_names_the_next_step_of_what_is_not_proven(served, owner):

@@ -1,13 +1,17 @@
 """The overview: the rows that an open page asks for, and what is done to several monitors at once."""
 
+import asyncio
 import html
 import re
+from ipaddress import ip_network
+from zlib import crc32
 
 import pytest
 
 from luota.core.spec.values import MAX_TAGS
 from luota.web.dashboard.needs import MOST as MOST_NEEDS
 from luota.web.dashboard.overview import PAGE
+from tests.receiver import Receiver, reply
 
 HOME = "/w/default"
 LIVE = {"hx-request": "true", "x-luota-live": "1"}
@@ -28,10 +32,11 @@ def shown(text):
 
 
 def have(ids, more=0):
-    """What the page's script makes of the rows that it shows."""
+    """What the page's script makes of the rows that it shows; the head of a group is given as its number."""
     mixed = 0
-    for id_ in ids:
-        mixed ^= int(id_[:8], 16)
+    for one in ids:
+        mixed = (mixed * 31 + (one if isinstance(one, int) else int(one[:8], 16))) % 2**32
+    ids = [one for one in ids if isinstance(one, str)]
     return f"{len(ids)}.{mixed}.{more}"
 
 
@@ -105,11 +110,107 @@ async def test_incidents_beyond_some_are_told_by_their_number(served, operator):
     assert "3 more incidents" in human
 
 
-async def act(client, do, ids, **form):
+async def proven_channel(served, url="https://192.0.2.1/"):
+    """Add a channel that counts as proven."""
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "pager", "url": url})
+    await served.engine.writer._db.execute("UPDATE channels SET proven_at = 1")
+
+
+async def human(served, client):
+    """What needs a human, in words and as HTML."""
+    served.clock.advance(1_000)  # what pages share holds for a second
+    text = (await client.get(HOME)).text.partition('id="human"')[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]*>", "", text.partition(">")[2]).split()), text
+
+
+async def test_all_is_proven_is_said_only_while_every_monitor_is_healthy(served, operator):
+    await proven_channel(served)
+    job, late = await served.monitor(), await served.monitor(graceSeconds=6 * 3600)
+    run = await served.monitor("run", failuresBeforeIncident=3)
+    said, text = await human(served, operator)
+    assert said == "Nothing needs a human. 3 without a signal yet. The last change was 1 s ago."
+    assert "#m-healthy" not in text
+    await late.ping()
+    await run.success(await run.started())
+    served.clock.advance(3_000)
+    await job.ping()
+    said, text = await human(served, operator)
+    assert said == "All is proven. The last change was 1 s ago."
+    assert "#m-healthy" in text
+    for minutes in range(0, 75, 25):  # the first job is kept healthy, one is late by its interval
+        served.clock.advance(25 * 60_000)
+        await job.ping()
+    await served.judge()
+    await run.fail(await run.started("second"))
+    served.clock.advance(4_000)
+    said, text = await human(served, operator)
+    assert said == "Nothing needs a human. 1 failing, 1 late. The last change was 5 s ago."
+    assert "#m-healthy" not in text
+    await served.api("POST", f"/api/monitors/{job.id}/pause", {})
+    said, text = await human(served, operator)
+    assert said == "Nothing needs a human. 1 failing, 1 late, 1 paused. The last change was 1 s ago."
+    assert "#m-healthy" not in text
+
+
+async def test_without_a_script_every_monitor_can_be_reached_from_page_to_page(served, operator):
+    jobs = [await served.monitor(name=f"job {n:03}", tags={"team": "ops"}) for n in range(2 * PAGE + 1)]
+    ids, path, seen = [job.id for job in jobs], f"{HOME}?group=team", []
+    while path:
+        text = (await operator.get(path)).text
+        assert text.count("<h2>team: ops</h2>") == 1
+        seen.append(shown(text)[0])
+        path = html.unescape(found[1]) if (found := re.search(r'<a href="([^"]*)">The next', text)) else None
+    assert seen == [ids[:PAGE], ids[PAGE : 2 * PAGE], ids[2 * PAGE :]]
+    back = html.unescape(re.search(r'<a href="([^"]*)">The previous 50 monitors', text)[1])
+    text = (await operator.get(back)).text
+    assert shown(text)[0] == ids[PAGE : 2 * PAGE]
+    assert f'<a href="{HOME}?group=team">The previous' in text.replace("&amp;", "&")
+    assert shown((await operator.get(f"{HOME}?page=99")).text)[0] == ids[2 * PAGE :], "there is no such page"
+    rows = html.unescape(re.search(r'data-rows="[^"]*\?([^"]*)"', text)[1])
+    assert "page=2" in rows
+    live = await asked(operator, [ids[0]], ids[PAGE : 2 * PAGE], more=1, query="&page=2")
+    assert shown(live) == ([], []), "an open second page stays what it is"
+
+
+async def test_the_list_comes_anew_when_a_row_changes_its_place_or_its_group(served, operator):
+    first, second = [await served.monitor(name=name, tags={"team": "ops"}) for name in ("a", "b")]
+    ops, web = crc32(b"ops"), crc32(b"web")
+    assert "data-head=" not in await asked(operator, [], [ops, first.id, second.id], query="&group=team")
+    await first.ping()  # a healthy one stands below
+    assert shown(await asked(operator, [first.id], [second.id, first.id])) == ([first.id], [])
+    text = await asked(operator, [first.id], [first.id, second.id])
+    assert shown(text) == ([second.id, first.id], [second.id])
+    assert shown(await asked(operator, [first.id], [ops, second.id, first.id], query="&group=team")) == ([first.id], [])
+    await served.api("PATCH", f"/api/monitors/{first.id}", {"tags": {"team": "web"}})
+    text = await asked(operator, [first.id], [ops, second.id, first.id], query="&group=team")
+    assert shown(text) == ([second.id, first.id], [second.id])
+    assert re.findall(r'data-head="(\d+)"><h2>team: (\w+)', text) == [(str(ops), "ops"), (str(web), "web")]
+
+
+async def test_a_channel_whose_notices_are_tried_again_for_minutes_needs_a_human(serve):
+    served = await serve(allow=(ip_network("127.0.0.0/8"),), send=True)
+    client, _ = await served.sign_in("operator")
+    async with Receiver() as hook:
+        hook.default = reply(503)
+        await proven_channel(served, hook.url)
+        job = await served.monitor("run")
+        await job.fail(await job.started())
+        while not served.rows("SELECT 1 FROM attempts WHERE finished_at IS NOT NULL"):
+            await asyncio.sleep(0.01)
+        assert "cannot be reached" not in (await human(served, client))[0]
+        served.clock.advance(301_000)
+        said, text = await human(served, client)
+    assert "1 channel cannot be reached" in said
+    assert "pager" in said
+    assert f'href="{HOME}/channels">1 channel cannot be reached</a>' in text
+    await client.aclose()
+
+
+async def act(client, do, ids, query="", **form):
     fields = [("monitor", id_) for id_ in ids] + list({"csrf": client.csrf, "do": do, **form}.items())
     body = "&".join(f"{name}={value}" for name, value in fields)
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    return await client.post(f"{HOME}/bulk", content=body, headers=headers)
+    return await client.post(f"{HOME}{query}", content=body, headers=headers)
 
 
 def said(answer):
@@ -119,14 +220,13 @@ def said(answer):
 
 async def test_chosen_monitors_are_changed_and_the_page_comes_back_as_it_was_filtered(served, operator):
     jobs = [await served.monitor(name=f"job {n}") for n in range(3)]
-    back = "%2Fw%2Fdefault%3Fstate%3Ddraft"
     for do, form in (
         ("pause", {"for": "1h"}),
         ("resume", {}),
         ("pause", {"for": "healthy"}),
         ("tag", {"tag": "a%3Db%3Dc"}),
     ):
-        answer = await act(operator, do, [job.id for job in jobs[:2]], back=back, **form)
+        answer = await act(operator, do, [job.id for job in jobs[:2]], "?state=draft", **form)
         assert (answer.status_code, answer.headers["location"]) == (303, f"{HOME}?state=draft"), answer.text
     assert [(await job.shown())["status"] for job in jobs] == ["paused", "paused", "draft"]
     assert [(await job.shown())["tags"] for job in jobs] == [{"a": "b=c"}, {"a": "b=c"}, {}]
@@ -135,7 +235,7 @@ async def test_chosen_monitors_are_changed_and_the_page_comes_back_as_it_was_fil
 @pytest.mark.parametrize("tag", ["night", "%3Dnight", "", "a" * 41 + "%3Db"])
 async def test_a_tag_that_is_none_is_refused_beside_its_field_and_what_was_chosen_stays_chosen(served, operator, tag):
     jobs = [await served.monitor(name=f"job {n:03}") for n in range(PAGE + 5)]
-    answer = await act(operator, "tag", [jobs[PAGE + 1].id], tag=tag, back="%2Fw%2Fdefault%3Fq%3Djob")
+    answer = await act(operator, "tag", [jobs[PAGE + 1].id], "?q=job", tag=tag)
     assert answer.status_code == 400
     assert ("key=value, such as team=night" if len(tag) < 41 else "40 characters") in said(answer)
     field = re.search(r'<input id="f-new-tag".*?>', answer.text)[0]
@@ -144,6 +244,7 @@ async def test_a_tag_that_is_none_is_refused_beside_its_field_and_what_was_chose
     ticked = re.findall(r'<input type="checkbox" id="pick-([^"]+)"[^>]* checked', answer.text)
     assert ticked == [jobs[PAGE + 1].id]
     assert 'value="job"' in answer.text  # the search
+    assert '<form method="post" action="/w/default?q=job">' in answer.text  # and repeated, it is still there
 
 
 async def test_what_could_not_be_done_for_some_is_told_by_their_names(served, operator):
@@ -158,7 +259,35 @@ async def test_what_could_not_be_done_for_some_is_told_by_their_names(served, op
     assert (await job.shown())["tags"] == {"team": "night"}
 
 
+async def test_what_was_refused_is_shown_at_the_address_of_the_page_it_was_asked_on(served, operator):
+    jobs = [await served.monitor(name=f"job {n:03}") for n in range(PAGE + 1)]
+    answer = await act(operator, "tag", [jobs[PAGE].id], "?q=job&page=2", tag="night")
+    assert (answer.status_code, shown(answer.text)[0]) == (400, [jobs[PAGE].id])
+    assert '<form method="post" action="/w/default?q=job&amp;page=2">' in answer.text
+    answer = await act(operator, "tag", [jobs[PAGE].id], "?q=job&page=2", tag="a%3Db")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{HOME}?q=job&page=2")
+
+
+async def test_what_enter_presses_in_the_form_of_the_rows_is_no_pause(served, operator):
+    await served.monitor()
+    form = (await operator.get(HOME)).text.partition('<form method="post" action="/w/default"')[2]
+    assert 'name="do" value="tag"' in re.search(r"<button[^>]*>", form)[0]
+
+
 async def test_nothing_chosen_is_said(served, operator):
     await served.monitor()
     answer = await act(operator, "pause", [])
     assert (answer.status_code, said(answer)) == (400, "Tick the monitors first.")
+
+
+async def test_a_page_says_when_nothing_is_judged(serve):
+    served = await serve(alarm=True)
+    await (await served.monitor()).ping()
+    client, _ = await served.sign_in("viewer")
+    assert "cannot vouch" not in (await client.get(HOME)).text
+    served.alarm.ticked_at -= 91_000
+    said = "Luota cannot vouch for anything at present: the alarm does not tick."
+    text = (await client.get(HOME)).text
+    assert said in text
+    assert "All is proven" not in text
+    await client.aclose()

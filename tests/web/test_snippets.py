@@ -214,3 +214,28 @@ def test_shell_words_of_values_survive_what_an_address_may_hold():
             text = dict(snippet.files)[snippet.files[0][0] if snippet.key == "curl" else snippet.files[2][0]]
             values = [word for word in shlex.split(text, comments=True) if word.startswith("LUOTA_API_BASE_URL=")]
             assert values == [f"LUOTA_API_BASE_URL={odd}"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_advice_is_plain_text_without_the_marks_of_markdown(mode):
+    assert [snippet.key for snippet in made(mode) if re.search(r"[`*<>]", snippet.notes)] == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "interval", "too_often"),
+    [
+        ({"every": "5m"}, "hourly", True),
+        ({"cron": "*/30 * * * *"}, "hourly", True),
+        ({"calendar": "*-*-* *:00/15"}, "hourly", True),
+        ({"every": "1h"}, "hourly", False),
+        ({"cron": "0 2 * * *"}, "daily", False),
+        ({"calendar": "Mon 08:00"}, "weekly", False),
+        (None, "daily", False),
+    ],
+)
+def test_fly_io_is_advised_against_where_its_shortest_interval_is_longer_than_the_monitors(
+    schedule, interval, too_often
+):
+    fly = next(one for one in made("run", schedule=schedule) if one.key == "fly")
+    assert f"--schedule {interval} " in fly.files[0][1]
+    assert ("once an hour at most" in fly.notes) is too_often

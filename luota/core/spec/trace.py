@@ -1,5 +1,6 @@
 """The lines of a trace, the recorded or invented history that `luota replay` runs over: one JSON object each."""
 
+import json
 from difflib import get_close_matches
 from typing import Any
 
@@ -98,6 +99,8 @@ _TYPES: dict[str, type[Struct]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (Monitor, Ping, Start, Success, Fail, Pause, Resume, Archive, Down, Up, End)
 }
+# The event and each required field take two quotes for the key and two for the text.
+_QUOTES = {kind: 4 * (1 + sum(field.required for field in msgspec.structs.fields(kind))) for kind in _TYPES.values()}
 _decode = msgspec.json.Decoder(Line).decode
 
 
@@ -111,6 +114,8 @@ def parse_line(raw: bytes) -> Line:
         line: Line = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refusal(raw, error) from None
+    if raw.count(b'"') != _QUOTES[type(line)]:  # else there is no room for more than what is required
+        _refuse_repeated(raw)
     return line
 
 
@@ -126,6 +131,25 @@ def definition_of(line: Monitor) -> dict[str, Any]:
     }
 
 
+def _refuse_repeated(raw: bytes) -> None:
+    """Raise INVALID, with the key, where an object of a line that is valid JSON has one twice."""
+    repeated: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
+
+    try:
+        json.loads(raw, object_pairs_hook=check, parse_int=str, parse_float=str)  # a long number would raise
+    except RecursionError:
+        raise LuotaError(Code.INVALID, "not valid JSON: nested too deep. Write one JSON object a line.") from None
+    if repeated:
+        raise invalid(repeated[0], f"{repeated[0][:60]} stands twice on the line. Give each key once.")
+
+
 def _refusal(raw: bytes, error: Exception) -> LuotaError:
     """Return the error for a line that does not decode, with the field to blame where one is."""
     try:
@@ -138,6 +162,7 @@ def _refusal(raw: bytes, error: Exception) -> LuotaError:
         return LuotaError(Code.INVALID, f"not valid JSON: {reason}. Write one JSON object a line.")
     if not isinstance(doc, dict):
         return LuotaError(Code.INVALID, f"a line must be a JSON object, not {kind_of(doc)}.")
+    _refuse_repeated(raw)
     event = doc.get("event")
     kind = _TYPES.get(event) if isinstance(event, str) else None
     if kind is None:

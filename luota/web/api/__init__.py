@@ -18,7 +18,7 @@ from luota.engine import Engine
 from luota.engine.audit import Actor
 from luota.web.api import channels, drills, incidents, monitors, packets, workspaces
 from luota.web.api.call import Call, Handler, Role, Routes, find_workspace
-from luota.web.http import read_body, rendered
+from luota.web.http import UNKEPT, read_body, rendered
 from luota.web.passwords import Passwords
 from luota.web.server import LOCAL
 
@@ -74,7 +74,7 @@ class Api:
                     raise
                 status, body, headers = rendered(error)  # the operator learns the cause, jobs do not
                 return JSONResponse({**body, "message": error.message}, status_code=status, headers=headers)
-            return Response(msgspec.json.encode(reply), media_type="application/json")
+            return Response(msgspec.json.encode(reply), media_type="application/json", headers=UNKEPT)
 
         return endpoint
 

@@ -28,7 +28,7 @@ from luota.web.dashboard import (
     signin,
     stream,
 )
-from luota.web.dashboard.html import static_file
+from luota.web.dashboard.html import static_file, static_path
 from luota.web.dashboard.visit import Handler, Page, Site, Visit
 from luota.web.http import STATUS
 
@@ -39,6 +39,8 @@ _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# Over plain HTTP browsers ignore them, the second with an error in the console.
+_OVER_TLS = {"strict-transport-security": "max-age=31536000", "cross-origin-opener-policy": "same-origin"}
 PAGES: tuple[Page, ...] = (
     *signin.PAGES,
     *overview.PAGES,
@@ -69,10 +71,9 @@ class Dashboard:
             "x-content-type-options": "nosniff",
             "x-frame-options": "DENY",
             "referrer-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
             "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-            **({"strict-transport-security": "max-age=31536000"} if site.auth.secure else {}),
+            **(_OVER_TLS if site.auth.secure else {}),
         }
 
     def routes(self) -> list[Route]:
@@ -139,7 +140,8 @@ class Dashboard:
         name = request.path_params["name"]
         content = static_file(name)
         kind = _TYPES.get(name.rpartition(".")[2])
-        if content is None or kind is None:
+        # The path of older or newer content would be kept for a year, with this content in it.
+        if content is None or kind is None or request.url.path != static_path(name):
             return await self.error(request, LuotaError(Code.NOT_FOUND, "There is no such file."))
         page = Response(content, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
         return self._finished(page)

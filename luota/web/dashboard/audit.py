@@ -23,6 +23,7 @@ async def audit(visit: Visit) -> Response:
     shown = found[:PAGE]
     return await visit.html(
         "audit.html",
+        names=await visit.names(),
         entries=[{"row": entry, "path": _path(visit, entry), "detail": _told(entry.detail)} for entry in shown],
         actors=await rows.actors(visit.reader, visit.workspace.id),
         kinds=KINDS,

@@ -49,6 +49,11 @@ def bar(slots: Sequence[Slot]) -> Markup:
     return Markup(svg)  # noqa: S704 - of names and numbers of our own, and of escaped text
 
 
+def empty(slots: Sequence[Slot]) -> int:
+    """Return how much of the bar is empty at its left, in whole percent."""
+    return 100 * max(0, _PLACES - len(slots)) // _PLACES
+
+
 def describe(slot: Slot) -> str:
     """Return one slot in words, with its times."""
     said = f"{exact(slot.start)}: {_SAID[slot.state]}"

@@ -7,19 +7,22 @@ from starlette.responses import Response
 from luota.core.errors import Code, LuotaError, invalid
 from luota.engine.many import pause_all, resume_all, tag_all
 from luota.engine.work import Work
+from luota.web.dashboard.filters import Filters
 from luota.web.dashboard.html import count
-from luota.web.dashboard.overview import Filters, shown_page
+from luota.web.dashboard.overview import shown_page
 from luota.web.dashboard.visit import Page, Visit
 
 _NAMED = 10
 
 
 async def bulk(visit: Visit) -> Response:
-    """Pause, resume or tag the chosen monitors; what was refused is told on the overview, where it stays ticked."""
+    """Pause, resume or tag the chosen monitors; what was refused is told on the overview, where it stays ticked.
+
+    The form is posted to the overview's own address, so that its filters stay in the address whatever comes of it.
+    """
     chosen = visit.values("monitor")
     found = [live for live in (visit.engine.registry.find(visit.workspace.id, one) for one in chosen) if live]
-    back, home = visit.form.get("back", ""), visit.path()
-    filters = Filters.in_query(back.partition("?")[2])
+    filters = Filters.of(visit)
     try:
         if not chosen:
             raise invalid("monitor", "Tick the monitors first.")
@@ -41,7 +44,8 @@ async def bulk(visit: Visit) -> Response:
         said.append(f"{count(len(chosen) - len(found), 'chosen monitor')} cannot be found: archived meanwhile?")
     if said:
         return await shown_page(visit, filters, 409, refused.keys(), {"": " ".join(said)})
-    return visit.redirect(back if back == home or back.startswith(f"{home}?") else home)
+    number = visit.page_number()
+    return visit.redirect(filters.address(visit.path(), page=str(number) if number > 1 else ""))
 
 
 def _work(visit: Visit, ids: list[str]) -> Work:
@@ -61,4 +65,4 @@ def _work(visit: Visit, ids: list[str]) -> Work:
     raise invalid("do", "Choose what to do with the monitors.")
 
 
-PAGES: tuple[Page, ...] = (("POST", "/w/{workspace}/bulk", "operator", bulk),)
+PAGES: tuple[Page, ...] = (("POST", "/w/{workspace}", "operator", bulk),)

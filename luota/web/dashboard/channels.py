@@ -196,7 +196,7 @@ def _shown(visit: Visit, channel: dict[str, Any]) -> dict[str, Any]:
     last = channel["lastDelivery"]
     if channel["failedAt"] is not None:
         state = "dead"
-    elif last is not None and last["state"].startswith("failed"):
+    elif channel["failing"]:
         state = "failing"
     else:
         state = "unproven" if channel["provenAt"] is None else "proven"

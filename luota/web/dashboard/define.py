@@ -260,7 +260,9 @@ def _rules_doc(form: Mapping[str, str], mode: str) -> dict[str, Any]:
         doc[key] = form.get(key, "").strip() or None
     tolerance = form.get("failuresBeforeIncident", "").strip()
     if tolerance and mode != Mode.FRESHNESS:
-        doc["failuresBeforeIncident"] = int(tolerance) if tolerance.isascii() and tolerance.isdigit() else tolerance
+        # A longer one stays text, for the rules to refuse: int() raises beyond 4300 digits.
+        number = tolerance.isascii() and tolerance.isdigit() and len(tolerance) < 12
+        doc["failuresBeforeIncident"] = int(tolerance) if number else tolerance
     return doc
 
 

@@ -120,6 +120,7 @@ async def drill(visit: Visit) -> Response:
     names = {card.id: card.name for card in await overview.cards(visit.reader, visit.workspace.id)}
     return await visit.html(
         "drill.html",
+        names=await visit.names(),
         it=_shown(visit, found),
         monitor=names.get(found.monitor_id, "archived monitor"),
         monitor_path=visit.path("monitors", found.monitor_id, "drills"),
@@ -137,6 +138,7 @@ async def _page(visit: Visit, status: int = 200, error: str | None = None) -> Re
     return await visit.html(
         "drills-monitor.html",
         status,
+        names=await visit.names(),
         it=it,
         path=path,
         tab="drills",

@@ -92,7 +92,7 @@ async def packet_markdown(visit: Visit) -> Response:
 async def printed(visit: Visit) -> Response:
     """Show the packet as it stands on paper: whole, still, with every instant exact."""
     found = await _found(visit)
-    return await visit.html("packet-print.html", **_shown(visit, found))
+    return await visit.html("packet-print.html", names=await visit.names(), **_shown(visit, found))
 
 
 async def _found(visit: Visit) -> Packet:
@@ -129,6 +129,7 @@ async def _page(
     return await visit.html(
         "incident.html",
         status,
+        names=await visit.names(),
         **_shown(visit, packet),
         watched=_watched(visit, packet),
         errors=errors or {},

@@ -22,11 +22,18 @@ async def members(visit: Visit) -> Response:
 
 
 async def add(visit: Visit) -> Response:
-    """Make somebody a member: an existing user, or a new one who gets a link to choose a password."""
+    """Make somebody a member: an existing user, or a new one who gets a link to choose a password.
+
+    Of an existing one it is asked first: whoever made the account may have used its link themselves.
+    """
     form = visit.form
     try:
         email, role = parse_email(form.get("email")), parse_role(form.get("role"))
-        if await rows.user_by_email(visit.reader, email) is not None:
+        user = await rows.user_by_email(visit.reader, email)
+        if user is not None:
+            present = await rows.members(visit.reader, visit.workspace.id)
+            if form.get("known") != "yes" and all(member.user_id != user.id for member in present):
+                return await _page(visit, values=form, known=user, role=role)
             await visit.engine.submit(people.add_member(visit.workspace.id, email, role, visit.actor))
             return visit.redirect(visit.path("members"))
         name = parse_person_name(form.get("name") or None, email)
@@ -72,6 +79,8 @@ async def _page(
     errors: dict[str, str] | None = None,
     link: str | None = None,
     of: str | None = None,
+    known: rows.User | None = None,
+    role: str | None = None,
 ) -> Response:
     return await visit.html(
         "members.html",
@@ -83,6 +92,8 @@ async def _page(
         errors=errors or {},
         link=link,
         of=of,
+        known=known,
+        role=role,
     )
 
 

@@ -167,6 +167,7 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
     return await visit.html(
         "monitor.html",
         400 if errors else 200,
+        names=await visit.names(),
         it=shown,
         live=live,
         path=path,
@@ -224,8 +225,8 @@ def _why(visit: Visit, live: Live | None, incident: dict[str, Any] | None) -> li
     if live is None:
         return ["Its signals are refused. What it did stays here until its retention ends."]
     state = live.state
-    in_incident = incident is not None and state.status is Status.INCIDENT
-    found: list[Markup | str] = [incident["summary"] if in_incident and incident else sentence(visit, state.reason)]
+    own = incident["summary"] if incident is not None and state.status is Status.INCIDENT else None
+    found: list[Markup | str] = [sentence(visit, state.reason) if own is None else own]
     match state.status:
         case Status.HEALTHY:
             if live.rules.mode is not Mode.RUN or state.late:

@@ -7,11 +7,12 @@ from luota.core.model import Status
 from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import overview as rows
-from luota.web.dashboard.html import count, duration
+from luota.web.dashboard.html import count
 from luota.web.dashboard.visit import Visit
 
 Entry = tuple[Live, rows.Card]
 """A monitor as it is, and what people gave it to be known by."""
+_CALM_WORDS = {Status.INCIDENT: "in an incident", Status.DRAFT: "without a signal yet"}
 MOST = 30
 """Incidents that are told one by one: more are a storm, and the list of monitors has them."""
 
@@ -19,12 +20,14 @@ MOST = 30
 async def needs_of(
     visit: Visit, entries: Sequence[Entry], by_status: Mapping[Status, Sequence[Entry]]
 ) -> dict[str, Any]:
-    """Return what needs a human as `needs`, the most urgent first, and since when all has been well as `calm`.
+    """Return what needs a human as `needs`, the most urgent first, and what is said where nothing does as `calm`.
 
     `entries` are the monitors of the workspace, `by_status` are the same.
     """
     by_id = {entry[0].id: entry for entry in entries if entry[0].incident_id is not None}
     needs: list[dict[str, Any]] = []
+    if sick := visit.site.sickness():
+        needs.append(_need("unverified", "Luota cannot vouch for anything at present", sick[:1].upper() + sick[1:]))
     incidents = [one for one in await rows.open_incidents(visit.reader, visit.workspace.id) if one.monitor_id in by_id]
     incidents.sort(key=lambda one: one.state == "acknowledged")
     for incident in incidents[:MOST]:
@@ -56,7 +59,7 @@ async def needs_of(
         needs.append(
             _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
         )
-    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(by_status[Status.HEALTHY], visit.now)}
+    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(by_status)}
 
 
 def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]:
@@ -86,17 +89,28 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
     if unproven is None:
         text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
         return [_need("failing", "Nobody would be told", text, path=path, urgent=False)]
-    if not unproven:
-        return []
-    text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
-    return [_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False)]
+    needs = []
+    if unreached := await incident_rows.retrying(visit.reader, visit.workspace.id, visit.now):
+        text = "Notices are tried again, for over 5 minutes by now: " + ", ".join(unreached)
+        needs.append(_need("failing", count(len(unreached), "channel") + " cannot be reached", text, path=path))
+    if unproven:
+        text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
+        needs.append(_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False))
+    return needs
 
 
-def _calm(healthy: Sequence[Entry], now: int) -> str:
-    """Return since when all has been well, or what is still open."""
-    if not healthy:
-        return "No monitor has signalled yet."
-    return f"Nothing has changed for {duration(now - max(live.state.since for live, _ in healthy))}."
+def _calm(by_status: Mapping[Status, Sequence[Entry]]) -> dict[str, Any]:
+    """Return whether all is proven, what is not healthy in words, and when anything has changed last.
+
+    `mark` is of the worst monitor: the green one says that all is proven.
+    """
+    told = [(status, len(found)) for status, found in by_status.items() if found and status is not Status.HEALTHY]
+    return {
+        "mark": told[0][0].value if told else Status.HEALTHY.value,
+        "proven": not told,
+        "text": ", ".join(f"{number:,} {_CALM_WORDS.get(status, status.value)}" for status, number in told),
+        "since": max((live.state.since for found in by_status.values() for live, _ in found), default=None),
+    }
 
 
 def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:

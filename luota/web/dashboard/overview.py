@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from zlib import crc32
 
 import msgspec
 from markupsafe import Markup
@@ -17,6 +17,7 @@ from luota.engine.registry import Live
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar
 from luota.web.dashboard.board import Row
+from luota.web.dashboard.filters import Filters
 from luota.web.dashboard.needs import Entry, needs_of
 from luota.web.dashboard.visit import Page, Visit
 
@@ -30,6 +31,8 @@ _LIVE_MS = 3_000
 
 The script keeps them up to date where it asks for rows.
 """
+_NONE = "none"
+"""The head of the monitors without the tag by which they are grouped."""
 _EMPTY = '<li class="monitor" id="row-{0}" data-row="{0}"></li>'
 _ORDER = (
     Status.INCIDENT,
@@ -40,57 +43,18 @@ _ORDER = (
     Status.PAUSED,
     Status.HEALTHY,
 )
-_WORDS = {Status.INCIDENT: "incident", Status.DRAFT: "no signal yet"}
 
 
-class Filters(msgspec.Struct, frozen=True):
-    """What the address asks to see; empty is all."""
+class Window(msgspec.Struct, frozen=True):
+    """The pieces of the rows from `first` to before `end`; what `follows` continues rows that the page has."""
 
-    q: str = ""
-    state: str = ""
-    mode: str = ""
-    tag: str = ""
-    environment: str = ""
-    group: str = ""
+    first: int
+    end: int
+    follows: bool = False
 
-    @classmethod
-    def of(cls, visit: Visit) -> "Filters":
-        """Return the filters in the address of a page."""
-        return cls(**{name: visit.query(name)[:200] for name in cls.__struct_fields__})
-
-    @classmethod
-    def in_query(cls, query: str) -> "Filters":
-        """Return the filters in the query of an address, such as `state=incident&q=payroll`."""
-        given = dict(parse_qsl(query))
-        return cls(**{name: given.get(name, "").strip()[:200] for name in cls.__struct_fields__})
-
-    @property
-    def any(self) -> bool:
-        """Tell whether anything is filtered."""
-        return any(getattr(self, name) for name in ("q", "state", "mode", "tag", "environment"))
-
-    def address(self, path: str, **changes: str) -> str:
-        """Return the address of `path` with these filters, changed."""
-        wanted = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
-        query = urlencode({name: value for name, value in wanted.items() if value})
-        return f"{path}?{query}" if query else path
-
-    def take(self, card: rows.Card, live: Live) -> bool:
-        """Tell whether a monitor is to be shown."""
-        if self.state and live.state.status.value != self.state:
-            return False
-        if self.mode and live.rules.mode.value != self.mode:
-            return False
-        if self.environment and card.environment != self.environment:
-            return False
-        if self.tag and self.tag not in {f"{key}={value}" for key, value in card.tags.items()}:
-            return False
-        return not self.q or all(word in _haystack(card) for word in self.q.casefold().split())
-
-
-def _haystack(card: rows.Card) -> str:
-    tags = " ".join(f"{key}={value}" for key, value in card.tags.items())
-    return f"{card.name}\n{card.slug}\n{card.promise}\n{card.owner}\n{card.environment}\n{tags}".casefold()
+    def of(self, shown: Sequence[Entry]) -> Sequence[Entry]:
+        """Return those of the monitors to be shown that are in it."""
+        return shown[self.first * PAGE : self.end * PAGE]
 
 
 async def overview(visit: Visit) -> Response:
@@ -101,7 +65,8 @@ async def overview(visit: Visit) -> Response:
     shared = _shared_now(visit)
     shown = _ordered(filters, await _entries(visit, shared), shared)
     number = visit.page_number()
-    return HTMLResponse(visit.part("rows.html", **await _list(visit, shown, filters, number - 1, number)))
+    window = Window(number - 1, number, follows=True)
+    return HTMLResponse(visit.part("rows.html", **await _list(visit, shown, filters, window)))
 
 
 async def shown_page(
@@ -111,23 +76,28 @@ async def shown_page(
     chosen: Collection[str] = (),
     said: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the whole page. `chosen` monitors are ticked, on as many rows as they need; `said` is what was refused.
+    """Return the whole page, from the piece of the rows on that the address asks for.
 
-    That is by the field of the form below the rows, with its values.
+    `chosen` monitors are ticked, on as many rows as they need; `said` is what was refused, by the field of the form
+    below the rows, with its values.
     """
     shared = _shared_now(visit)
     entries = await _entries(visit, shared)
     shown = _ordered(filters, entries, shared)
-    pieces = 1 + max((place for place, (live, _) in enumerate(shown) if live.id in chosen), default=0) // PAGE
+    first = _first(visit, shown)
+    ticked = [place // PAGE for place, (live, _) in enumerate(shown) if live.id in chosen]
+    first, last = min([first, *ticked]), max([first, *ticked])
+    window = Window(first, last + 1)
+    page = str(first + 1) if first else ""
     known = await visit.site.board.cards(visit.reader, visit.workspace.id)
     return await visit.html(
         "overview.html",
         status,
-        **await _list(visit, shown, filters, 0, pieces, chosen=chosen),
+        **await _list(visit, shown, filters, window, chosen=chosen),
         **await _summary(visit, filters, entries, shared),
         filters=filters,
-        here=filters.address(visit.path()),
-        rows_path=filters.address(visit.path("rows")),
+        here=filters.address(visit.path(), page=page),
+        rows_path=filters.address(visit.path("rows"), page=page),
         tags=known.tags,
         tag_keys=known.tag_keys,
         environments=known.environments,
@@ -140,8 +110,9 @@ async def shown_page(
 async def changed_rows(visit: Visit) -> Response:
     """Return the counters, what needs a human, and the rows with these `ids`, each to be swapped in place.
 
-    `have` tells which rows the page shows. Where others are to be shown now, the list comes as a whole: drawn are
-    those of `ids`, and the others are empty, for the page has them, or asks for them next.
+    `have` tells which rows the page shows from its `page` on, in which order and groups. Where others are to be shown
+    now, the list comes as a whole: drawn are those of `ids`, and the others are empty, for the page has them, or asks
+    for them next.
     """
     async with visit.site.board.refreshing:
         return await _changed_rows(visit)
@@ -163,13 +134,14 @@ async def _changed_rows(visit: Visit) -> Response:
     wanted = set(visit.query("ids").split(",")[:100])
     have = visit.query("have")
     pieces = max(1, -(-_number(have.partition(".")[0]) // PAGE))
-    window = shown[: pieces * PAGE]
-    if have in ("", _shown(window, more=len(shown) > len(window))):
-        drawn = await _drawn(visit, [entry for entry in window if entry[0].id in wanted], filters)
+    first = _first(visit, shown)
+    window = Window(first, first + pieces)
+    if have in ("", _shown(shown, window, filters, shared)):
+        drawn = await _drawn(visit, [entry for entry in window.of(shown) if entry[0].id in wanted], filters)
         # Markup.replace would escape what it puts in.
         parts += [Markup(str(row).replace("<li ", '<li hx-swap-oob="true" ', 1)) for row in drawn]  # noqa: S704
     else:
-        context = await _list(visit, shown, filters, 0, pieces, drawn=wanted)
+        context = await _list(visit, shown, filters, window, drawn=wanted)
         parts.append(visit.part("list.html", total=len(entries), oob=True, **context))
     return HTMLResponse("".join(parts))
 
@@ -180,12 +152,33 @@ def _shared(visit: Visit, template: str, **content: Any) -> Markup:
     return visit.site.board.part((template, visit.workspace.id), content, draw)
 
 
-def _shown(window: Sequence[Entry], *, more: bool) -> str:
-    """Return what tells one set of rows from another; the page's script makes the same of what it shows."""
-    mixed = 0
-    for live, _ in window:
-        mixed ^= int(live.id[:8], 16)
-    return f"{len(window)}.{mixed}.{+more}"
+def _first(visit: Visit, shown: Sequence[Entry]) -> int:
+    """Return which piece of the rows the address asks for, from 0; the last one where there are not so many."""
+    return min(visit.page_number() - 1, max(0, len(shown) - 1) // PAGE)
+
+
+def _shown(shown: Sequence[Entry], window: Window, filters: Filters, shared: dict[Any, Any]) -> str:
+    """Return what tells these rows, their order and the heads of their groups from others.
+
+    The page's script makes the same of what it shows.
+    """
+    known: str | None = shared.get((filters, window))
+    if known is None:
+        entries = window.of(shown)
+        mixed, before = 0, None
+        for live, card in entries:
+            value = card.tags.get(filters.group, _NONE)
+            if filters.group and value != before:
+                mixed = mixed * 31 + _head(value) & 0xFFFF_FFFF
+            before = value
+            mixed = mixed * 31 + int(live.id[:8], 16) & 0xFFFF_FFFF
+        known = shared[filters, window] = f"{len(entries)}.{mixed}.{+(len(shown) > window.end * PAGE)}"
+    return known
+
+
+def _head(value: str) -> int:
+    """Return what stands for the head of a group where rows are told from others."""
+    return crc32(value.encode())
 
 
 def _number(text: str) -> int:
@@ -241,34 +234,36 @@ async def _list(
     visit: Visit,
     shown: Sequence[Entry],
     filters: Filters,
-    first: int,
-    end: int,
+    window: Window,
     *,
     chosen: Collection[str] = (),
     drawn: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Return what `rows.html` needs for the pieces from `first` to before `end`.
+    """Return what `rows.html` needs for the pieces in a window.
 
     Each row is drawn, or those in `drawn` alone; a head stands where a group begins.
     """
-    start, stop = first * PAGE, end * PAGE
-    entries = shown[start:stop]
+    entries = window.of(shown)
     asked = entries if drawn is None else [entry for entry in entries if entry[0].id in drawn]
     texts = dict(zip((live.id for live, _ in asked), await _drawn(visit, asked, filters, chosen), strict=True))
     items: list[Markup] = []
-    group = filters.group
-    before = shown[start - 1][1].tags.get(group, "none") if start and start <= len(shown) else None
+    group, start, stop = filters.group, window.first * PAGE, window.end * PAGE
+    before = shown[start - 1][1].tags.get(group, _NONE) if window.follows and 0 < start <= len(shown) else None
     for live, card in entries:
-        value = card.tags.get(group, "none")
+        value = card.tags.get(group, _NONE)
         if group and value != before:
-            items.append(Markup('<li class="group"><h2>{}: {}</h2></li>').format(group, value))
+            head = Markup('<li class="group" data-head="{}"><h2>{}: {}</h2></li>')
+            items.append(head.format(_head(value), group, value))
         before = value
         items.append(texts.get(live.id) or Markup(_EMPTY.format(live.id)))  # noqa: S704 - an id of ours
     more = len(shown) > stop
+    earlier = filters.address(visit.path(), page=str(window.first) if window.first > 1 else "")
     return {
         "items": items,
         "found": len(shown),
-        "more_path": filters.address(visit.path(), page=str(end + 1)) if more else None,
+        "earlier_path": earlier if window.first and not window.follows else None,
+        "earlier_count": PAGE,
+        "more_path": filters.address(visit.path(), page=str(window.end + 1)) if more else None,
         "more_count": min(PAGE, len(shown) - stop),
     }
 
@@ -312,7 +307,7 @@ def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filte
             for key, value in card.tags.items()
         ],
         "status": state.status.value,
-        "word": _WORDS.get(state.status, state.status.value),
+        "word": state.status.value,
         "signal_at": state.signal_at,
         "bar": bar(slots),
         "chosen": ticked,
@@ -353,7 +348,7 @@ async def _summary(visit: Visit, filters: Filters, entries: Sequence[Entry], sha
     ]
     counters += [
         {
-            "word": _WORDS.get(status, status.value),
+            "word": status.value,
             "count": len(by_status[status]),
             "status": status.value,
             "path": filters.address(home, state=status.value),

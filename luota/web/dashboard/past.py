@@ -11,7 +11,7 @@ from luota.core.text import head, visible
 from luota.core.words import said
 from luota.store import history
 from luota.store import overview as rows
-from luota.web.dashboard.bars import bar
+from luota.web.dashboard.bars import bar, empty
 from luota.web.dashboard.charts import Column, columns
 from luota.web.dashboard.html import duration, exact
 from luota.web.dashboard.visit import Visit
@@ -29,6 +29,10 @@ RUN_WORDS = {"unknown": "outcome unknown"}
 _SLOT_MARKS = {"ok": "healthy", "late": "late", "unverified": "unverified", "paused": "paused", "none": "draft"}
 
 
+_MOST_EMPTY = 75
+"""Percent of the axis that stay free at the left at most: its words need room."""
+
+
 async def drawn_bar(visit: Visit, shown: rows.Watched, archived_at: int | None) -> dict[str, Any]:
     """Return the last slots as a picture and as a list, and the blind windows among them."""
     now, windows = archived_at or visit.now, visit.engine.registry.windows
@@ -40,6 +44,7 @@ async def drawn_bar(visit: Visit, shown: rows.Watched, archived_at: int | None) 
     return {
         "svg": bar(found),
         "since": since,
+        "empty": min(empty(found), _MOST_EMPTY),
         "until": now,
         "count": len(found),
         "states": list(states),

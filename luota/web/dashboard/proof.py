@@ -91,7 +91,7 @@ def _delivery(channels: list[dict[str, Any]], path: str) -> Proof:
         return Proof("incident", "Delivery", f"A dead route: {', '.join(dead)}.", path=path, step="Channels")
     unproven = [channel["name"] for channel in channels if channel["proven_at"] is None]
     if unproven:
-        text = f"Nothing has been delivered yet to {', '.join(unproven)}: send a test alert."
+        text = f"Nothing has been delivered yet to {', '.join(unproven)}: send a test notice."
         return Proof("draft", "Delivery", text, path=path, step="Channels")
     at = max(channel["proven_at"] for channel in channels)
     return Proof("healthy", "Delivery", f"Proven for {count(len(channels), 'channel')}.", at)

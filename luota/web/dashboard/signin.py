@@ -57,7 +57,8 @@ async def sign_out(visit: Visit) -> Response:
     await visit.site.auth.sign_out(visit.session)
     page = RedirectResponse("/sign-in", status_code=303)
     page.headers["set-cookie"] = visit.site.auth.clear_cookie()
-    page.headers["clear-site-data"] = '"cache", "storage"'
+    if visit.site.auth.secure:  # over plain HTTP browsers ignore it, with an error in the console
+        page.headers["clear-site-data"] = '"cache", "storage"'
     return page
 
 

@@ -53,7 +53,7 @@ async def threshold(
     except LuotaError as error:
         if error.code is not Code.INVALID:
             raise
-        errors = {_FIELDS.get(error.field or "", "interval"): error.message}
+        errors = {_FIELDS.get(error.field or "", "interval"): _said(error)}
     shown = {
         "spread": advice.spread(advice.intervals(signals)),
         "lasted": advice.spread(lasted),
@@ -86,6 +86,15 @@ def short(ms: int) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def _said(error: LuotaError) -> str:
+    """Return a refusal in the words of the form."""
+    said = error.message
+    for key, word in {"schedule.every": "interval", "every": "interval", **_WORDS}.items():
+        if said.startswith(f"{key} "):
+            return word.capitalize() + said[len(key) :]
+    return said
 
 
 def _fields(rules: Rules) -> dict[str, tuple[str, int]]:

@@ -37,8 +37,9 @@ def timeline(visit: Visit, packet: Packet) -> list[dict[str, Any]]:
     ended, for only then was anybody told. Further misses and failures in a row are one item, with each in it.
     """
     found = [(event.recorded_at, _event(visit, event)) for event in packet.events]
+    states = {delivery.id: delivery.state for delivery in packet.deliveries}
     for delivery in packet.deliveries:
-        found += _told(visit, delivery)
+        found += _told(visit, delivery, states)
     found.sort(key=lambda pair: pair[0])
     return _folded([item for _, item in found])
 
@@ -63,12 +64,14 @@ def delivery_shown(delivery: Delivery) -> dict[str, Any]:
         "next_at": delivery.next_attempt_at if waits else None,
         "error": visible(delivery.last_error or ""),
         "provider_id": visible(delivery.provider_id or ""),
-        "told_by": delivery.told_by,
     }
 
 
-def _told(visit: Visit, delivery: Delivery) -> list[tuple[int, dict[str, Any]]]:
-    """Return the life of a notice: queued, each attempt, cancelled where it was, the next attempt."""
+def _told(visit: Visit, delivery: Delivery, states: dict[str, str]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the life of a notice: queued, each attempt, cancelled where it was, the next attempt.
+
+    `states` are those of all deliveries of the incident, by id: a digest that was to tell it is one of them.
+    """
     shown = delivery_shown(delivery)
     found = [(delivery.queued_at, {"type": "notice", "at": delivery.queued_at, "delivery": shown})]
     for attempt in delivery.attempts:
@@ -78,11 +81,19 @@ def _told(visit: Visit, delivery: Delivery) -> list[tuple[int, dict[str, Any]]]:
         found.append((attempt.finished_at, {**one, "error": visible(attempt.error or "")}))
     if delivery.state == "cancelled":
         at = delivery.finished_at or delivery.queued_at
-        found.append((at, {"type": "cancelled", "at": at, "delivery": shown}))
+        why = shown["error"] if delivery.told_by is None else _digest(states.get(delivery.told_by))
+        found.append((at, {"type": "cancelled", "at": at, "delivery": shown, "why": why}))
     if shown["next_at"] is not None and delivery.attempts:
         due = max(shown["next_at"], visit.now)
         found.append((due, {"type": "next", "at": shown["next_at"], "delivery": shown}))
     return found
+
+
+def _digest(state: str | None) -> str:
+    """Say whether a digest told of a notice, by the digest's state; None where it is not on record any more."""
+    if state == "delivered":
+        return "a digest told of it instead"
+    return "a digest was to tell of it instead" + (f": {state.replace('_', ', ')}" if state else "")
 
 
 def _event(visit: Visit, event: Event) -> dict[str, Any]:

@@ -26,11 +26,13 @@ from luota.web.auth import Auth, Session
 from luota.web.dashboard.board import Board
 from luota.web.dashboard.html import Templates, who
 from luota.web.http import read_body
-from luota.web.request_id import new_request_id
 
 
 class Site(msgspec.Struct, frozen=True):
-    """What all pages stand on. `base_url` returns where jobs and links reach this Luota."""
+    """What all pages stand on.
+
+    `base_url` returns where jobs and links reach this Luota, `sickness` what keeps it from watching at present.
+    """
 
     engine: Engine
     sender: Sender
@@ -40,6 +42,7 @@ class Site(msgspec.Struct, frozen=True):
     base_url: Callable[[], str]
     drills: Drills
     templates: Templates
+    sickness: Callable[[], str | None]
     board: Board = msgspec.field(default_factory=Board)
 
 
@@ -98,6 +101,12 @@ class Visit:
             raise LuotaError(
                 Code.FORBIDDEN, f"This needs the role {needed}, and you are {role} here: ask an owner of {found.name}."
             )
+
+    @property
+    def local_only(self) -> bool:
+        """Tell whether snippets and links reach this machine alone, since no public address is set."""
+        host = urlsplit(self.site.base_url()).hostname or ""
+        return host in {"localhost", "::1"} or host.startswith("127.")
 
     def may(self, needed: str) -> bool:
         """Tell whether the visitor's role allows what needs `needed`: what they may not do is not offered."""
@@ -170,7 +179,11 @@ class Visit:
 
     async def name_of(self, actor: str | None) -> str:
         """Return who acted, with the name that they chose."""
-        return who(actor, await people.names(self.reader))
+        return who(actor, await self.names())
+
+    async def names(self) -> dict[str, str]:
+        """Return the names that people chose, by address: `names` of each template that shows who acted."""
+        return await people.names(self.reader)
 
     def redirect(self, path: str) -> Response:
         """Send the browser to another page of this Luota, to be loaded by GET; the script's request too."""
@@ -189,14 +202,12 @@ class Visit:
             "open_count": 0,
             "banners": [],
             "version": __version__,
-            "names": {},
             "theme": _theme(self.request),
             "request_id": self.request.scope["luota.request_id"],
         }
         if self._session is not None:
             all_ = self.engine.registry.workspaces.values()
             frame["workspaces"] = [w for w in all_ if w.id in self._session.roles]
-            frame["names"] = await people.names(self.reader)
         if self._workspace is not None:
             frame["workspace"] = self.workspace
             frame["open_count"] = self.open_count()
@@ -205,7 +216,7 @@ class Visit:
 
     async def _banners(self) -> list[str]:
         """Return what must be said on every page, since silence would be a lie."""
-        sick = self.engine.sickness()
+        sick = self.site.sickness()
         dead = await incident_rows.dead_routes(self.reader, self.workspace.id)
         return [
             *([f"Luota cannot vouch for anything at present: {sick}."] if sick else []),
@@ -234,8 +245,3 @@ def same_site_path(wanted: str) -> str:
         return "/"
     fine = wanted.startswith("/") and not wanted.startswith("//") and not netloc and wanted.isprintable()
     return wanted if fine and "\\" not in wanted else "/"
-
-
-def request_id_of(request: Request) -> str:
-    """Return the id that the answer carries."""
-    return str(request.scope.get("luota.request_id") or new_request_id())

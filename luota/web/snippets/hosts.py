@@ -9,7 +9,7 @@ from luota.web.snippets.shell import ON_A_HOST, environment, job_script, ping, r
 from luota.web.snippets.wiring import JOB, LOCAL_JOB, LOCAL_OUTPUT, OUTPUT, Snippet, Wiring, cron, timer, when
 
 RUNNER = "/usr/local/bin/luota-run"
-_DAY = 86_400_000
+_HOUR, _DAY = 3_600_000, 86_400_000
 
 
 def curl(wiring: Wiring) -> Snippet:
@@ -18,7 +18,7 @@ def curl(wiring: Wiring) -> Snippet:
     if wiring.mode is Mode.RUN:
         files = [("job.sh", f"{head}exec {RUNNER} {LOCAL_JOB}\n"), (RUNNER, run_script(ON_A_HOST))]
         notes = "Make both files executable and schedule job.sh in place of the job, mode 700 as it holds the token. "
-        notes += "Where luota is installed, `luota exec -- COMMAND` does the same without a script."
+        notes += "Where luota is installed, this does the same without a script: luota exec -- COMMAND."
     else:
         files = [("job.sh", head + job_script(wiring, LOCAL_JOB, LOCAL_OUTPUT))]
         notes = "Schedule this script in place of the job; chmod 700, as it holds the token."
@@ -111,6 +111,11 @@ def fly(wiring: Wiring) -> Snippet:
         "Copy the script and curl into the image, then run the commands in the app's directory; the token is a secret \
 of the app. Fly.io chooses the minute itself, so give the monitor an interval and a generous grace."
     )
+    if _gap(wiring.schedule) < _HOUR:
+        notes += (
+            " It starts a Machine once an hour at most, and this monitor expects signals more often: it would be in \
+incident between them. Run a scheduler inside the Machine, or let the monitor expect a signal every hour."
+        )
     return Snippet("fly", "Fly.io", "sh", (("terminal", commands), script), notes)
 
 
@@ -123,14 +128,19 @@ def _start(wiring: Wiring, *, sha: str, host: str) -> tuple[tuple[str, str], str
 
 
 def _interval(schedule: Schedule | None) -> str:
-    """Return the nearest of the intervals that Fly.io knows, which is never longer than the monitor's."""
+    """Return the longest interval that Fly.io knows and that is no longer than the monitor's; hourly below an hour."""
+    gap = _gap(schedule)
+    return "hourly" if gap < _DAY else "daily" if gap < 7 * _DAY else "weekly" if gap < 28 * _DAY else "monthly"
+
+
+def _gap(schedule: Schedule | None) -> int:
+    """Return the milliseconds between two times of a schedule; a day where there are none."""
     match schedule:
         case Every(interval):
-            gap = interval
+            return interval
         case Cron() | Calendar():
             first = schedule.after(0)
             second = None if first is None else schedule.after(first)
-            gap = _DAY if first is None or second is None else second - first
+            return _DAY if first is None or second is None else second - first
         case _:
-            gap = _DAY
-    return "hourly" if gap < _DAY else "daily" if gap < 7 * _DAY else "weekly" if gap < 28 * _DAY else "monthly"
+            return _DAY

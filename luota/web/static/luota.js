@@ -61,9 +61,10 @@
   const main = $("main[data-stream]"), LOST = $("#lost")?.textContent;
   const LIVE = { "X-Luota-Live": "1" };  // so that a page that lies open does not pass for a person who uses it
   let source = null, pending = new Set(), timer = null, lost = null, again = null, asking = false;
-  // Which rows are shown, as the server makes it of those that are to be (overview.py).
+  // Which rows are shown, in which order and groups, as the server makes it of those that are to be (overview.py).
   function shown(rows) {
-    const mixed = rows.reduce((all, row) => (all ^ parseInt(row.dataset.row.slice(0, 8), 16)) >>> 0, 0);
+    const each = $$("#rows > [data-row], #rows > [data-head]");
+    const mixed = each.reduce((all, one) => (Math.imul(all, 31) + (one.dataset.row ? parseInt(one.dataset.row.slice(0, 8), 16) : Number(one.dataset.head))) >>> 0, 0);
     return `${rows.length}.${mixed}.${$("[data-more]") ? 1 : 0}`;
   }
   // Rows come, go and are drawn anew: what one looks at stays in its place, and what has the focus keeps it.
@@ -72,14 +73,17 @@
     const rows = $$("[data-row]"), focused = document.activeElement ?? document.body;
     const index = rows.indexOf(focused.closest("[data-row]")), first = index < 0 ? [] : [rows[index]];
     const before = [...first, ...rows].map((row) => [row.id, row.getBoundingClientRect()]);
-    held = { before: before.filter(([, at]) => at.bottom > 0 && at.top < innerHeight), focused, scrolled: scrollY > 0, index };
+    held = { before: before.filter(([, at]) => at.bottom > 0 && at.top < innerHeight), focused, scrolled: scrollY > 0, index, own: first[0]?.id };
   }
   function release() {
     if (!held) return;
-    const { before, focused, scrolled, index } = held;
+    const { before, focused, scrolled, index, own } = held;
     held = null;
-    const kept = before.map(([id, at]) => [document.getElementById(id), at.top]).find(([row]) => row);
-    if (kept && scrolled) scrollBy({ top: kept[0].getBoundingClientRect().top - kept[1], behavior: "instant" });
+    const kept = before.map(([id, at]) => [document.getElementById(id), at.top]).filter(([row]) => row);
+    const moved = kept.map(([row, top]) => row.getBoundingClientRect().top - top);
+    // One row may move to elsewhere: the page follows the one with the focus, else the most.
+    const by = own && kept[0]?.[0].id === own ? moved[0] : moved.sort((a, b) => a - b)[moved.length >> 1];
+    if (by && scrolled) scrollBy({ top: by, behavior: "instant" });
     if (document.activeElement === document.body && focused !== document.body) {
       const rows = $$("[data-row] .monitor-name"), near = rows[Math.min(index, rows.length - 1)];
       const to = focused.isConnected ? focused : (focused.id && document.getElementById(focused.id)) || (index < 0 ? null : near);
@@ -211,6 +215,7 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     if (event.key === "Escape") { for (const menu of $$("details.menu[open]")) menu.open = false; if (typing) event.target.blur(); return; }
+    if (event.key === "Enter" && event.target.matches("input[name=monitor], [data-all]")) { event.preventDefault(); return; }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") { const search = $("input[type=search]"); if (search) { event.preventDefault(); search.focus(); search.select(); } return; }
     if (["ArrowDown", "ArrowUp", "j", "k"].includes(event.key)) {

@@ -78,3 +78,24 @@ def test_a_wrong_line_is_refused_with_the_field_to_blame(doc, field, words):
     error = refused(doc)
     assert error.field == field
     assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (f'{{"at":"{AT}","event":"ping","monitor":"a","monitor":"a"}}', "monitor"),
+        (f'{{"at":"{AT}","event":"ping","monitor":"a","\\u006donitor" : "b"}}', "monitor"),
+        (f'{{"event":"end","at":"{AT}","event":"end"}}', "event"),
+        (f'{{"at":7,"event":"end","at":"{AT}"}}', "at"),
+        (f'{{"at":"{AT}","event":"fail","monitor":"a","run":"1","summary":null,"summary":null}}', "summary"),
+        (f'{{"at":"{AT}","event":"monitor","monitor":"a","schedule":{{"every":60,"every":5}}}}', "every"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_name(line, key):
+    error = refused(line.encode())
+    assert (error.field, error.message) == (key, f"{key} stands twice on the line. Give each key once.")
+
+
+def test_a_value_that_is_named_as_a_key_is_no_key():
+    raw = f'{{"at":"{AT}","event":"start","monitor":"monitor","run":"run"}}'
+    assert trace.parse_line(raw.encode()) == trace.Start(at=AT, monitor="monitor", run="run")
