@@ -133,7 +133,7 @@ MUTANTS: list[Mutant] = [
     # -- the listener ------------------------------------------------------------------------------
     mutant(
         "no cap on connections",
-        "luota/web/protocol.py",
+        "luota/web/connections.py",
         "if len(self.tcp) >= self.most:",
         "if False:",
         PROTOCOL + "test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_the_longest",

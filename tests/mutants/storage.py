@@ -118,7 +118,8 @@ MUTANTS: list[Mutant] = [
         "            started_at = clock.now()\n",
         "            started_at = clock.now()\n"
         "            done = AttemptResult(ok=True)\n"
-        "            record = RecordAttempt(outgoing.id, outgoing.attempts + 1, started_at, started_at, done, None)\n"
+        "            number, to = outgoing.attempts + 1, outgoing.channel_id\n"
+        "            record = RecordAttempt(outgoing.id, to, number, started_at, started_at, done, None)\n"
         "            await self._engine.submit(record)\n",
         KILL + "test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_same_id",
     ),
