@@ -8,7 +8,6 @@ async with Receiver() as r:
 """
 
 import asyncio
-import contextlib
 import json
 import socket
 import ssl
@@ -133,6 +132,7 @@ class Receiver:
         self._host, self._port, self._tls = host, port, tls
         self._arrived = asyncio.Condition()
         self._open: dict[asyncio.Task, asyncio.StreamWriter] = {}
+        self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def port(self) -> int:
@@ -160,20 +160,29 @@ class Receiver:
 
     async def __aexit__(self, *exc_info) -> None:
         self._server.close()
-        for task, writer in self._open.items():
-            task.cancel()
+        for _ in range(20):  # turns of the loop: a connection that was accepted just now takes some to begin
+            for task, writer in list(self._open.items()):
+                task.cancel()
+                writer.transport.abort()
+            await asyncio.gather(*self._open, return_exceptions=True)
+            await asyncio.sleep(0)
+        for writer in self._writers:
             writer.transport.abort()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
         await self._server.wait_closed()
 
     async def _serve(self, reader, writer) -> None:
         self.connections += 1
         task = asyncio.current_task()
         self._open[task] = writer
+        self._writers.append(writer)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while not writer.is_closing():
-                    await self._one(reader, writer)
+            while not writer.is_closing():
+                await self._one(reader, writer)
+        except asyncio.IncompleteReadError:
+            pass
+        except (ConnectionError, asyncio.CancelledError):
+            writer.transport.abort()  # what is left of the answer will never be read
         finally:
             del self._open[task]
             writer.close()

@@ -124,6 +124,9 @@ async def test_the_judgement_concerns_the_attempts_of_apprise_alone():
     async with Receiver() as receiver:
         await Services(AddressPolicy()).send(notice(), to(receiver))
         await asyncio.to_thread(lambda: socket.create_connection(("127.0.0.1", receiver.port), 5).close())
+        async with asyncio.timeout(5):
+            while not receiver.connections:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_deadline_ends_the_threads_so_that_the_next_attempt_finds_one():
