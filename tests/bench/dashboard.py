@@ -31,7 +31,7 @@ EMAIL, PASSWORD = "bench@example.org", "a long enough pass phrase"
 
 def measure(directory: Path, *, quick: bool) -> Part:
     """Load the first page again and again; then ping with and without dashboards open, in turn."""
-    loads, rounds, seconds = (100, 3, 5) if quick else (300, 11, 6)
+    loads, rounds, seconds = (60, 2, 4) if quick else (300, 11, 6)
     file, ids, due = _filled(directory)
     user = [sys.executable, "-m", "luota", "user", "create", EMAIL, "--password-stdin"]
     made = [*user, "--data-dir", str(file.data_dir), "--json"]
