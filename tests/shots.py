@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from tests.browser.conftest import CHROMIUM
+from tests.programs import CHROMIUM
 from tests.browser.eyes import DESKTOP, PHONE
 from tests.browser.test_pages import NEEDED, VARIANTS
 from tests.process import NO_LIMITS, Daemon

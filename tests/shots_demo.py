@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from tests.browser.conftest import CHROMIUM
+from tests.programs import CHROMIUM
 
 SIZE = {"width": 1280, "height": 1000}
 THEMES = {"overview": ("light", "dark")}

@@ -5,7 +5,6 @@ Every test here runs in one event loop, so that all of them share the two.
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import tarfile
@@ -18,22 +17,13 @@ from playwright.async_api import async_playwright, expect
 
 from tests.browser.eyes import DESKTOP, SLOW_MS, new_tab
 from tests.process import NO_LIMITS, Daemon
+from tests.programs import CHROMIUM, need
 from tests.receiver import Receiver
 from tests.seed import EVE, PASSWORD, USERS, seed
 
-CHROMIUM = "/usr/bin/chromium"
 AXE = "4.14.1"
 """The version of axe-core: another one finds other things, so that it changes on purpose only."""
 expect.set_options(timeout=SLOW_MS)
-
-
-def need(package: str) -> None:
-    """Install one of Debian's packages that has a program of its name; fail, and do not skip, where that is not possible."""
-    if shutil.which(package) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
-        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", package]):
-            subprocess.run(command, check=False, timeout=600, **quiet)
-    assert shutil.which(package), f"{package} is missing: apt-get install {package}"
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from playwright.async_api import async_playwright
 
 from luota.core.text import visible
 from luota.web.dashboard.define import previewed
 from luota.web.dashboard.templates_of_monitors import TEMPLATES
 from tests.hostile import HOSTILE
 from tests.served import NOW
+from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/monitors"
 HOUR = 3_600_000
@@ -331,17 +331,7 @@ async def test_nothing_that_a_person_wrote_is_active_in_the_forms(served, owner,
 
 
 async def test_the_form_foretells_as_one_types_and_knows_the_viewers_timezone(served, owner):
-    said = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = await browser.new_context(viewport={"width": 390, "height": 844}, timezone_id="Europe/Helsinki")
-        page = await context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.goto(f"{served.base}/sign-in?next={WHERE}/new")
-        await page.fill("#f-email", "owner@example.org")
-        await page.fill("#f-password", "correct horse battery")
-        await page.click("main button")
+    async with tab(served.base, "owner@example.org", f"{WHERE}/new", timezone_id="Europe/Helsinki") as page:
         await page.click("text=Heartbeat")
         await page.wait_for_selector("#preview:has-text('Every day at 02:00, Europe/Helsinki')")
         await page.fill("#f-cron", "*/5 * * * *")
@@ -352,10 +342,8 @@ async def test_the_form_foretells_as_one_types_and_knows_the_viewers_timezone(se
         await page.check("#f-kind-every")
         await page.wait_for_selector("#preview:has-text('Every hour')")
         assert not await page.is_visible("#f-cron")
-        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert not await too_wide(page)
         await page.fill("#f-name", "Hourly import")
         await page.press("#f-name", "Enter")
         await page.wait_for_selector("#arrival:has-text('Waiting for the first signal')")
-        await browser.close()
-    assert said == []
     assert (await defined(served, "hourly-import"))["schedule"] == {"every": 3600}

@@ -5,13 +5,14 @@ import json
 import re
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from luota.core.drills import PROOF_LASTS
 from tests.hostile import HOSTILE
 from tests.process import Daemon
 from tests.receiver import Receiver
 from tests.served import NOBODY, NOW
+from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/drills"
 DAY = 86_400_000
@@ -164,32 +165,21 @@ def _move(drill):
     ids=["missed", "failed", "stale", "dead route"],
 )
 async def test_a_drill_ticks_step_by_step_to_its_end_without_a_reload(tmp_path, kind, mode, definition, steps):
-    said = []
-    async with Receiver() as hook, Daemon(tmp_path / "data") as luota, async_playwright() as playwright:
+    async with Receiver() as hook, Daemon(tmp_path / "data") as luota:
         await luota.webhook("desk", hook.url)
         await luota.monitor("Nightly backup", mode, promise="A copy exists", **definition)
         user = {"email": "ann@example.org", "role": "operator", "password": "correct horse battery"}
         await luota.api("POST", "/api/users", user)
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 390, "height": 844})
-        page.set_default_timeout(SLOW_MS)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
         path = "/w/default/monitors/nightly-backup/drills"
-        await page.goto(f"http://127.0.0.1:{luota.port}/sign-in?next={path}")
-        await page.fill("#f-email", user["email"])
-        await page.fill("#f-password", user["password"])
-        await page.click("main button")
-        async with page.expect_navigation():
-            await page.click(f"form:has(input[value={kind}]) button")
-        await page.evaluate("window.same = true")
-        expected = page.locator("#last-head .state")
-        await expect(expected).to_have_text("proven", timeout=SLOW_MS)
-        await expect(page.locator("#last-head + p + ol .step-proven")).to_have_count(steps)
-        assert await page.evaluate("window.same"), "it was loaded again"
-        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        await page.click("text=its incident")
-        assert "(drill)" in await page.inner_text("h1")
-        await browser.close()
+        async with tab(f"http://127.0.0.1:{luota.port}", user["email"], path, timeout_ms=SLOW_MS) as page:
+            async with page.expect_navigation():
+                await page.click(f"form:has(input[value={kind}]) button")
+            await page.evaluate("window.same = true")
+            expected = page.locator("#last-head .state")
+            await expect(expected).to_have_text("proven", timeout=SLOW_MS)
+            await expect(page.locator("#last-head + p + ol .step-proven")).to_have_count(steps)
+            assert await page.evaluate("window.same"), "it was loaded again"
+            assert not await too_wide(page)
+            await page.click("text=its incident")
+            assert "(drill)" in await page.inner_text("h1")
         assert len(hook.requests) == (0 if kind == "dead_route" else 2)
-    assert said == []

@@ -6,13 +6,13 @@ import json
 import re
 
 import pytest
-from playwright.async_api import async_playwright
 
 from luota.web.dashboard.incident import contact_of
 from luota.web.dashboard.times import zoned
 from tests.hostile import HOSTILE
 from tests.receiver import Receiver, reply
 from tests.served import LOOPBACK, NOBODY
+from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/incidents"
 HOUR = 3_600_000
@@ -507,16 +507,7 @@ def test_an_instant_of_a_zone_carries_its_offset():
 async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phone(served):
     signed_in, csrf = await served.sign_in("operator")
     job, path = await failed(served, {"summary": "s" * 240, "output": "x" * 30_000}, name="n" * 100)
-    said = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 390, "height": 844})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.goto(f"{served.base}/sign-in?next={path}")
-        await page.fill("#f-email", "operator@example.org")
-        await page.fill("#f-password", "correct horse battery")
-        await page.click("main button")
+    async with tab(served.base, "operator@example.org", path) as page:
         await page.wait_for_selector("html[data-connected=yes]")
         assert await page.locator("#acknowledge button").bounding_box()
         await page.fill("#f-reason", "half a sen")
@@ -535,10 +526,8 @@ async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phon
         assert await page.input_value("#f-text") == "a long no"
         for ending in ("", "/print"):
             await page.goto(served.base + path + ending)
-            assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, ending
-        await browser.close()
+            assert not await too_wide(page), ending
     await signed_in.aclose()
-    assert said == []
 
 
 @pytest.mark.parametrize(
@@ -552,16 +541,10 @@ async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phon
 async def test_times_are_as_short_as_the_day_allows_and_exact_on_hover_and_on_paper(served, today, shown):
     _, path = await failed(served)
     exact = "29 Apr 2026, 05:34:51 GMT+3"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = await browser.new_context(timezone_id="Europe/Helsinki", locale="en-GB")
-        page = await context.new_page()
-        await page.clock.set_fixed_time(today)
-        client, _ = await served.sign_in("viewer")
-        await page.goto(f"{served.base}/sign-in?next={path}")
-        await page.fill("#f-email", "viewer@example.org")
-        await page.fill("#f-password", "correct horse battery")
-        await page.click("main button")
+    client, _ = await served.sign_in("viewer")
+    async with tab(
+        served.base, "viewer@example.org", path, now=today, timezone_id="Europe/Helsinki", locale="en-GB"
+    ) as page:
         time = page.locator(".timeline time").first
         await page.wait_for_selector(".timeline time[data-local]")
         assert await time.text_content() == shown
@@ -571,5 +554,4 @@ async def test_times_are_as_short_as_the_day_allows_and_exact_on_hover_and_on_pa
         assert await page.locator(".since time").text_content() == exact
         await page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert await time.text_content() == shown
-        await browser.close()
         await client.aclose()

@@ -5,11 +5,11 @@ import html
 import re
 
 import pytest
-from playwright.async_api import async_playwright
 
 from luota.core.model import Mode
 from luota.web.dashboard.integration import placeholders
 from luota.web.snippets import snippets
+from tests.web.tab import tab
 
 WHERE = "/w/default/monitors"
 
@@ -128,17 +128,13 @@ async def test_people_see_a_twin_with_its_monitor_alone(served, owner):
 
 
 async def test_the_page_turns_green_by_itself_when_the_first_signal_arrives(served, owner):
-    said, job = [], await served.monitor()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-        page = await context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.goto(f"{served.base}/sign-in?next={WHERE}/{job.slug}/integration")
-        await page.fill("#f-email", "owner@example.org")
-        await page.fill("#f-password", "correct horse battery")
-        await page.click("main button")
+    job = await served.monitor()
+    async with tab(
+        served.base,
+        "owner@example.org",
+        f"{WHERE}/{job.slug}/integration",
+        permissions=["clipboard-read", "clipboard-write"],
+    ) as page:
         await page.wait_for_selector("html[data-connected=yes]")
         await page.click("#values [data-copy]")
         await page.wait_for_selector("#values button:has-text('Copied')")
@@ -146,8 +142,6 @@ async def test_the_page_turns_green_by_itself_when_the_first_signal_arrives(serv
         await job.ping()
         await page.wait_for_selector("#arrival.arrival-green")
         await page.wait_for_selector("text=The proof path from here")
-        await browser.close()
-    assert said == []
 
 
 @pytest.mark.parametrize(("reached_at", "said"), [(None, True), ("http://192.0.2.7:8080", False)])

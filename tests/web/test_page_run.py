@@ -5,10 +5,10 @@ import json
 import re
 
 import pytest
-from playwright.async_api import async_playwright
 
 from tests.hostile import HOSTILE
 from tests.served import NOBODY
+from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/runs"
 
@@ -173,19 +173,8 @@ async def test_output_of_32_kib_is_whole_and_does_not_widen_a_phone(served, clie
     )
     await job.fail(run, {"summary": "s" * 240, "output": long})
     assert pre(await client.get(f"{WHERE}/{run}"), "Output of the run") == long
-    said = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 390, "height": 844})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.goto(f"{served.base}/sign-in?next={WHERE}/{run}")
-        await page.fill("#f-email", "viewer@example.org")
-        await page.fill("#f-password", "correct horse battery")
-        await page.click("main button")
+    async with tab(served.base, "viewer@example.org", f"{WHERE}/{run}") as page:
         await page.wait_for_selector("html[data-connected=yes]")
         for path in (f"{WHERE}/{run}", f"/w/default/monitors/{job.id}"):
             await page.goto(served.base + path)
-            assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
-        await browser.close()
-    assert said == []
+            assert not await too_wide(page), path
