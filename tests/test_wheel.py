@@ -26,6 +26,15 @@ def _run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def _installed(work: Path, *what: str | Path) -> Path:
+    """Install into an environment of its own; return where its programs are. One pip for all saves seconds of each."""
+    _run(sys.executable, "-m", "venv", "--without-pip", "empty", cwd=work)
+    programs = work / "empty" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "--disable-pip-version-check"]
+    _run(*pip, "install", "--no-compile", *what, cwd=work)
+    return programs
+
+
 def _port(process: subprocess.Popen, log: Path) -> int:
     give_up_at = time.monotonic() + 60
     while (said := re.search(r"listening on \S+:(\d+)", log.read_text())) is None:
@@ -70,9 +79,7 @@ def _takes_a_ping(programs: Path, base: str, data: Path, work: Path) -> None:
 def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal(tmp_path):
     _run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("luota-*.whl")
-    _run(sys.executable, "-m", "venv", "empty", cwd=tmp_path)
-    programs = tmp_path / "empty" / "bin"
-    _run(programs / "pip", "install", "--disable-pip-version-check", wheel, cwd=tmp_path)
+    programs = _installed(tmp_path, wheel)
     # Not by way of the checkout, which the test itself can see.
     where = _run(programs / "python", "-c", "import luota; print(luota.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(tmp_path)
@@ -86,10 +93,7 @@ def test_the_oldest_versions_that_are_allowed_give_a_daemon_that_takes_a_signal_
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert all(">=" in one for one in asked)
     (tmp_path / "oldest.txt").write_text("\n".join(one.replace(">=", "==") for one in asked))
-    _run(sys.executable, "-m", "venv", "oldest", cwd=tmp_path)
-    programs = tmp_path / "oldest" / "bin"
-    install = ["install", "--disable-pip-version-check", "--constraint", "oldest.txt"]
-    _run(programs / "pip", *install, ROOT, cwd=tmp_path)
+    programs = _installed(tmp_path, "--constraint", "oldest.txt", ROOT)
     assert "--grace" in _run(programs / "luota", "monitor", "create", "--help", cwd=tmp_path)
     with _serving(programs, tmp_path) as (base, data):
         _takes_a_ping(programs, base, data, tmp_path)

@@ -15,24 +15,17 @@ from luota.store import drills as rows
 from luota.store.monitors import archived, definition_of
 from luota.store.reads import fetch
 from tests.clock import FakeClock
+from tests.engines import no_death, workspace_of
 
 ACTOR = Actor("ann", "test")
 DAY = 86_400_000
 DEAD_END = "http://127.0.0.1:9/"
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
 @pytest.fixture
-async def engine(tmp_path):
-    engine = await Engine.open(tmp_path, FakeClock(), "a test")
-    await engine.watch(no_death)
-    engine.workspace = next(iter(engine.registry.workspaces.values()))
-    yield engine
-    await engine.close()
+def engine(engine):
+    engine.workspace = workspace_of(engine)
+    return engine
 
 
 async def channel(engine, name, **rules):
@@ -81,7 +74,7 @@ async def test_a_twin_and_its_dead_route_are_still_so_after_a_restart(tmp_path):
     async def opened():
         engine = await Engine.open(tmp_path, FakeClock(), "a test")
         await engine.watch(no_death)
-        engine.workspace = next(iter(engine.registry.workspaces.values()))
+        engine.workspace = workspace_of(engine)
         return engine
 
     engine = await opened()

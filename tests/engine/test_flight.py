@@ -8,37 +8,16 @@ import pytest
 
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.ingest import Ping, Start
-from luota.engine import Engine, Judge, monitors
-from luota.engine.audit import Actor
+from luota.engine import Judge, monitors
 from luota.engine.ingest import RecordPing, StartRun
 from luota.engine.writer import AHEAD
 from luota.store.db import in_thread
 from luota.store.reads import fetch
-from tests.clock import FakeClock
-
-ACTOR = Actor("test", "test")
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-async def engine(tmp_path, clock):
-    engine = await Engine.open(tmp_path, clock, "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
+from tests.engines import ACTOR, workspace_of
 
 
 async def made(engine, **doc):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(monitors.create(workspace, {"name": "job", **doc}, ACTOR))
 
 

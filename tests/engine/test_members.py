@@ -11,6 +11,7 @@ from luota.engine.audit import Actor
 from luota.store import people as rows
 from luota.store.reads import fetch
 from tests.clock import FakeClock
+from tests.engines import no_death, workspace_of
 
 BOSS = Actor("boss@example.org", "192.0.2.1")
 HOUR = 3_600_000
@@ -20,21 +21,8 @@ def digest(text):
     return hashlib.sha256(text.encode()).digest()
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-async def engine(tmp_path):
-    engine = await Engine.open(tmp_path, FakeClock(), "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
-
-
 def first(engine):
-    return next(iter(engine.registry.workspaces.values()))
+    return workspace_of(engine)
 
 
 async def user(engine, name, role="owner", hashed="hash", workspace=None):

@@ -12,37 +12,17 @@ from luota.core.errors import Code, LuotaError
 from luota.core.model import Kind, RunState, Status
 from luota.core.spec.ingest import Close, Ping, Start
 from luota.engine import Engine, Judge, channels, incidents, monitors, retention
-from luota.engine.audit import Actor
 from luota.engine.channels import tell_gaps
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.store.deliveries import Evidence, due
 from luota.store.reads import fetch
-from tests.clock import FakeClock
+from tests.engines import ACTOR, workspace_of
 
-ACTOR = Actor("test", "test")
 HOUR = 3_600_000
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-async def engine(tmp_path, clock):
-    engine = await Engine.open(tmp_path, clock, "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
-
-
 async def made(engine, **doc):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(monitors.create(workspace, {"name": "job", **doc}, ACTOR))
 
 
@@ -57,7 +37,7 @@ async def started(engine, live, name="run"):
 
 
 async def hook(engine):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(
         channels.add(workspace, {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}, ACTOR)
     )

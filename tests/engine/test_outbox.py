@@ -10,35 +10,24 @@ import pytest
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Kind, RunState
 from luota.core.spec.ingest import Close, Ping, Start
-from luota.engine import Engine, channels, monitors
-from luota.engine.audit import Actor
+from luota.engine import channels, monitors
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
-from tests.clock import FakeClock
+from tests.engines import ACTOR, workspace_of
 
-ACTOR = Actor("test", "test")
 CHANNELS = 3
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
 @pytest.fixture
-async def engine(tmp_path):
-    engine = await Engine.open(tmp_path / "data", FakeClock(), "a test")
-    await engine.watch(no_death)
-    workspace = next(iter(engine.registry.workspaces.values()))
+async def engine(engine):
     for number in range(CHANNELS):
         doc = {"type": "webhook", "name": f"hook-{number}", "url": "http://192.0.2.1/"}
-        await engine.submit(channels.add(workspace, doc, ACTOR))
-    yield engine
-    await engine.close()
+        await engine.submit(channels.add(workspace_of(engine), doc, ACTOR))
+    return engine
 
 
 async def beat(engine):
     """A heartbeat monitor that signalled now, and falls due in an hour."""
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     doc = {"name": "beat", "mode": "heartbeat", "schedule": {"every": 3600}}
     live = await engine.submit(monitors.create(workspace, doc, ACTOR))
     await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
@@ -50,7 +39,7 @@ async def started(engine, live, name):
 
 
 async def runs(engine):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(monitors.create(workspace, {"name": "runs", "mode": "run"}, ACTOR))
 
 

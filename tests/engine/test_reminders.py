@@ -5,33 +5,23 @@ import pytest
 from luota.alerts.notice import notice_of, title
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
-from luota.engine import Engine, channels, incidents, monitors
-from luota.engine.audit import Actor
+from luota.engine import channels, incidents, monitors
 from luota.engine.deliveries import gather
 from luota.engine.ingest import CloseRun, StartRun
 from luota.engine.reminders import remind
 from luota.store import deliveries
 from luota.store.reads import fetch
-from tests.clock import FakeClock
+from tests.engines import ACTOR, workspace_of
 
-ACTOR = Actor("test", "test")
 HOUR = 3_600_000
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
 @pytest.fixture
-async def engine(tmp_path):
-    engine = await Engine.open(tmp_path, FakeClock(), "a test")
-    await engine.watch(no_death)
-    engine.workspace = next(iter(engine.registry.workspaces.values()))
+async def engine(engine):
+    engine.workspace = workspace_of(engine)
     doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
     engine.channel = await engine.submit(channels.add(engine.workspace, doc, ACTOR))
-    yield engine
-    await engine.close()
+    return engine
 
 
 async def failed(engine, **doc):

@@ -4,33 +4,16 @@ import pytest
 
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Ping, Start
-from luota.engine import Engine, channels, monitors, retention
-from luota.engine.audit import Actor
+from luota.engine import channels, monitors, retention
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.engine.retention import DAY, prune
 from luota.store.reads import fetch
-from tests.clock import FakeClock
-
-ACTOR = Actor("test", "test")
+from tests.engines import ACTOR, workspace_of
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-async def engine(tmp_path, clock, monkeypatch):
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
     monkeypatch.setattr(retention, "PAUSE_S", 0)
-    engine = await Engine.open(tmp_path, clock, "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
 
 
 async def kept(engine, days=90, most=10_000, incident_days=730):
@@ -42,7 +25,7 @@ async def kept(engine, days=90, most=10_000, incident_days=730):
 
 
 async def created(engine, **doc):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(monitors.create(workspace, {"name": "job", **doc}, ACTOR))
 
 
@@ -96,7 +79,7 @@ async def test_closed_runs_go_and_running_ones_stay(engine, clock):
 
 
 async def test_resolved_incidents_go_with_all_that_belongs_to_them_and_open_ones_never(engine, clock):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
     await engine.submit(channels.add(workspace, doc, ACTOR))
     healed, broken = await created(engine, mode="run"), await created(engine, mode="run")

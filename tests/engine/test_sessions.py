@@ -6,12 +6,12 @@ import hashlib
 import pytest
 
 from luota.core.errors import Code, LuotaError
-from luota.engine import Engine, people, retention, sessions
+from luota.engine import people, retention, sessions
 from luota.engine.audit import Actor
 from luota.engine.sessions import IDLE, KEPT_ENTRIES, LONGEST
 from luota.store import people as rows
 from luota.store.reads import fetch
-from tests.clock import FakeClock
+from tests.engines import workspace_of
 
 ANN = Actor("ann@example.org", "192.0.2.1")
 
@@ -20,23 +20,14 @@ def digest(text):
     return hashlib.sha256(text.encode()).digest()
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-async def engine(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
     monkeypatch.setattr(retention, "PAUSE_S", 0)
-    engine = await Engine.open(tmp_path, FakeClock(), "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
 
 
 @pytest.fixture
 async def ann(engine):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     return await engine.submit(people.create_user(workspace, ANN.name, "Ann", "owner", "hash", ANN))
 
 
@@ -66,7 +57,7 @@ async def test_a_session_is_kept_by_its_hash_and_shows_who_it_is(engine, ann):
 
 
 async def test_a_session_of_one_who_is_a_member_of_nothing_has_no_roles(engine, ann):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     await engine.submit(people.create_user(workspace, "bob@example.org", "Bob", "owner", "hash", ANN))
     await opened(engine, ann, "tab")
     await engine.submit(people.remove_member(workspace.id, ann, ANN))
@@ -161,7 +152,7 @@ async def test_every_session_that_something_else_than_time_ends_is_on_record_as_
     await engine.submit(people.set_password(ann, "other hash", ANN, keep=digest("new")))
     await engine.submit(people.set_password(ann, "hash", ANN, keep=digest("new")))
     assert await closed() == ["{}", '{"count":1}']
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     await engine.submit(people.create_user(workspace, "bob@example.org", "Bob", "owner", "hash", ANN))
     await engine.submit(people.delete_user(ann, ANN))
     assert await closed() == ["{}", '{"count":1}', '{"count":1}']

@@ -8,35 +8,15 @@ from luota.core.errors import Code, LuotaError
 from luota.core.model import Status, Window
 from luota.core.spec.ingest import Ping
 from luota.engine import Engine, monitors
-from luota.engine.audit import Actor
 from luota.engine.ingest import RecordPing
 from luota.store.reads import fetch
-from tests.clock import FakeClock
+from tests.engines import ACTOR, no_death, workspace_of
 
-ACTOR = Actor("test", "test")
 HOUR = 3_600_000
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-async def engine(tmp_path, clock):
-    engine = await Engine.open(tmp_path, clock, "a test")
-    await engine.watch(no_death)
-    yield engine
-    await engine.close()
-
-
 async def hourly(engine, name="hourly", **more):
-    workspace = next(iter(engine.registry.workspaces.values()))
+    workspace = workspace_of(engine)
     doc = {"name": name, "mode": "heartbeat", "schedule": {"every": 3600}, "graceSeconds": 300, **more}
     return await engine.submit(monitors.create(workspace, doc, ACTOR))
 

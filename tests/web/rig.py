@@ -7,12 +7,12 @@ import pytest
 from argon2 import PasswordHasher
 
 from luota.core.errors import LuotaError
-from luota.engine import Engine, people
+from luota.engine import people
 from luota.engine.audit import Actor
 from luota.store.reads import fetch
 from luota.web.auth import Auth
 from luota.web.passwords import Passwords
-from tests.clock import FakeClock
+from tests.engines import engine_on, workspace_of
 
 CHEAP = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
 ANN, PASSWORD = "ann@example.org", "correct horse battery"
@@ -36,11 +36,6 @@ class Counting(PasswordHasher):
         return super().verify(hash, password)
 
 
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
 class Rig:
     def __init__(self, engine):
         self.engine, self.clock = engine, engine.clock
@@ -53,7 +48,7 @@ class Rig:
 
     @property
     def workspace(self):
-        return next(iter(self.engine.registry.workspaces.values()))
+        return workspace_of(self.engine)
 
     async def user(self, email=ANN, role="owner", password=PASSWORD):
         hashed = None if password is None else PasswordHasher(**CHEAP).hash(password)
@@ -92,14 +87,12 @@ def scope(token=None, address="192.0.2.1", method="POST", cookie="luota", **head
 
 @contextlib.asynccontextmanager
 async def rigged(path: Path, clock=None):
-    engine = await Engine.open(path, clock or FakeClock(), "a test")
-    await engine.watch(no_death)
-    rig = Rig(engine)
-    try:
-        yield rig
-    finally:
-        rig.passwords.close()
-        await engine.close()
+    async with engine_on(path, clock) as engine:
+        rig = Rig(engine)
+        try:
+            yield rig
+        finally:
+            rig.passwords.close()
 
 
 @pytest.fixture
