@@ -2,6 +2,8 @@ import itertools
 
 import pytest
 
+from tests.chromium import chromium  # noqa: F401
+
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")

@@ -45,6 +45,8 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 """A well-formed id that belongs to nothing."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody, which spares each test the time to load all certificates."""
+TEMPLATES = Templates()
+"""Those of all tests, which spares each the time to compile them."""
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -205,7 +207,7 @@ async def serving(
             return engine.sickness() or watcher.sickness() or sender.sickness()
 
         shown = sickness if alarm else engine.sickness
-        site = Site(engine, sender, policy, resolver, auth, base_url, drills, Templates(), shown)
+        site = Site(engine, sender, policy, resolver, auth, base_url, drills, TEMPLATES, shown)
         app = web.build(
             engine,
             ingest,

@@ -85,8 +85,8 @@ class Wired:
         self.output = root / "srv/output/your-file"
         self.output.parent.mkdir(parents=True, exist_ok=True)
 
-    def run(self, job: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
-        """Run the wired job, of which `job` is the text: sh, or that of the snippet's own language."""
+    def prepare(self, job: str) -> None:
+        """Put the text of the job in its place: sh, or the snippet's own language."""
         if self.key in PROGRAMS:
             for path in self.paths:
                 path.write_text(re.sub(r"pass  # your job|// your job", lambda _: job, path.read_text()))
@@ -98,6 +98,10 @@ class Wired:
             (self.repo / "your-file").unlink(missing_ok=True)
             if self.output.exists():
                 (self.repo / "your-file").symlink_to(self.output)
+
+    def run(self, job: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the wired job, of which `job` is the text as in `prepare`; variables are those of its platform."""
+        self.prepare(job)
         base = {"PATH": "/usr/bin:/bin", "HOME": str(self.root), "TMPDIR": str(self.root)}
         base |= _PLATFORM.get(self.key, {})
         if self.key in TOKEN_FROM_STORE:
@@ -135,13 +139,18 @@ class Wired:
         if done.returncode == 0 and "ExecStartPost" in unit:
             after = unit["ExecStartPost"]
             assert after.startswith("-")
-            self._do(systemd_words(after[1:], environ), environ)
+            done.stderr += self._do(systemd_words(after[1:], environ), environ).stderr
         return done
 
     def _github(self, environ):
         job = yaml.safe_load(self.paths[0].read_text())["jobs"]["job"]
-        values = job["env"] | {"LUOTA_INGEST_TOKEN": self.token}
-        assert job["env"]["LUOTA_INGEST_TOKEN"] == "${{ secrets.LUOTA_INGEST_TOKEN }}"
+        contexts = {"secrets.LUOTA_INGEST_TOKEN": self.token, "strategy.job-index": "0"}  # without a matrix it is 0
+        contexts |= {name: environ.pop(name) for name in contexts if name in environ}
+        values = {
+            name: re.sub(r"\$\{\{ (.+?) \}\}", lambda found: contexts[found[1]], value)
+            for name, value in job["env"].items()
+        }
+        assert values["LUOTA_INGEST_TOKEN"] == self.token
         return self._steps(["bash", "-ec"], [step["run"] for step in job["steps"] if "run" in step], values | environ)
 
     def _gitlab(self, environ):
@@ -176,6 +185,10 @@ class Wired:
         (self.repo / "route.mjs").write_text(route.read_text())
         call = """import { GET } from "./route.mjs";
 const call = (key) => GET(new Request("http://x/", { headers: { authorization: `Bearer ${key}` } }));
+const secret = process.env.CRON_SECRET;
+delete process.env.CRON_SECRET;
+for (const key of ["undefined", ""]) if ((await call(key)).status !== 401) process.exit(98);
+process.env.CRON_SECRET = secret;
 if ((await call("wrong")).status !== 401) process.exit(99);
 process.stdout.write(await (await call("s3cret")).text());
 """

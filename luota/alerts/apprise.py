@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -49,7 +50,8 @@ SHORTEST_PART = 100
 GONE = 410
 
 UNKNOWN = "Apprise does not know this URL: look its form up at https://appriseit.com"
-MISSING = "The package apprise is not installed: pip install 'luota[apprise]', and restart Luota."
+_PIP = Path(sys.executable).with_name("pip")  # that of the daemon's own environment
+MISSING = f"The package apprise is not installed: {_PIP} install 'luota[apprise]', and restart Luota."
 
 _TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel.test": "info"}
 _DIALLING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))

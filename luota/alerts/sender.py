@@ -233,9 +233,9 @@ class Sender:
         if not waiting:
             return False
         workspace = self._engine.registry.workspaces.get(channel.workspace_id)
-        wants = EVERYTHING if workspace is None else workspace.wants.get(channel.id, EVERYTHING)
+        delay = 0 if workspace is None else workspace.wants.get(channel.id, EVERYTHING).delay
         since = waiting[0][1] - storms.SPAN
-        told = await deliveries.told_since(self._engine.reader, channel.id, since, wants)
+        told = await deliveries.told_since(self._engine.reader, channel.id, since, delay)
         until = storms.held_until([at for _, at in waiting], told)
         if until is None:
             return False

@@ -60,7 +60,7 @@ def add_apprise(
     url: Annotated[str, typer.Option(help="One URL as https://appriseit.com has it, such as ntfy://topic.")],
     workspace: Workspace = None,
 ) -> None:
-    """Add any service that Apprise knows: ntfy, Telegram, Discord, Matrix … Needs pip install 'luota[apprise]'."""
+    """Add any service that Apprise knows: ntfy, Telegram, Discord, Matrix … Needs the extra luota[apprise]."""
     _add(cli, workspace, {"type": "apprise", "name": name, "url": url})
 
 

@@ -29,9 +29,7 @@ Calendar = Annotated[
 Timezone = Annotated[str | None, typer.Option("--timezone", metavar="TZ", help="Of --cron or --calendar; else UTC.")]
 Grace = Annotated[
     str | None,
-    typer.Option(
-        "--grace", metavar="DUR", help="How long silence is only late; else 0: it is an incident at the very moment."
-    ),
+    typer.Option("--grace", metavar="DUR", help="How long silence is only late, before an incident opens; else 0 s."),
 ]
 MaxRuntime = Annotated[
     str | None,

@@ -20,7 +20,7 @@ from luota.core.spec.values import format_instant
 
 _MOST_HELD = 256
 _STATUS = max(map(len, Status))
-_SILENT = (None, Action.COUNTED)
+_COUNTED = Action.COUNTED
 
 
 class _Incident(msgspec.Struct, gc=False):
@@ -114,16 +114,15 @@ def _write(out: bytes | bytearray) -> None:
 
 
 def _document(monitor: str, step: Transition) -> _Line:
-    incident = None
-    if step.action not in _SILENT:
-        assert step.action is not None
+    incident, action = None, step.action
+    if action is not None and action is not _COUNTED:
         assert step.kind is not None
-        incident = _Incident(step.kind, step.action)
+        incident = _Incident(step.kind, action)
     return _Line(format_instant(step.at), monitor, step.before, step.after, incident, step.reason)
 
 
 def _text(monitor: str, step: Transition, width: int) -> str:
-    incident = "-" if step.action in _SILENT else f"{step.kind} {step.action}"
+    incident = "-" if step.action in (None, _COUNTED) else f"{step.kind} {step.action}"
     return (
         f"{format_instant(step.at)}  {shown(monitor):{width}}  {step.before:>{_STATUS}} → {step.after:{_STATUS}}  "
         f"{incident:17}  {shown(step.reason)}"

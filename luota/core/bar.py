@@ -73,13 +73,24 @@ def slots(
     return _Drawing(layout).slots()
 
 
+def beyond_limit(began: int, limit_at: int | None, closed_at: int | None, windows: Windows) -> Drawn | None:
+    """Return how a run is drawn that succeeded only after its limit: it was stuck until then, which was a verdict.
+
+    It is unverified where a window hid whether it was. None for a run that is open, or was closed in time. `began` is
+    the effective instant of its start, `closed_at` the receipt of its end.
+    """
+    if limit_at is None or closed_at is None or closed_at <= limit_at:
+        return None
+    return Drawn.STUCK if windows.over(began, limit_at) is None else Drawn.UNVERIFIED
+
+
 _RUN_DRAWN = {
     RunState.FAILED: Drawn.FAILED,
     RunState.STUCK: Drawn.STUCK,
     RunState.UNKNOWN: Drawn.UNVERIFIED,
     RunState.RUNNING: Drawn.RUNNING,
 }
-_WORST_FIRST = (*_RUN_DRAWN, RunState.SUCCESS)
+_WORST_FIRST = (Drawn.FAILED, Drawn.STUCK, Drawn.UNVERIFIED, Drawn.RUNNING, None)
 
 
 class _Drawing:
@@ -110,6 +121,8 @@ class _Drawing:
                 belongs[place] = incident.id
                 if silent:
                     _worse(states, place)
+                elif incident.kind is Kind.STUCK and incident.run in of_run and states[place] is Drawn.OK:
+                    states[place] = Drawn.STUCK  # closed in the very millisecond of its limit
         ends, blind = [*starts[1:], last], self._blind(starts, last)
         return tuple(
             self._slot(entry, end, state, belongs.get(i), blind.get(i, ()))
@@ -130,7 +143,7 @@ class _Drawing:
         return found
 
     def _slot(self, entry: Entry, end: int, state: Drawn, incident: str | None, blind: tuple[Stretch, ...]) -> Slot:
-        told = _decisive(entry.signals)
+        told = self._decisive(entry.signals)
         return Slot(
             entry.start,
             end,
@@ -146,10 +159,11 @@ class _Drawing:
     def _state(self, entry: Entry) -> Drawn:
         if not entry.signals:
             return self._silence(entry)
-        told = _decisive(entry.signals)
+        told = self._decisive(entry.signals)
         assert told is not None
-        if told.state is not None and told.state in _RUN_DRAWN:
-            return _RUN_DRAWN[told.state]
+        bad = self._of_run(told)
+        if bad is not None:
+            return bad
         rules, first = self._rules, entry.signals[0]
         if first.late:
             return Drawn.LATE
@@ -170,6 +184,18 @@ class _Drawing:
         anew = any(deadline < began <= first.received_at for began, _, _ in self._layout.breaks)
         return Drawn.LATE if anew or first.at < first.received_at else Drawn.OK
 
+    def _of_run(self, signal: Signal) -> Drawn | None:
+        """Return how a run decides its slot; None where it ended well and in time, and for a ping."""
+        if signal.state is RunState.SUCCESS:
+            return beyond_limit(signal.at, signal.limit_at, signal.closed_at, self._layout.windows)
+        return None if signal.state is None else _RUN_DRAWN[signal.state]
+
+    def _decisive(self, signals: list[Signal]) -> Signal | None:
+        """Return what a slot is drawn by: its worst run, else the signal that came first."""
+        if not signals or signals[0].state is None:
+            return signals[0] if signals else None
+        return min(signals, key=lambda signal: _WORST_FIRST.index(self._of_run(signal)))
+
     def _silence(self, entry: Entry) -> Drawn:
         """Return how a slot is drawn that nothing met."""
         layout, rules, start = self._layout, self._rules, entry.start
@@ -187,13 +213,6 @@ class _Drawing:
         if layout.hidden(entry.basis, start, deadline):
             return Drawn.UNVERIFIED
         return Drawn.STALE if stale else Drawn.MISSED
-
-
-def _decisive(signals: list[Signal]) -> Signal | None:
-    """Return what a slot is drawn by: its worst run, else the signal that came first."""
-    if not signals or signals[0].state is None:
-        return signals[0] if signals else None
-    return min(signals, key=lambda s: _WORST_FIRST.index(s.state or RunState.SUCCESS))
 
 
 def _worse(states: list[Drawn], place: int) -> None:

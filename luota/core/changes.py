@@ -16,8 +16,8 @@ def pause(case: Case, event: PauseBegins) -> None:
     if event.pause.until is not None and event.pause.until <= case.now:
         return
     said = reasons.paused(event.pause.until, until_healthy=event.pause.until_healthy)
-    changes: dict[str, Any] = {"pause": event.pause, "late": False, "expected_at": None, "deadline_at": None}
-    case.change(case.now, lambda: said, {**changes, "reason": said})  # said too when it was paused already
+    case.move(case.now, lambda: said, pause=event.pause, late=False, expected_at=None, deadline_at=None)
+    case.state = replace(case.state, reason=said)  # when it was paused already, too
 
 
 def archive(case: Case) -> None:
@@ -90,6 +90,7 @@ def clock_back(case: Case) -> None:
     case.rearm(lambda r: replace(r, started_at=min(r.started_at, now), limit_at=min(r.limit_at, latest)))
     changes: dict[str, Any] = {
         "signal_at": None if state.signal_at is None else min(state.signal_at, now),
+        "closed_at": None if state.closed_at is None else min(state.closed_at, now),
         "evidence_at": None if state.evidence_at is None else min(state.evidence_at, now),
         "since": min(state.since, now),
         "basis_at": min(state.basis_at, now),

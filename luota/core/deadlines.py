@@ -1,5 +1,6 @@
 """A heap of deadlines with lazy invalidation: an entry that no longer holds is dropped when it surfaces."""
 
+import sys
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
@@ -7,14 +8,24 @@ from heapq import heapify, heappop, heappush
 class Deadlines:
     """The next wake-up instant (UTC ms) of each key, and the earliest of them.
 
-    The heap may hold outdated entries; `_at` holds the truth. When outdated entries outnumber the true
-    ones, the heap is rebuilt, so its size stays within twice that of the truth.
+    `_at` holds the truth. The heap holds each instant once, since crons make many keys fall due together, and
+    `_keys` who was set to it, outdated entries among them. When those outnumber the true ones, both are
+    built anew, so that their size stays within twice that of the truth.
     """
 
+    __slots__ = ("_at", "_entries", "_heap", "_keys")
+
     def __init__(self, entries: Iterable[tuple[int, str]] = ()) -> None:
-        self._heap = list(entries)
+        self._at = {key: at for at, key in entries}
+        self._build()
+
+    def _build(self) -> None:
+        self._keys: dict[int, list[str]] = {}
+        for key, at in self._at.items():
+            self._keys.setdefault(at, []).append(key)
+        self._heap = list(self._keys)
         heapify(self._heap)
-        self._at = {key: at for at, key in self._heap}
+        self._entries = len(self._at)
 
     def __len__(self) -> int:
         return len(self._at)
@@ -26,33 +37,59 @@ class Deadlines:
             known.pop(key, None)
         elif known.get(key) != at:
             known[key] = at
-            heappush(self._heap, (at, key))
+            keys = self._keys.get(at)
+            if keys is None:
+                self._keys[at] = [key]
+                heappush(self._heap, at)
+            else:
+                keys.append(key)
+            self._entries += 1
         else:
             return
-        if len(self._heap) > 2 * len(known) + 64:
-            self._heap = [(instant, one) for one, instant in known.items()]
-            heapify(self._heap)
+        if self._entries > 2 * len(known) + 64:
+            self._build()
 
     def next(self) -> int | None:
         """Return the earliest deadline, or None."""
-        heap = self._heap
-        while heap and self._at.get(heap[0][1]) != heap[0][0]:
-            heappop(heap)
-        return heap[0][0] if heap else None
+        heap, known = self._heap, self._at
+        while heap:
+            keys = self._keys[heap[0]]
+            while keys and known.get(keys[-1]) != heap[0]:
+                keys.pop()
+                self._entries -= 1
+            if keys:
+                return heap[0]
+            del self._keys[heappop(heap)]
+        return None
 
     def pop_due(self, now: int, most: int) -> list[str]:
         """Remove and return up to `most` keys whose deadline is at or before `now`, the earliest first."""
         due: list[str] = []
-        while len(due) < most and (first := self.pop(now)) is not None:
-            due.append(first[1])
+        while len(due) < most and (first := self.pop(now, most - len(due))) is not None:
+            due += first[1]
         return due
 
-    def pop(self, now: int) -> tuple[int, str] | None:
-        """Remove and return the earliest deadline and its key, if it is at or before `now`; else None."""
+    def pop(self, now: int, most: int = sys.maxsize) -> tuple[int, list[str]] | None:
+        """Remove and return the earliest deadline at or before `now` and up to `most` keys that have it, in order.
+
+        None when nothing is due.
+        """
         heap, known = self._heap, self._at
-        while heap and heap[0][0] <= now:
-            first = heappop(heap)
-            if known.get(first[1]) == first[0]:
-                del known[first[1]]
-                return first
+        while heap and heap[0] <= now:
+            at = heap[0]
+            keys = self._keys[at]
+            taken = keys[-most:]
+            if len(taken) == len(keys):
+                del self._keys[heappop(heap)]
+            else:
+                del keys[-most:]
+            self._entries -= len(taken)
+            due: list[str] = []
+            for key in taken:
+                if known.get(key) == at:
+                    del known[key]  # it may have been set to this instant twice
+                    due.append(key)
+            if due:
+                due.sort()
+                return at, due
         return None

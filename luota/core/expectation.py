@@ -28,12 +28,17 @@ def fallen_due(rules: Rules, signal: int, now: int) -> bool:
     return expected is not None and expected + rules.grace < now
 
 
-def expected_since(rules: Rules, basis: int, now: int) -> dict[str, Any]:
-    """Return the changes of a state that make it expect what follows a signal at `basis`, received at `now`.
+def expected_next(rules: Rules, basis: int, now: int) -> tuple[int | None, int | None]:
+    """Return what is expected after a signal at `basis`, received at `now`, and the deadline of that.
 
     The deadline lies after `now`: occurrences whose deadline has passed by then are left out, and stale
     output, which has no further occurrence, is due at once.
     """
+    return _ahead(rules, first_expected(rules, basis), now)
+
+
+def expected_since(rules: Rules, basis: int, now: int) -> dict[str, Any]:
+    """Return the changes of a state that make it expect what follows a signal at `basis`: see `expected_next`."""
     return _from(rules, first_expected(rules, basis), basis, now)
 
 
@@ -52,12 +57,12 @@ def expected_from(rules: Rules, start: int, basis: int | None) -> dict[str, Any]
     return _from(rules, expected, _stand_in(schedule, expected, start), start)
 
 
-def next_after(rules: Rules, expected: int, deadline: int) -> dict[str, Any]:
-    """Return the changes that move a state from the missed occurrence `expected` to the next one."""
+def next_after(rules: Rules, expected: int, deadline: int) -> tuple[int | None, int | None]:
+    """Return what is expected after the occurrence `expected`, missed at `deadline`, and the deadline of that."""
     schedule = rules.schedule
     assert schedule is not None
     following = expected + schedule.interval if isinstance(schedule, Every) else schedule.after(expected)
-    return _until(following, None if following is None else max(following + rules.grace, deadline))
+    return following, None if following is None else max(following + rules.grace, deadline)
 
 
 def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict[str, Any]:
@@ -68,8 +73,8 @@ def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict
     else:
         following = schedule.after(max(end, expected))
         basis = _stand_in(schedule, following, end)
-    changes = _until(following, None if following is None else max(following + rules.grace, deadline))
-    return {**changes, "basis_at": basis, "set_at": end}
+    due = None if following is None else max(following + rules.grace, deadline)
+    return {"expected_at": following, "deadline_at": due, "basis_at": basis, "set_at": end}
 
 
 def met_by(rules: Rules, basis: int, signal: int) -> int | None:
@@ -97,27 +102,31 @@ def was_late(rules: Rules, state: State, signal: int) -> bool:
     met = schedule.met_by(signal)
     if met is None or signal <= met + rules.grace:
         return False
-    unmet = schedule.first_unmet(state.basis_at)
-    return unmet is not None and met >= unmet
+    return not schedule.meets(state.basis_at, met)
 
 
 def _from(rules: Rules, expected: int | None, basis: int, now: int) -> dict[str, Any]:
     """Return the changes for `expected`, moved on until its deadline lies after `now`."""
-    deadline = None
-    if expected is not None:
-        deadline = expected + rules.grace
-        if deadline <= now:
-            schedule = rules.schedule
-            if schedule is None:
-                deadline = now + 1
-            elif isinstance(schedule, Every):
-                expected += ((now - deadline) // schedule.interval + 1) * schedule.interval
-                deadline = expected + rules.grace
-            else:
-                expected = schedule.after(now - rules.grace)
-                deadline = None if expected is None else expected + rules.grace
+    expected, deadline = _ahead(rules, expected, now)
     late = expected is not None and expected <= now
     return {"expected_at": expected, "deadline_at": deadline, "basis_at": basis, "set_at": now, "late": late}
+
+
+def _ahead(rules: Rules, expected: int | None, now: int) -> tuple[int | None, int | None]:
+    """Return `expected` and its deadline, moved on until that lies after `now`."""
+    if expected is None:
+        return None, None
+    deadline = expected + rules.grace
+    if deadline > now:
+        return expected, deadline
+    schedule = rules.schedule
+    if schedule is None:
+        return expected, now + 1
+    if isinstance(schedule, Every):
+        expected += ((now - deadline) // schedule.interval + 1) * schedule.interval
+        return expected, expected + rules.grace
+    following = schedule.after(now - rules.grace)
+    return following, None if following is None else following + rules.grace
 
 
 def _stand_in(schedule: Cron | Calendar, expected: int | None, start: int) -> int:
@@ -126,7 +135,3 @@ def _stand_in(schedule: Cron | Calendar, expected: int | None, start: int) -> in
     Unlike a signal, `start` meets no occurrence early: inside the slack of `expected` the basis is what lies before.
     """
     return start if expected is None else min(start, expected - schedule.slack(expected) - 1)
-
-
-def _until(expected: int | None, deadline: int | None) -> dict[str, Any]:
-    return {"expected_at": expected, "deadline_at": deadline}

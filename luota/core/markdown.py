@@ -18,8 +18,8 @@ _TICKS = re.compile("`+")
 
 
 def code(text: str | None) -> Cell:
-    """Return a text as code, a cell of as many lines as it has; a dash for None."""
-    if text is None:
+    """Return a text as code, a cell of as many lines as it has; a dash for None and for an empty one."""
+    if not text:
         return ("-",)
     return [_span(line) if line else "" for line in visible(text, lines=True).split("\n")]
 

@@ -24,6 +24,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 BEFORE: Final = -(1 << 62)  # stands for "no earlier occurrence"
 AFTER: Final = 1 << 62  # stands for "no later occurrence"
 
@@ -37,19 +39,52 @@ Matches = Callable[[datetime], Iterator[datetime]]  # local times strictly after
 Walk = Callable[[int], Iterator[int]]  # occurrences strictly after an instant
 
 
+class Turn(Struct, frozen=True, gc=False):
+    """From `since` to `until`, exclusive, the latest occurrence that a signal meets is `met`, the next one `unmet`.
+
+    `met` may be BEFORE, `unmet` AFTER. Signals somewhat before `since` may meet the same.
+    """
+
+    since: int
+    until: int
+    met: int
+    unmet: int
+
+
 class Memo:
     """Consecutive occurrences around the latest queries, and the walk that continues them.
 
-    A query inside what is known is one bisection; the next occurrence is one step of the walk.
+    A query inside what is known is one bisection; the next occurrence is one step of the walk. A signal meets an
+    occurrence early by at most `slack` milliseconds, and at most a tenth of the gap before it.
     """
 
-    __slots__ = ("_known", "_last", "_live", "_walk")
+    __slots__ = ("_known", "_last", "_live", "_slack", "_turn", "_walk")
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, slack: int) -> None:
         self._walk = walk
+        self._slack = slack
         self._known: list[int] = []
         self._live: Iterator[int] = iter(())
-        self._last = (AFTER, BEFORE)  # what was answered last; most queries are about the same gap again
+        # What was answered last: most queries are about the same gap again.
+        self._last = (AFTER, BEFORE)
+        self._turn = Turn(AFTER, BEFORE, BEFORE, AFTER)
+
+    def turn(self, t: int) -> Turn:
+        """Return what a signal at `t` meets, and what it leaves."""
+        turn = self._turn
+        if turn.since <= t < turn.until:
+            return turn
+        met, unmet = self.around(t)
+        since, until = met, self._early(met, unmet)
+        if until <= t:
+            since, met = until, unmet
+            unmet = self.around(met)[1]  # at least nine tenths of a gap away
+            until = self._early(met, unmet)
+        self._turn = turn = Turn(since, until, met, unmet)
+        return turn
+
+    def _early(self, before: int, o: int) -> int:
+        return o - min(self._slack, (o - before) // 10)
 
     def around(self, t: int) -> tuple[int, int]:
         """Return the last occurrence not after `t` or BEFORE, and the first after `t` or AFTER."""

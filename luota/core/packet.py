@@ -121,7 +121,7 @@ class Event(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One attempt to deliver; `status` and `error` are what the destination answered."""
+    """One attempt to deliver; `status` and `error` are what the destination answered. Instants are UTC milliseconds."""
 
     number: int
     started_at: int

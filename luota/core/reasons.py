@@ -11,21 +11,15 @@ def _at(instant: int | None) -> str:
     return "never" if instant is None else format_instant(instant)
 
 
-def _silence(rules: Rules, state: State) -> str:
+def silent(rules: Rules, state: State) -> str:
+    """Say what did not come, and by when it should have."""
+    since, expected = state.signal_at, state.expected_at
+    assert since is not None
+    assert expected is not None
     return (
-        f"no {_SIGNAL[rules.mode]} since {_at(state.signal_at)}, expected {_at(state.expected_at)}, "
+        f"no {_SIGNAL[rules.mode]} since {format_instant(since)}, expected {format_instant(expected)}, "
         f"grace {format_duration(rules.grace)}"
     )
-
-
-def late(rules: Rules, state: State) -> str:
-    """Say that silence has begun."""
-    return _silence(rules, state)
-
-
-def missed(rules: Rules, state: State) -> str:
-    """Say what did not come, and by when it should have."""
-    return _silence(rules, state)
 
 
 def stale(rules: Rules, state: State) -> str:
@@ -48,7 +42,7 @@ def failed(run: OpenRun, summary: str) -> str:
 
 def hidden(rules: Rules, state: State, window: Window) -> str:
     """Say which blind window hid what was expected."""
-    return f"{_silence(rules, state)}; Luota was not watching {_at(window.start)} to {_at(window.end)}"
+    return f"{silent(rules, state)}; Luota was not watching {_at(window.start)} to {_at(window.end)}"
 
 
 def outcome_unknown(run: OpenRun, window: Window) -> str:
@@ -66,7 +60,7 @@ def raised(kind: Kind, reason: str) -> str:
 
 def pinged(rules: Rules, at: int) -> str:
     """Say which signal is the proof."""
-    return f"{_SIGNAL[rules.mode]} at {_at(at)}"
+    return f"{_SIGNAL[rules.mode]} at {format_instant(at)}"
 
 
 def started(run: str) -> str:

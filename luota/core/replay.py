@@ -188,9 +188,10 @@ class Replay:
         steps: list[Step] = []
         if self._down_at is not None:
             return steps
-        pop = self._deadlines.pop
-        while (due := pop(until - 1)) is not None:
-            self._apply(self._monitors[due[1]], _TICK, due[0], steps)
+        while (due := self._deadlines.pop(until - 1)) is not None:
+            at, monitors = due
+            for monitor in monitors:
+                self._apply(self._monitors[monitor], _TICK, at, steps)
         return steps
 
     def _decided(self, watched: _Watched, event: events.Event, at: int) -> list[Step]:
@@ -217,8 +218,9 @@ class Replay:
         outcome = evaluate(watched.rules, before, event, at, self._windows)
         watched.state = state = outcome.state
         self._deadlines.set(watched.id, wake_at(state))
-        if outcome.transitions:
-            steps += [(watched.id, t) for t in outcome.transitions if t.before is not t.after or t.action in _TOLD]
+        for made in outcome.transitions:
+            if made.before is not made.after or made.action in _TOLD:
+                steps.append((watched.id, made))  # noqa: PERF401 - mostly there is one, and a comprehension is a call
         if outcome.run is not None:
             watched.runs[outcome.run.id] = outcome.run
         for ended in outcome.ended:

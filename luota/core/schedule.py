@@ -90,19 +90,19 @@ class _Grid:
         """
         return min(SLACK, (o - self._memo.around(o - 1)[0]) // 10)
 
+    def meets(self, t: int, o: int) -> bool:
+        """Tell whether a signal at `t` counts for occurrence `o` or a later one, slack counted."""
+        return t >= o - SLACK and t >= o - self.slack(o)  # mostly it is plain without looking for the gap
+
     def first_unmet(self, t: int) -> int | None:
         """Return the first occurrence that a signal at `t` does not satisfy, slack counted; None if none."""
-        previous, following = self._memo.around(t)
-        if following - t > SLACK or following - min(SLACK, (following - previous) // 10) > t:
-            return None if following == AFTER else following
-        return self.after(following)  # met early; the one after it is at least nine tenths of a gap away
+        unmet = self._memo.turn(t).unmet
+        return None if unmet == AFTER else unmet
 
     def met_by(self, t: int) -> int | None:
         """Return the latest occurrence that a signal at `t` satisfies, slack counted; None if none."""
-        previous, following = self._memo.around(t)
-        if following - t <= SLACK and following - min(SLACK, (following - previous) // 10) <= t:
-            return following
-        return None if previous == BEFORE else previous
+        met = self._memo.turn(t).met
+        return None if met == BEFORE else met
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -122,7 +122,7 @@ class Cron(_Grid):
             walk = every_day(sorted(h * 3600 + m * 60 for h in sim.hours for m in sim.minutes))
         else:
             walk = occurrences(matches, self.timezone, at_jump=not wildcard, both_passes=wildcard)
-        object.__setattr__(self, "_memo", Memo(walk))
+        object.__setattr__(self, "_memo", Memo(walk, SLACK))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -153,8 +153,8 @@ class Calendar(_Grid):
         def matches(local: datetime) -> Iterator[datetime]:
             return cast("Iterator[datetime]", BaseIterator(expression, local))
 
-        memo = Memo(occurrences(matches, self.timezone, at_jump=False, both_passes=False))
-        object.__setattr__(self, "_memo", memo)
+        walk = occurrences(matches, self.timezone, at_jump=False, both_passes=False)
+        object.__setattr__(self, "_memo", Memo(walk, SLACK))
 
     def describe(self) -> str:
         """Return a fragment of a sentence, such as `calendar Mon *-*-* 02:00 (UTC)`."""

@@ -1,14 +1,14 @@
 """What a signal does: the effective instant of a client's time, what it heals, and what it arms."""
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from luota.core import reasons
 from luota.core.events import Fail, Ping, Start, Success
-from luota.core.expectation import expected_since, fallen_due, met_by, was_late
-from luota.core.model import MINUTE, Action, Kind, Mark, Mode, OpenRun
-from luota.core.verdicts import Case, newest
+from luota.core.expectation import expected_next, fallen_due, met_by, was_late
+from luota.core.model import MINUTE, Action, Kind, Mark, Mode, OpenRun, State
+from luota.core.verdicts import Case, newest, status_of
+
+_RESOLVED = Action.RESOLVED  # found through its class, it costs ten times as much
 
 SKEW = 5 * MINUTE
 """Up to this far apart, the client's clock and ours are taken to agree (docs/verdicts.md, "Times of clients")."""
@@ -35,11 +35,13 @@ def ping(case: Case, event: Ping) -> None:
         return
     if case.state.pause is not None:
         _end_pause(case)
-    resolved, changes = case.state.incident, _heard(case, at)
-    changes["incident"] = changes["counted_at"] = None
-    changes["failures"], changes["failing"] = 0, False
-    action = None if resolved is None else Action.RESOLVED
-    case.change(case.now, lambda: reasons.pinged(case.rules, at), changes, action, resolved)
+    resolved = case.state.incident
+    case.state = replace(_heard(case, at), incident=None, counted_at=None, failures=0, failing=False)
+    # Most pings change no status, and words cost more than the verdict.
+    if resolved is not None:
+        case.tell(case.now, reasons.pinged(case.rules, at), _RESOLVED, resolved)
+    elif case.state.status is not status_of(case.state):
+        case.tell(case.now, reasons.pinged(case.rules, at))
 
 
 def start(case: Case, event: Start) -> None:
@@ -56,13 +58,13 @@ def start(case: Case, event: Start) -> None:
     if at is None:
         return
     resolves = case.state.incident is Kind.MISSED
+    case.state = _heard(case, at)
     case.move(
         case.now,
         lambda: reasons.started(event.run),
         Action.RESOLVED if resolves else None,
         Kind.MISSED if resolves else None,
         incident=None if resolves else case.state.incident,
-        **_heard(case, at),
     )
 
 
@@ -108,7 +110,7 @@ def _close(case: Case, run: OpenRun, client_at: int | None) -> int:
     at, skewed = effective(case.rules.mode, client_at, case.now)
     case.mark = Mark(at, skewed=skewed)
     left = tuple(r for r in case.state.runs if r.id != run.id)
-    case.state = replace(case.state, runs=left)
+    case.state = replace(case.state, runs=left, closed_at=newest(case.state.closed_at, at))
     return at
 
 
@@ -120,8 +122,8 @@ def _signal(case: Case, client_at: int | None, word: str) -> int | None:
     if state.signal_at is None:
         if rules.mode is Mode.FRESHNESS or not fallen_due(rules, at, case.now):  # old output is stale at once
             return at
-        changes = {**_heard(case, at), "unverified": True}
-        case.change(case.now, lambda: reasons.overdue(word, at), changes)
+        case.state = _heard(case, at)
+        case.move(case.now, lambda: reasons.overdue(word, at), unverified=True)
         return None
     if at >= state.signal_at and not fallen_due(rules, at, case.now):
         return at
@@ -129,14 +131,23 @@ def _signal(case: Case, client_at: int | None, word: str) -> int | None:
     return None
 
 
-def _heard(case: Case, at: int) -> dict[str, Any]:
-    """Return the changes that every signal makes which heals."""
-    changes: dict[str, Any] = {"basis_at": at, "late": False}
-    if case.state.pause is None:
-        changes = expected_since(case.rules, at, case.now)
-    changes["signal_at"] = at
-    changes["unverified"], changes["unverified_by"] = False, None
-    return changes
+def _heard(case: Case, at: int) -> State:
+    """Return the state with what every signal changes which heals."""
+    state, now = case.state, case.now
+    if state.pause is not None:
+        return replace(state, signal_at=at, basis_at=at, late=False, unverified=False, unverified_by=None)
+    expected, deadline = expected_next(case.rules, at, now)
+    return replace(
+        state,
+        signal_at=at,
+        basis_at=at,
+        set_at=now,
+        expected_at=expected,
+        deadline_at=deadline,
+        late=expected is not None and expected <= now,
+        unverified=False,
+        unverified_by=None,
+    )
 
 
 def _end_pause(case: Case) -> None:

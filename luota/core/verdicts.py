@@ -4,6 +4,7 @@ from bisect import bisect
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from luota.core import reasons
@@ -30,6 +31,7 @@ from luota.core.schedule import Every
 # Every signal asks for these, and a member found through its class costs ten times as much as a name.
 _HEALTHY, _LATE, _INCIDENT = Status.HEALTHY, Status.LATE, Status.INCIDENT
 _FRESHNESS, _STALE, _MISSED = Mode.FRESHNESS, Kind.STALE, Kind.MISSED
+_OPENED, _COUNTED = Action.OPENED, Action.COUNTED
 
 
 def status_of(state: State) -> Status:
@@ -83,22 +85,22 @@ def newest(one: int | None, other: int | None) -> int | None:
     return max(one, other)
 
 
-class Case:
-    """The state so far of one monitor in one evaluation, and what has been said about it."""
+class Case(Struct, gc=False):
+    """The state so far of one monitor in one evaluation, and what has been said about it.
 
-    __slots__ = ("about", "ended", "mark", "now", "rearmed", "rules", "run", "state", "transitions", "windows")
+    `about` is the run that the present verdict is on.
+    """
 
-    def __init__(self, rules: Rules, state: State, now: int, windows: Windows) -> None:
-        self.rules = rules
-        self.state = state
-        self.now = now
-        self.windows = windows
-        self.transitions: tuple[Transition, ...] = ()
-        self.ended: tuple[EndedRun, ...] = ()
-        self.rearmed: tuple[OpenRun, ...] = ()
-        self.mark: Mark | None = None
-        self.run: OpenRun | None = None
-        self.about: str | None = None  # the run that the present verdict is on
+    rules: Rules
+    state: State
+    now: int
+    windows: Windows
+    transitions: tuple[Transition, ...] = ()
+    ended: tuple[EndedRun, ...] = ()
+    rearmed: tuple[OpenRun, ...] = ()
+    mark: Mark | None = None
+    run: OpenRun | None = None
+    about: str | None = None
 
     def move(
         self,
@@ -109,28 +111,24 @@ class Case:
         due_at: int | None = None,
         **changes: Any,
     ) -> None:
-        """Change the state by keywords: see `change`."""
-        self.change(at, reason, changes, action, kind, due_at)
+        """Change the state, and record a transition if its status or its incident changed; only then ask `reason`."""
+        self.state = state = replace(self.state, **changes)
+        if action is not None or status_of(state) is not state.status:
+            self.tell(at, reason(), action, kind, due_at)
 
-    def change(
+    def tell(
         self,
         at: int,
-        reason: Callable[[], str],
-        changes: dict[str, Any],
+        said: str,
         action: Action | None = None,
         kind: Kind | None = None,
         due_at: int | None = None,
     ) -> None:
-        """Change the state, and record a transition if its status or its incident changed.
-
-        `reason` is asked only then: most pings change neither, and words cost more than the verdict.
-        """
-        before = self.state.status
-        state = replace(self.state, **changes)
-        after = status_of(state)
-        if after is not before or action is not None:
-            said = reason()
-            step = Transition(
+        """Record the transition to what the state has become."""
+        state = self.state
+        before, after = state.status, status_of(state)
+        self.transitions += (
+            Transition(
                 at=at,
                 before=before,
                 after=after,
@@ -139,11 +137,9 @@ class Case:
                 kind=kind,
                 due_at=due_at,
                 run=self.about,
-            )
-            self.transitions += (step,)
-            since = at if after is not before else state.since
-            state = replace(state, status=after, since=since, reason=said)
-        self.state = state
+            ),
+        )
+        self.state = replace(state, status=after, since=state.since if after is before else at, reason=said)
 
     def settle(self, until: int) -> None:
         """Judge all that falls due up to and including `until`, in order."""
@@ -160,7 +156,7 @@ class Case:
 
     def late(self, at: int) -> None:
         """Say that silence has begun: only what is healthy waits for that."""
-        state, said = self.state, reasons.late(self.rules, self.state)
+        state, said = self.state, reasons.silent(self.rules, self.state)
         self.transitions += (Transition(at=at, before=state.status, after=_LATE, reason=said),)
         self.state = replace(state, status=_LATE, since=at, reason=said, late=True)
 
@@ -181,13 +177,14 @@ class Case:
             rest = expected_after(rules, expected, window.end, at)
             self.unverified(at, kind, window, reasons.hidden(rules, state, window), expected, rest)
         elif kind is _STALE:
-            rest = {"expected_at": None, "deadline_at": None}
-            self.bad(at, kind, reasons.stale(rules, state), expected, counts=True, **rest)
+            self.state = replace(state, expected_at=None, deadline_at=None)
+            self.bad(at, kind, reasons.stale(rules, state), expected, at, counts=True)
         else:
-            rest = next_after(rules, expected, at)
-            rest["counted_at"] = newest(state.counted_at, expected)
+            following, due = next_after(rules, expected, at)
+            counted = newest(state.counted_at, expected)
+            self.state = replace(state, expected_at=following, deadline_at=due, counted_at=counted)
             counts = expected != state.counted_at  # it falls due again when the clock is set back
-            self.bad(at, kind, reasons.missed(rules, state), expected, counts=counts, **rest)
+            self.bad(at, kind, reasons.silent(rules, state), expected, at, counts=counts)
 
     def limit(self, run: OpenRun) -> None:
         """Judge a run that is open beyond its limit; the limit fires once."""
@@ -228,40 +225,37 @@ class Case:
             rest.update(late=False, unverified=True, unverified_by=window.start)
             self.move(at, lambda: reason, Action.UNVERIFIED, kind, expected, **rest)
 
-    def bad(self, at: int, kind: Kind, reason: str, expected: int | None, *, counts: bool, **rest: Any) -> None:
+    def bad(self, at: int, kind: Kind, reason: str, expected: int | None, evidence: int, *, counts: bool) -> None:
         """Something bad is proven: raise or extend the open incident, open one, or count towards it."""
         state = self.state
-        failures = state.failures + counts
-        if "evidence_at" not in rest:
-            rest["evidence_at"] = newest(state.evidence_at, at)
-        rest["failures"], rest["unverified_by"] = failures, None
-        rest["late"] = rest["unverified"] = False
+        failures = state.failures + 1 if counts else state.failures
+        said, action, incident, failing = reason, _COUNTED, state.incident, state.failing
         if state.incident is not None:
             if RANK[kind] > RANK[state.incident]:
-                said, action, rest["incident"] = reasons.raised(state.incident, reason), Action.UPDATED, kind
-            else:
-                said, action = reason, Action.COUNTED
+                said, action, incident = reasons.raised(state.incident, reason), Action.UPDATED, kind
         elif failures >= self.rules.tolerance:
-            said, action, rest["incident"], rest["failing"] = reason, Action.OPENED, kind, False
+            action, incident, failing = _OPENED, kind, False
         else:
-            said, action = f"{reason}; {failures} of {self.rules.tolerance} before an incident", Action.COUNTED
-            rest["failing"] = True
-        self.change(at, lambda: said, rest, action, kind, expected)
+            said, failing = f"{reason}; {failures} of {self.rules.tolerance} before an incident", True
+        self.state = replace(
+            state,
+            incident=incident,
+            failures=failures,
+            failing=failing,
+            evidence_at=newest(state.evidence_at, evidence),
+            late=False,
+            unverified=False,
+            unverified_by=None,
+        )
+        self.tell(at, said, action, kind, expected)
 
     def bad_run(self, at: int, kind: Kind, reason: str, run: OpenRun, evidence: int) -> None:
         """Count a stuck or failed run, unless its occurrence has been counted since the last success."""
         state = self.state
         same = run.occurrence is not None and run.occurrence == state.counted_at
         counts = state.failures == 0 or not (run.counted or same)
-        self.bad(
-            at,
-            kind,
-            reason,
-            run.limit_at if kind is Kind.STUCK else None,
-            counts=counts,
-            evidence_at=newest(state.evidence_at, evidence),
-            counted_at=newest(state.counted_at, run.occurrence),
-        )
+        self.state = replace(state, counted_at=newest(state.counted_at, run.occurrence))
+        self.bad(at, kind, reason, run.limit_at if kind is Kind.STUCK else None, evidence, counts=counts)
         if run.occurrence is not None:
             self.rearm(lambda r: replace(r, counted=True) if r.occurrence == run.occurrence else r)
 

@@ -16,16 +16,20 @@ from luota.core.spec.values import format_duration
 
 _DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
+_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SPECIALS = {
     "minutely": "*:*",
     "hourly": "*:00",
     "daily": "00:00",
     "weekly": "Mon 00:00",
     "monthly": "*-*-01 00:00",
+    "quarterly": "*-01,04,07,10-01 00:00",
+    "semiannually": "*-01,07-01 00:00",
     "yearly": "*-01-01 00:00",
     "annually": "*-01-01 00:00",
 }
 _MOST_LISTED = 4
+_MOST_MONTHS = 6
 _RUN_WORDS = {
     Drawn.OK: "success",
     Drawn.LATE: "success, started late",
@@ -33,6 +37,10 @@ _RUN_WORDS = {
     Drawn.STUCK: "stuck",
     Drawn.RUNNING: "running",
     Drawn.UNVERIFIED: "outcome unknown",
+}
+_CLOSED_WORDS = {
+    Drawn.STUCK: "hung, then succeeded",
+    Drawn.UNVERIFIED: "success, unverified",
 }
 _SILENCE_WORDS = {
     Drawn.LATE: "late: no signal yet",
@@ -44,19 +52,25 @@ _SILENCE_WORDS = {
 
 
 class _Named(Struct, frozen=True):
-    """When a schedule occurs, as sets; `days` is those of the month, `weekdays` counts from Sunday, 0."""
+    """When a schedule occurs, as sets; `weekdays` counts from Sunday, 0.
+
+    `days` is those of the month, counted back from its last where they are `from_end`. A day must be of both sets, or
+    of `either` of the two.
+    """
 
     minutes: frozenset[int]
     hours: frozenset[int]
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
+    from_end: bool = False
+    either: bool = False
 
 
 def describe(schedule: Schedule) -> str:
     """Return a schedule in words, such as `every weekday at 07:00, Europe/Helsinki`.
 
-    What has no plain name is shown as it was written: `by cron 0 7 1-7 * MON, Europe/Helsinki`.
+    What has no plain name is shown as it was written: `by cron */7 * * * *, Europe/Helsinki`.
     """
     if isinstance(schedule, Every):
         return _every(schedule.interval)
@@ -80,12 +94,18 @@ def promised(rules: Rules, expected_at: int | None, deadline_at: int | None) -> 
     return (word, expected_at, f", grace {format_duration(rules.grace)}, deadline ", deadline_at)
 
 
+def run_said(drawn: Drawn, *, closed: bool) -> str:
+    """Return the words for a run by how it is drawn: one that is drawn badly may have succeeded since."""
+    return (_CLOSED_WORDS.get(drawn) if closed else None) or _RUN_WORDS[drawn]
+
+
 def said(slot: Slot) -> tuple[str | int, ...]:
     """Return the words for a slot, instants among them as integers for the page to write out."""
     state, start = slot.state, slot.start
     if slot.run is not None:
-        words: tuple[str | int, ...] = ("run of ", start if slot.at is None else slot.at, f": {_RUN_WORDS[state]}")
-        return words if slot.ended_at is None else (*words, " at ", slot.ended_at)
+        word = run_said(state, closed=slot.ended_at is not None)
+        words: tuple[str | int, ...] = ("run of ", start if slot.at is None else slot.at, f": {word}")
+        return words if slot.ended_at is None else (*words, ", ended ", slot.ended_at)
     if slot.at is not None:
         if not slot.scheduled or slot.at == start:
             off = ""
@@ -115,23 +135,72 @@ def _said(named: _Named) -> str | None:
 
 
 def _days(named: _Named) -> str | None:
-    any_day, any_month = len(named.days) == 31, len(named.months) == 12
-    if len(named.weekdays) < 7:
-        if not (any_day and any_month):
+    """Return the days in words: those that a date and a weekday name, or either of the two where a schedule says so."""
+    weekly, dates = _weekly(named.weekdays), _dates(named)
+    if dates is None:
+        return None
+    if named.either and not (weekly and dates):
+        return _of_months("every day", named)
+    if weekly and dates:
+        if named.either:
+            return f"{dates} and {_of_months(weekly, named)}"
+        return f"{weekly} that falls on {dates.removeprefix('on ').removeprefix('every ')}"
+    return dates or _of_months(weekly or "every day", named)
+
+
+def _weekly(weekdays: frozenset[int]) -> str:
+    """Return the days of the week in words; empty where it is any."""
+    if len(weekdays) == 7:
+        return ""
+    if weekdays == frozenset(range(1, 6)):
+        return "every weekday"
+    return "every " + _listed([_DAYS[day] for day in sorted(weekdays, key=lambda day: day or 7)])
+
+
+def _dates(named: _Named) -> str | None:
+    """Return the days of the month in words; empty where it is any, None where they have no plain name."""
+    days, months, months_said = sorted(named.days), named.months, _months(named.months)
+    if len(days) == 31:
+        return ""
+    if months_said is None:
+        return None
+    if len(days) == len(months) == 1 and not named.from_end:
+        return f"every {days[0]} {months_said}"
+    if named.from_end and days == list(range(1, len(days) + 1)):
+        said = f"the last {'day' if len(days) == 1 else f'{len(days)} days'}"
+    else:
+        numbers = _numbers(days)
+        if numbers is None:
             return None
-        if named.weekdays == frozenset(range(1, 6)):
-            return "every weekday"
-        return "every " + _listed([_DAYS[day] for day in sorted(named.weekdays, key=lambda day: day or 7)])
-    if any_day:
-        return "every day" if any_month else None
-    if len(named.days) != 1:
-        return None
-    (day,) = named.days
-    if any_month:
-        return f"on day {day} of every month" + (" that has one" if day > 28 else "")
-    if len(named.months) != 1:
-        return None
-    return f"every {day} {_MONTHS[next(iter(named.months)) - 1]}"
+        said = f"day{'' if len(days) == 1 else 's'} {numbers}{' from the end' if named.from_end else ''}"
+    said = f"on {said} of {months_said}"
+    if days[-1] <= min(_LENGTHS[month - 1] for month in months):
+        return said
+    if len(days) == 1:
+        return f"{said} that has one" if len(months) == 12 else f"{said} (where it exists)"
+    return f"{said} (where they exist)"
+
+
+def _numbers(days: list[int]) -> str | None:
+    if len(days) > 2 and days[-1] - days[0] + 1 == len(days):
+        return f"{days[0]} to {days[-1]}"
+    return _listed([str(day) for day in days]) if len(days) <= _MOST_LISTED else None
+
+
+def _of_months(days: str, named: _Named) -> str | None:
+    if len(named.months) == 12:
+        return days
+    months = _months(named.months)
+    return None if months is None else f"{days} in {months}"
+
+
+def _months(months: frozenset[int]) -> str | None:
+    if len(months) == 12:
+        return "every month"
+    names = [_MONTHS[month - 1] for month in sorted(months)]
+    if len(names) > 2 and max(months) - min(months) + 1 == len(names):
+        return f"{names[0]} to {names[-1]}"
+    return _listed(names) if len(names) <= _MOST_MONTHS else None
 
 
 def _time(minutes: frozenset[int], hours: frozenset[int]) -> tuple[str | None, bool]:
@@ -170,8 +239,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _of_cron(schedule: Cron) -> _Named | None:
     minute, hour, day, month, weekday = (field.upper() for field in schedule.fields)
-    if not day.startswith("*") and not weekday.startswith("*"):
-        return None  # either of the two
     sets = [
         _values(minute, 0, 59),
         _values(hour, 0, 23),
@@ -179,26 +246,28 @@ def _of_cron(schedule: Cron) -> _Named | None:
         _values(month, 1, 12, [name[:3].upper() for name in _MONTHS], 1),
         _values(weekday, 0, 7, [name[:3].upper() for name in _DAYS]),
     ]
-    return _named(sets)
+    return _named(sets, either=not day.startswith("*") and not weekday.startswith("*"))
 
 
-def _named(sets: list[frozenset[int] | None]) -> _Named | None:
+def _named(sets: list[frozenset[int] | None], *, from_end: bool = False, either: bool = False) -> _Named | None:
     minutes, hours, days, months, weekdays = sets
     if minutes is None or hours is None or days is None or months is None or weekdays is None:
         return None
-    return _Named(minutes, hours, days, months, frozenset(day % 7 for day in weekdays))
+    return _Named(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), from_end, either)
 
 
 def _of_calendar(schedule: Calendar) -> _Named | None:
     text = _SPECIALS.get(schedule.expression.lower(), schedule.expression)
     parts = text.split()
-    hour, minute, day, month, weekday = "0", "0", "*", "*", "*"
+    hour, minute, day, month, weekday, from_end = "0", "0", "*", "*", "*", False
     if ":" in parts[-1]:
         hour, minute, *second = parts.pop().split(":")
         if second and second not in (["0"], ["00"]):
             return None
-    if parts and re.fullmatch(r"\*-[^-~]+-[^-~]+|[^-~]+-[^-~]+", parts[-1]):
-        *_year, month, day = parts.pop().split("-")
+    date = re.fullmatch(r"(?:\*-)?([^-~]+)(?:-([^-~]+)|~([^-~/]+))", parts[-1]) if parts else None
+    if date is not None:
+        parts.pop()
+        month, day, from_end = date[1], date[2] or date[3], date[3] is not None
     if parts:
         weekday = parts.pop()
     if parts:
@@ -208,7 +277,7 @@ def _of_calendar(schedule: Calendar) -> _Named | None:
     numbers = [
         _values(*field, calendar=True) for field in ((minute, 0, 59), (hour, 0, 23), (day, 1, 31), (month, 1, 12))
     ]
-    return _named([*numbers, _values(weekday, 0, 7, names, calendar=True)])
+    return _named([*numbers, _values(weekday, 0, 7, names, calendar=True)], from_end=from_end)
 
 
 def _values(

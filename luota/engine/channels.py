@@ -123,11 +123,15 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
     return work
 
 
-def test(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
-    """Queue a test notice to one channel; the result is the delivery's id."""
+def test(workspace_id: str, channel_id: str, name: str, actor: Actor, monitor: str | None = None) -> Work:  # noqa: PT028 - no test of pytest's
+    """Queue a test notice to one channel; the result is the delivery's id.
+
+    `monitor` is the name of the monitor on whose page it was asked for, if it was; the notice says so.
+    """
 
     async def work(tx: Transaction) -> str:
-        facts = {"at": tx.now, "reason": f"A test of the channel {name}."}
+        asked = "" if monitor is None else f", asked for on the page of the monitor {monitor}"
+        facts = {"at": tx.now, "reason": f"A test of the channel {name}{asked}."}
         notice = msgspec.json.encode(facts).decode()
         audit(tx.batch, actor, workspace_id, "channel.test", channel_id, name=name)
         return tx.batch.queue(workspace_id, channel_id, None, None, "channel.test", notice)

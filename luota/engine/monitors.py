@@ -41,10 +41,8 @@ def create(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
     async def work(tx: Transaction) -> Live:
         definition = parse_definition(doc, now=tx.now)
         taken = tx.registry.workspaces[workspace.id].slugs
-        if definition.slug is not None and definition.slug in taken:
-            said = f"slug {definition.slug} is taken by another monitor of this workspace. Choose another."
-            raise LuotaError(Code.CONFLICT, said, field="slug")
-        slug = definition.slug or _free_slug(slug_of(definition.name), taken)
+        refuse_taken_slug(taken, definition.slug)
+        slug = definition.slug or free_slug(slug_of(definition.name), taken)
         channels = await _channel_ids(tx, workspace.id, definition.channels)
         monitor_id, salt = new_id(), secrets.token_hex(16)
         columns = ("id", "workspace_id", *_COLUMNS, "token_salt", "created_at")
@@ -69,10 +67,7 @@ def edit(monitor_id: str, changes: dict[str, Any], actor: Actor) -> Work:
         before = definition_json(await definition_of(tx.db, monitor_id))
         after = parse_edit(before, changes, now=tx.now)
         slug = after.slug or live.slug
-        taken = tx.registry.workspaces[live.workspace_id].slugs
-        if taken.get(slug, monitor_id) != monitor_id:
-            said = f"slug {slug} is taken by another monitor of this workspace. Choose another."
-            raise LuotaError(Code.CONFLICT, said, field="slug")
+        refuse_taken_slug(tx.registry.workspaces[live.workspace_id].slugs, slug, monitor_id)
         sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
         await tx.execute(f"UPDATE monitors SET {sets} WHERE id = ?", *_values(after, slug), monitor_id)
         if "channels" in changes:
@@ -177,7 +172,15 @@ def _values(definition: Definition, slug: str) -> tuple[Any, ...]:
     )
 
 
-def _free_slug(wanted: str, taken: dict[str, str]) -> str:
+def refuse_taken_slug(taken: dict[str, str], slug: str | None, own: str | None = None) -> None:
+    """Raise CONFLICT if `slug` is among those `taken` in a workspace, by another than the monitor `own`."""
+    if slug is not None and taken.get(slug, own) != own:
+        said = f"slug {slug} is taken by another monitor of this workspace. Choose another."
+        raise LuotaError(Code.CONFLICT, said, field="slug")
+
+
+def free_slug(wanted: str, taken: dict[str, str]) -> str:
+    """Return the slug that a monitor gets whose name suggests `wanted`: with a number where that is `taken`."""
     slug, number = wanted, 2
     while slug in taken or slug in RESERVED_SLUGS:
         end = f"-{number}"

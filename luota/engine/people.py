@@ -259,12 +259,14 @@ def edit_workspace(workspace_id: str, doc: dict[str, Any], actor: Actor) -> Work
         workspace = tx.registry.workspaces[workspace_id]
         if not changes:
             return workspace
+        sql = "SELECT name, retention_days, incident_retention_days FROM workspaces WHERE id = ?"
+        before = await tx.fetch(sql, workspace_id)
         columns = ", ".join(f"{column} = ?" for column in changes)
         await tx.execute(f"UPDATE workspaces SET {columns} WHERE id = ?", *changes.values(), workspace_id)
-        sql = "SELECT name, retention_days, incident_retention_days FROM workspaces WHERE id = ?"
         ((name, days, incident_days),) = await tx.fetch(sql, workspace_id)
         if incident_days < days:
-            field = "retentionDays" if "retention_days" in changes else "incidentRetentionDays"
+            # Both may be given where one was changed.
+            field = "retentionDays" if incident_days == before[0][2] else "incidentRetentionDays"
             said = f"Incidents would be kept for {incident_days} days and signals for {days}: keep incidents as long."
             raise invalid(field, said)
         audit(tx.batch, actor, workspace_id, "workspace.edit", workspace_id, changes=doc)

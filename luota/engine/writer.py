@@ -254,7 +254,7 @@ class Writer:
             tx.registry.windows = tx.registry.windows.until(now)
             for live in list(self._registry.monitors.values()):
                 state = live.state
-                instants = (state.basis_at, state.since, state.set_at, state.signal_at, state.evidence_at)
+                instants = (state.basis_at, state.since, state.set_at, state.last_signal_at, state.evidence_at)
                 if max(*(at or 0 for at in instants), *(run.started_at for run in state.runs)) > now:
                     tx.batch.apply(live, ClockBack(), now)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from luota.core.evidence import RunFacts, SignalFacts
-from luota.core.wants import Wants
+from luota.core.packet import Attempt
 from luota.store.reads import fetch
 
 # A notice waits for the ones before it about the same incident: nobody hears of an end before its beginning.
@@ -84,6 +84,15 @@ UNTOLD = (
 )
 """Of a delivery `d`: no earlier notice of its incident was delivered to its channel."""
 
+TOLD = "(e.state <> 'cancelled' OR e.told_by IS NOT NULL)"
+"""Of an earlier delivery `e`: its channel was told by it, or is to be; a digest may do it."""
+
+FIRST = (
+    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
+    f"AND d.seq > e.seq AND {TOLD})"
+)
+"""Of a delivery `d`: it is the first notice of its incident to its channel."""
+
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
@@ -138,18 +147,19 @@ async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> 
     return [(row[0], row[1]) for row in await fetch(db, sql, (channel_id, now))]
 
 
-async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, wants: Wants) -> list[int]:
+async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, delay: int) -> list[int]:
     """Return when the notices about incidents fell due that were tried or gathered, from after `since` on.
 
-    `wants` is the channel's: what it holds back falls due so much later than it was queued.
+    `delay` is the channel's: the first notice of an incident falls due so much later than it was queued, unless it
+    is the end.
     """
     sql = (
-        "SELECT d.type, d.queued_at FROM deliveries d "
+        f"SELECT d.queued_at, d.type <> 'incident.resolved' AND {FIRST} FROM deliveries d "
         f"WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
         "AND (d.attempts > 0 OR d.told_by IS NOT NULL)"
     )
-    rows = await fetch(db, sql, (channel_id, since - wants.delay))
-    return [due for type_, queued_at in rows if (due := queued_at + wants.held(type_)) > since]
+    rows = await fetch(db, sql, (channel_id, since - delay))
+    return [due for queued_at, held in rows if (due := queued_at + delay * held) > since]
 
 
 async def waiting_channels(db: aiosqlite.Connection) -> list[str]:
@@ -208,18 +218,6 @@ async def attempts_of(db: aiosqlite.Connection, delivery_id: str) -> int:
     count: int
     ((count,),) = await fetch(db, "SELECT attempts FROM deliveries WHERE id = ?", (delivery_id,))
     return count
-
-
-class Attempt(Struct, frozen=True):
-    """One try of a delivery, with the provider's answer. Instants are UTC milliseconds."""
-
-    number: int
-    started_at: int
-    finished_at: int
-    ok: bool
-    status: int | None
-    error: str | None
-    provider_id: str | None
 
 
 class Sent(Struct, frozen=True):

@@ -15,15 +15,19 @@ PREVIEW = 500
 """How many characters of a payload stand in a list."""
 
 _PINGS = "SELECT effective_at, received_at, late FROM heartbeats WHERE monitor_id = ?"
-_STARTS = "SELECT effective_at, start_received_at, late, id, state, finished_at FROM runs WHERE monitor_id = ?"
+_STARTS = (
+    "SELECT effective_at, start_received_at, late, id, state, finished_at, limit_at, finish_received_at FROM runs "
+    "WHERE monitor_id = ?"
+)
 _INCIDENT = "id, kind, state, opened_at, resolved_at, expected_at, run_id, summary FROM incidents"
 _EVENTS = (
-    "SELECT * FROM (SELECT 'heartbeat', id, effective_at, received_at, NULL, late, skewed, occurred_at, NULL, NULL, "
-    f"host, deploy_sha, substr(payload, 1, {PREVIEW}), NULL FROM heartbeats WHERE monitor_id = ?1 "
+    "SELECT * FROM (SELECT 'heartbeat', id, effective_at, received_at, NULL, NULL, late, skewed, occurred_at, NULL, "
+    f"NULL, host, deploy_sha, substr(payload, 1, {PREVIEW}), NULL, NULL FROM heartbeats WHERE monitor_id = ?1 "
     "ORDER BY received_at DESC, seq DESC LIMIT ?2) "
-    "UNION ALL SELECT * FROM (SELECT 'run', id, effective_at, start_received_at, state, late, skewed, started_at, "
-    f"finished_at, exit_code, host, deploy_sha, substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary "
-    "FROM runs WHERE monitor_id = ?1 ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
+    "UNION ALL SELECT * FROM (SELECT 'run', id, effective_at, start_received_at, finish_received_at, state, late, "
+    "skewed, started_at, finished_at, exit_code, host, deploy_sha, "
+    f"substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary, limit_at FROM runs WHERE monitor_id = ?1 "
+    "ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
 )
 _RUN = (
     "r.id, r.monitor_id, r.external_run_id, r.state, r.started_at, r.start_received_at, r.effective_at, r.limit_at, "
@@ -35,14 +39,15 @@ _RUN = (
 class Event(Struct, frozen=True):
     """One line of the list of events. `payload` is its beginning, as JSON text that may be cut.
 
-    `kind` is `heartbeat` or `run`; `state`, `finished_at`, `exit_code` and `summary` are a run's. `client_at`
-    is the job's own word of when it happened.
+    `kind` is `heartbeat` or `run`; `state`, `finish_received_at`, `finished_at`, `exit_code`, `summary` and `limit_at`
+    are a run's. `client_at` is the job's own word of when it happened, `finished_at` of when it ended.
     """
 
     kind: str
     id: str
     at: int
     received_at: int
+    finish_received_at: int | None
     state: str | None
     late: int
     skewed: int
@@ -53,33 +58,36 @@ class Event(Struct, frozen=True):
     deploy_sha: str | None
     payload: str | None
     summary: str | None
+    limit_at: int | None
 
     @property
     def duration(self) -> int | None:
         """How long the run took, in whole seconds as milliseconds; None for a ping and an open run."""
         return _duration(self.client_at, self.finished_at)
 
+    @property
+    def heard_at(self) -> int:
+        """When the last of it was received: of a run that has ended, its end."""
+        return max(self.received_at, self.finish_received_at or 0)
 
-class Latest(Struct, frozen=True):
-    """The newest signal: its payload whole, as JSON text, and the keys at its top."""
 
-    at: int
-    received_at: int
-    late: int
-    skewed: int
-    host: str | None
-    deploy_sha: str | None
-    payload: str | None
+class Payload(Struct, frozen=True):
+    """A payload, whole, as JSON text, and the keys at its top; None where none was sent."""
+
+    text: str | None
     keys: tuple[str, ...]
 
 
 class Lasted(Struct, frozen=True):
-    """A run for the chart of durations; `duration` is None while it has no end."""
+    """A run for the chart of durations; `duration` is None while it has no end, which was heard of at `ended_at`."""
 
     id: str
     started_at: int
+    ended_at: int | None
     duration: int | None
     state: RunState
+    effective_at: int
+    limit_at: int
 
 
 class Run(Struct, frozen=True):
@@ -132,21 +140,15 @@ async def events(db: aiosqlite.Connection, monitor_id: str, most: int = 25) -> t
     return tuple(Event(*row) for row in await fetch(db, _EVENTS, (monitor_id, most)))
 
 
-async def latest(db: aiosqlite.Connection, monitor_id: str) -> Latest | None:
-    """Return the newest ping or run start of a monitor, or None. A run has the payload of its close, if any."""
-    sql = (
-        "SELECT * FROM (SELECT effective_at, received_at, late, skewed, host, deploy_sha, payload FROM heartbeats "
-        "WHERE monitor_id = ?1 ORDER BY received_at DESC, seq DESC LIMIT 1) UNION ALL "
-        "SELECT * FROM (SELECT effective_at, start_received_at, late, skewed, host, deploy_sha, "
-        "coalesce(close_payload, start_payload) FROM runs WHERE monitor_id = ?1 "
-        "ORDER BY start_received_at DESC LIMIT 1) ORDER BY 2 DESC LIMIT 1"
-    )
-    rows = await fetch(db, sql, (monitor_id,))
-    if not rows:
-        return None
-    payload = rows[0][-1]
-    known: tuple[Any, ...] = (*rows[0], () if payload is None else tuple(msgspec.json.decode(payload)))
-    return Latest(*known)
+async def payload_of(db: aiosqlite.Connection, monitor_id: str, event: Event) -> Payload:
+    """Return the payload of an event of a monitor; a run has that of its close, if any."""
+    if event.kind == "run":
+        rows = await fetch(db, "SELECT coalesce(close_payload, start_payload) FROM runs WHERE id = ?", (event.id,))
+    else:
+        sql = "SELECT payload FROM heartbeats WHERE monitor_id = ? AND received_at = ? AND id = ?"
+        rows = await fetch(db, sql, (monitor_id, event.received_at, event.id))
+    text = rows[0][0] if rows else None  # its retention may have ended just now
+    return Payload(text, () if text is None else tuple(msgspec.json.decode(text)))
 
 
 async def signals(
@@ -168,8 +170,8 @@ def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:
     """Return the signals in these rows, which come newest first, in the order of receipt."""
     if rows and len(rows[0]) > 3:
         return tuple(
-            Signal(at, received, late == 1, run, RunState(state), ended)
-            for at, received, late, run, state, ended in reversed(rows)
+            Signal(at, received, late == 1, run, RunState(state), *ends)
+            for at, received, late, run, state, *ends in reversed(rows)
         )
     return tuple(Signal(at, received, late == 1) for at, received, late in reversed(rows))
 
@@ -177,12 +179,14 @@ def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:
 async def durations(db: aiosqlite.Connection, monitor_id: str, most: int = 100) -> tuple[Lasted, ...]:
     """Return the newest runs of a monitor with how long they took, the oldest first."""
     sql = (
-        "SELECT id, started_at, finished_at, state FROM runs WHERE monitor_id = ? "
+        "SELECT id, started_at, finished_at, finish_received_at, state, effective_at, limit_at FROM runs "
+        "WHERE monitor_id = ? "
         "ORDER BY start_received_at DESC LIMIT ?"
     )
     rows = await fetch(db, sql, (monitor_id, most))
     return tuple(
-        Lasted(run, began, _duration(began, ended), RunState(state)) for run, began, ended, state in reversed(rows)
+        Lasted(run, began, heard, _duration(began, ended), RunState(state), *limited)
+        for run, began, ended, heard, state, *limited in reversed(rows)
     )
 
 

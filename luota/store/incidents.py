@@ -162,16 +162,6 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
     return found
 
 
-async def unproven(db: aiosqlite.Connection, workspace_id: str) -> list[str] | None:
-    """Return the names of the channels by which nothing has been delivered yet; None where there is no channel."""
-    sql = (
-        "SELECT name, proven_at FROM channels WHERE workspace_id = ? AND removed_at IS NULL AND drill_of IS NULL "
-        "ORDER BY name"
-    )
-    found = await fetch(db, sql, (workspace_id,))
-    return [name for name, proven_at in found if proven_at is None] if found else None
-
-
 RETRIED_FOR_MS = 300_000
 """For how long a delivery is tried again before people are told on the overview."""
 

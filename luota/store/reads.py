@@ -44,7 +44,7 @@ _DEFINITIONS = (
 _STATES = (
     "SELECT monitor_id, incident_id, status, since, reason, basis_at, set_at, signal_at, expected_at, deadline_at, "
     "late, failing, failures, counted_at, evidence_at, unverified, unverified_by, incident, paused, pause_until, "
-    "pause_until_healthy FROM monitor_states"
+    "pause_until_healthy, closed_at FROM monitor_states"
 )
 
 _STATUS = {status.value: status for status in Status}
@@ -84,7 +84,7 @@ async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
 
 
 def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
-    """Return the state in the last nineteen columns of its row, with the monitor's open runs."""
+    """Return the state in the last twenty columns of its row, with the monitor's open runs."""
     (
         status,
         since,
@@ -105,6 +105,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         paused,
         pause_until,
         pause_until_healthy,
+        closed_at,
     ) = row[2:]
     return State(
         _STATUS[status],
@@ -126,6 +127,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         Pause(pause_until, bool(pause_until_healthy)) if paused else None,
         False,
         runs,
+        closed_at,
     )
 
 

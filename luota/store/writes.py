@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
+from luota.store.deliveries import FIRST, TOLD
 
 Row = tuple[Any, ...]
 
@@ -24,7 +25,8 @@ A job that is dead for a year would otherwise fill the file with one line a minu
 
 _STATE = (
     "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at late failing failures "
-    "counted_at evidence_at unverified unverified_by incident incident_id paused pause_until pause_until_healthy"
+    "counted_at evidence_at unverified unverified_by incident incident_id paused pause_until pause_until_healthy "
+    "closed_at"
 ).split()
 
 _COLUMNS: dict[str, list[str]] = {
@@ -76,13 +78,6 @@ _HUSH = (
     f"last_error = '{_WITHIN_DELAY}' "
     "WHERE incident_id = ?2 AND next_attempt_at IS NOT NULL"
 )
-_TOLD = "(e.state <> 'cancelled' OR e.told_by IS NOT NULL)"
-"""Of an earlier delivery `e`: its channel was told by it, or is to be; a digest may do it."""
-_FIRST = (
-    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = deliveries.incident_id "
-    f"AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq AND {_TOLD})"
-)
-"""Of a delivery: it is the first notice of its incident to its channel."""
 
 _UPDATES = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
@@ -104,10 +99,10 @@ _UPDATES = {
     "WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
     "deliveries_if_told": f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT "
     f"{', '.join(f'?{n}' for n in range(1, len(_COLUMNS['deliveries']) + 1))} WHERE EXISTS (SELECT 1 FROM deliveries e "
-    f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {_TOLD})",
-    "held": f"UPDATE deliveries SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {_FIRST}",
-    "ended_early": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
-    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {_FIRST} AND queued_at < ?1 + "
+    f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {TOLD})",
+    "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {FIRST}",
+    "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
+    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {FIRST} AND queued_at < ?1 + "
     "(SELECT opened_at FROM incidents WHERE id = incident_id)",
     "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
     "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "
@@ -218,6 +213,7 @@ def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
         +(pause is not None),
         None if pause is None else pause.until,
         +(pause is not None and pause.until_healthy),
+        state.closed_at,
     )
 
 

@@ -18,8 +18,9 @@ from luota.engine import Engine
 from luota.store.db import translated
 from luota.web.api import Api
 from luota.web.dashboard import Dashboard
-from luota.web.http import UNKEPT, Endpoint, WithRequestId, rendered
+from luota.web.http import Endpoint, WithRequestId, rendered
 from luota.web.ingest import Ingest
+from luota.web.refusal import UNKEPT
 
 log = logging.getLogger(__name__)
 

@@ -161,7 +161,7 @@ class Auth:
         same-origin. With a public URL it must be that one's. Without it, its host must be the `Host` that
         was asked, and the browser must not say that it is another site's. By a name that somebody else
         points at this host (DNS rebinding) that can be met, but then no cookie comes along. The token is
-        not asked of those who are not signed in: they have no session that could be misused.
+        not asked where no `session` is given: of those who are not signed in, and where it is not used.
         """
         self._check_origin(scope)
         if session is not None and not hmac.compare_digest((csrf or "").encode(), session.csrf.encode()):

@@ -47,9 +47,18 @@ async def add_channel(
 
 
 async def prove_channel(
-    engine: Engine, sender: Sender, workspace: LiveWorkspace, channel_id: str, name: str, actor: Actor
+    engine: Engine,
+    sender: Sender,
+    workspace: LiveWorkspace,
+    channel_id: str,
+    name: str,
+    actor: Actor,
+    monitor: str | None = None,
 ) -> str:
-    """Send a real test notice to a channel and wait for its first attempt; returns the delivery's id."""
-    delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor))
+    """Send a real test notice to a channel and wait for its first attempt; returns the delivery's id.
+
+    The notice names `monitor`, on whose page it was asked for.
+    """
+    delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor, monitor))
     await sender.prove(delivery_id)
     return delivery_id

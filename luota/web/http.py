@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from luota.core.errors import Code, LuotaError
 from luota.web.exchange import Reply
+from luota.web.refusal import UNKEPT
 from luota.web.request_id import new_request_id
 from luota.web.server import LOCAL
 
@@ -31,9 +32,6 @@ STATUS = {
 
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
-
-UNKEPT = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-"""The headers of answers of the API and of refusals: nothing keeps them, or takes them for anything but JSON."""
 
 Taken = Callable[[Scope, bytes, Callable[[Any], None]], bool]
 """Takes a request with its body, and later calls back with the reply or the error; False if it is not its own."""

@@ -3,7 +3,6 @@
 # ruff: noqa: D102 - the contracts of the overridden callbacks are asyncio's and uvicorn's
 
 import asyncio
-import json
 import logging
 from enum import Enum
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from luota.web.connections import Connections
 from luota.web.exchange import Direct, Exchange
+from luota.web.refusal import refusal
 from luota.web.request_id import new_request_id
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
     bytes. An overdue request that the app has seen ends for it as `http.disconnect`. A client that reads nothing
     of its answers for _UNREAD_S is cut off; one that has ended its side after a request still gets the answer.
 
-    A refusal (400, 408, 431, 505) is answered after the requests that were complete before it, in order, as
+    A refusal (400, 408, 431, 501, 505) is answered after the requests that were complete before it, in order, as
     JSON with an `X-Request-Id`; then the connection closes. Nothing that follows it is parsed. One for which
     `server_state` has no room gets a 503 at once; `tcp` tells whether it counts there.
     """
@@ -172,6 +172,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._span > HEAD_LIMIT - _PIECE and self._head_size() > HEAD_LIMIT:
             self._refuse_head()
             raise _Refused
+        self._check_coding()
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 self._refuse(HTTPStatus.BAD_REQUEST, "Malformed HTTP request")
@@ -190,6 +191,18 @@ class GuardedProtocol(HttpToolsProtocol):
         self._span = 0
         # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
         self.headers = []
+
+    def _check_coding(self) -> None:
+        # The parser lets "gzip, chunked" pass, and the app would take what is packed for the body itself.
+        lines = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if not lines:
+            return
+        codings = [coding for each in b",".join(lines).lower().split(b",") if (coding := each.strip(b" \t"))]
+        if codings != [b"chunked"]:
+            # Without chunked at its end nobody can tell where a body ends (RFC 9112, 6.1 and 6.3).
+            status = HTTPStatus.NOT_IMPLEMENTED if codings[-1:] == [b"chunked"] else HTTPStatus.BAD_REQUEST
+            self._refuse(status, "The only transfer coding understood here is chunked")
+            raise _Refused
 
     def on_body(self, body: bytes) -> None:
         self._span = 0
@@ -339,20 +352,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _write_refusal(self, status: HTTPStatus, message: str, *more: tuple[bytes, bytes]) -> None:
         request_id = new_request_id()
-        body = json.dumps({"error": message}).encode("ascii")
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode("ascii")),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id.encode("ascii")),
-            *more,
-        ]
-        lines = [
-            f"HTTP/1.1 {status.value} {status.phrase}".encode("ascii"),
-            *(b": ".join(h) for h in headers),
-        ]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.write(refusal(status, message, request_id, (*self.server_state.default_headers, *more)))
         client = ":".join(map(str, self.client)) if self.client else "local"
         _log.info("%s %d %s client=%s", request_id, status, message, client)
 

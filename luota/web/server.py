@@ -29,6 +29,7 @@ LOCAL = "luota.local"  # the scope key that is True for a request that came over
 
 _BACKLOG = 2048
 _MOST_OPEN = 10_000
+_VANISHED_MS = 30_000  # how long what was sent may stay unacknowledged
 _RESERVED = 192  # file descriptors for the database, what is sent, and the Unix socket
 _END_S = 0.5  # how long a request that was cut, and then one that was cancelled, has to end
 
@@ -173,6 +174,8 @@ async def _bind_tcp(host: str, port: int, backlog: int) -> socket.socket:
     sock = socket.socket(family, kind, proto)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Each connection inherits it. A peer that vanished without a word would keep its live stream for 15 minutes.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED_MS)
         sock.bind(address)
         sock.listen(backlog)  # a port may still turn out to be taken here
     except OSError as error:

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -236,7 +237,7 @@ def test_mentions_and_tags_of_other_people_are_broken():
 async def test_without_the_extra_the_line_to_run_is_named(monkeypatch):
     monkeypatch.setattr(apprise.importlib.util, "find_spec", lambda name: None)
     assert routes(None, None, Services(LOOPBACK))["apprise"].missing == MISSING
-    assert "pip install 'luota[apprise]'" in MISSING
+    assert f"{Path(sys.executable).parent}/pip install 'luota[apprise]'" in MISSING
 
 
 def test_proxies_of_the_environment_are_ignored():

@@ -14,7 +14,8 @@ from luota.alerts.types import routes
 from luota.config import Email
 from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.test_sender import ACTOR, LOOPBACK, rig  # noqa: F401 (a fixture)
+from tests.alerts.rig import LOOPBACK
+from tests.engines import ACTOR
 from tests.mailserver import MailServer
 from tests.receiver import Receiver, hang
 
@@ -29,7 +30,7 @@ PACE_S = 1.2
 """After which Slack takes the next message at once."""
 
 
-async def delays(rig, live):  # noqa: F811
+async def delays(rig, live):
     """Fail a run; return by channel how long its notice took from the queue to the end of its attempt, in ms."""
     await rig.fail(live)
     sql = (
@@ -43,7 +44,7 @@ async def delays(rig, live):  # noqa: F811
 
 
 @contextlib.asynccontextmanager
-async def sending(rig, table):  # noqa: F811
+async def sending(rig, table):
     """Run a sender meanwhile."""
     task = asyncio.ensure_future(Sender(rig.engine, table).run())
     try:
@@ -53,7 +54,7 @@ async def sending(rig, table):  # noqa: F811
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_than_a_second(rig):  # noqa: F811
+async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_than_a_second(rig):
     stuck, asked = threading.Event(), threading.Event()
 
     def lookup(host, port):

@@ -16,8 +16,8 @@ from luota.alerts.types import routes
 from luota.core.errors import LuotaError
 from luota.engine import channels
 from luota.store.reads import fetch
+from tests.engines import ACTOR
 from tests.alerts.test_guard import DENIED
-from tests.alerts.test_sender import ACTOR, rig  # noqa: F401 (a fixture)
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
@@ -38,13 +38,13 @@ SECOND_ONLY = AddressPolicy(allow=(ip_network("127.0.0.2/32"),))
 SCHEMES = {"webhook": "http", "slack": "http", "apprise": "json"}
 
 
-async def added(rig, type_, name, url):  # noqa: F811
+async def added(rig, type_, name, url):
     workspace = next(iter(rig.engine.registry.workspaces.values()))
     return await rig.engine.submit(channels.add(workspace, {"type": type_, "name": name, "url": url}, ACTOR))
 
 
 @contextlib.asynccontextmanager
-async def sending(rig, policy, lookup=system_lookup):  # noqa: F811
+async def sending(rig, policy, lookup=system_lookup):
     async with open_client(policy, Resolver(lookup)) as client:
         task = asyncio.ensure_future(Sender(rig.engine, routes(client, None, Services(policy))).run())
         yield
@@ -52,7 +52,7 @@ async def sending(rig, policy, lookup=system_lookup):  # noqa: F811
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def attempted(rig, count):  # noqa: F811
+async def attempted(rig, count):
     sql = "SELECT c.name, d.state, d.last_error FROM deliveries d JOIN channels c ON c.id = d.channel_id "
     async with asyncio.timeout(90):
         while len(rows := await fetch(rig.engine.reader, sql + "WHERE d.attempts > 0")) < count:
@@ -61,7 +61,7 @@ async def attempted(rig, count):  # noqa: F811
 
 
 @pytest.mark.parametrize("type_", SCHEMES)
-async def test_no_spelling_of_a_denied_address_gets_a_connection(rig, type_):  # noqa: F811
+async def test_no_spelling_of_a_denied_address_gets_a_connection(rig, type_):
     async with Receiver(host="0.0.0.0") as four, contextlib.AsyncExitStack() as stack:
         listeners = [four]
         with contextlib.suppress(OSError):  # a machine without IPv6
@@ -82,7 +82,7 @@ async def test_no_spelling_of_a_denied_address_gets_a_connection(rig, type_):  #
 
 
 @pytest.mark.parametrize("type_", SCHEMES)
-async def test_a_resolver_that_rebinds_gets_no_connection_to_what_is_denied(rig, type_, monkeypatch):  # noqa: F811
+async def test_a_resolver_that_rebinds_gets_no_connection_to_what_is_denied(rig, type_, monkeypatch):
     flip = itertools.cycle((["127.0.0.2"], ["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]))
     real = socket.getaddrinfo
 

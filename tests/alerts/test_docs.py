@@ -20,12 +20,12 @@ from luota.core.model import RunState
 from luota.core.retry import AttemptResult
 from luota.core.spec.ingest import Close, Ping, Start
 from luota.engine import Engine, channels, drills
-from luota.engine.audit import Actor
 from luota.engine.channels import tell_gaps
 from luota.engine.deliveries import RecordAttempt, give_up
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.engine.reminders import remind
 from luota.store.reads import fetch
+from tests.engines import ACTOR, no_death
 from tests.alerts.test_notice import created, engine, notices, ran  # noqa: F401 (engine is a fixture)
 from tests.markdown import ROOT, fences
 from tests.receiver import (
@@ -41,7 +41,6 @@ from tests.receiver import (
 )
 from tests.served import UUID
 
-ACTOR = Actor("test", "test")
 NOW = SystemClock().now()
 ANSWERS = {
     "200": reply(200),
@@ -80,11 +79,6 @@ def table():
         for condition, *states in rows[2:]
         for kind, state in zip(kinds, states, strict=True)
     ]
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
 
 
 def test_every_condition_that_can_be_played_stands_in_the_table():

@@ -3,14 +3,15 @@
 import asyncio
 
 from luota.alerts.sender import AT_ONCE, STUCK_MS
-from luota.engine import Engine, channels
+from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.test_sender import ACTOR, Rig, no_death, rig  # noqa: F401 (rig is a fixture)
+from tests.alerts.rig import Rig
+from tests.engines import ACTOR, engine_on
 from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
 
 
-async def proof(rig, channel_id):  # noqa: F811
+async def proof(rig, channel_id):
     """Send a test; return its state, its error and how many attempts of it were made."""
     workspace_id = next(iter(rig.engine.registry.workspaces))
     delivery_id = await rig.engine.submit(channels.test(workspace_id, channel_id, "hook", ACTOR))
@@ -21,10 +22,8 @@ async def proof(rig, channel_id):  # noqa: F811
 
 
 async def test_a_channel_that_was_removed_leaves_no_sickness_behind(tmp_path):
-    engine = await Engine.open(tmp_path, clock := FakeClock(), "a test")
-    await engine.watch(no_death)
-    rig = Rig(engine)  # noqa: F811
-    async with Receiver() as receiver:
+    async with engine_on(tmp_path, clock := FakeClock()) as engine, Receiver() as receiver:
+        rig = Rig(engine)
         receiver.answers[:] = [reply(429, {"retry-after": "600"})]
         channel_id = await rig.channel("hook", receiver.url)
         await rig.start()
@@ -39,11 +38,10 @@ async def test_a_channel_that_was_removed_leaves_no_sickness_behind(tmp_path):
         clock.advance(STUCK_MS + 1)
         assert rig.sender.sickness() is None
         assert rig.sender._rests == {}
-    await rig.stop()
-    await engine.close()
+        await rig.stop()
 
 
-async def test_a_test_is_sent_while_its_channel_rests_and_shows_what_the_provider_says(rig):  # noqa: F811
+async def test_a_test_is_sent_while_its_channel_rests_and_shows_what_the_provider_says(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(429, {"retry-after": "600"}), reply(503)]
         channel_id = await rig.channel("hook", receiver.url)
@@ -57,7 +55,7 @@ async def test_a_test_is_sent_while_its_channel_rests_and_shows_what_the_provide
         assert [request.json["type"] for request in receiver.requests[1:]] == ["channel.test"] * 2, "it rests on"
 
 
-async def test_a_test_is_sent_beside_a_backlog_whose_attempts_hang(rig):  # noqa: F811
+async def test_a_test_is_sent_beside_a_backlog_whose_attempts_hang(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [hang] * AT_ONCE
         channel_id = await rig.channel("hook", receiver.url)
@@ -69,7 +67,7 @@ async def test_a_test_is_sent_beside_a_backlog_whose_attempts_hang(rig):  # noqa
         assert len(receiver.requests) == AT_ONCE + 1
 
 
-async def test_a_test_that_was_waiting_when_the_process_ended_is_sent_once_at_the_next_start(rig):  # noqa: F811
+async def test_a_test_that_was_waiting_when_the_process_ended_is_sent_once_at_the_next_start(rig):
     async with Receiver() as receiver:
         channel_id = await rig.channel("hook", receiver.url)
         workspace_id = next(iter(rig.engine.registry.workspaces))

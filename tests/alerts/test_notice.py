@@ -7,30 +7,21 @@ from luota.alerts.notice import facts, local_time, notice_of, text, title
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Ping, Start
 from luota.engine import Engine, channels, monitors
-from luota.engine.audit import Actor
 from luota.engine.channels import tell_gaps
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.store import deliveries
 from luota.store.monitors import definitions
+from tests.engines import ACTOR, engine_on, no_death
 from tests.clock import FakeClock
-
-ACTOR = Actor("test", "test")
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
 
 
 @pytest.fixture
 async def engine(tmp_path):
-    engine = await Engine.open(tmp_path, FakeClock(1_795_402_800_000), "a test")
-    await engine.watch(no_death)
-    workspace = next(iter(engine.registry.workspaces.values()))
-    doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
-    engine.channel = await engine.submit(channels.add(workspace, doc, ACTOR))
-    yield engine
-    await engine.close()
+    async with engine_on(tmp_path, FakeClock(1_795_402_800_000)) as engine:
+        workspace = next(iter(engine.registry.workspaces.values()))
+        doc = {"type": "webhook", "name": "hook", "url": "http://192.0.2.1/"}
+        engine.channel = await engine.submit(channels.add(workspace, doc, ACTOR))
+        yield engine
 
 
 async def created(engine, **doc):

@@ -7,26 +7,24 @@ import pytest
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
 from luota.engine import Engine, channels
-from luota.engine.audit import Actor
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store import incidents
 from luota.store.reads import fetch
-from tests.alerts.test_sender import Rig, no_death, rig  # noqa: F401 (a fixture)
+from tests.alerts.rig import Rig
+from tests.engines import ACTOR, engine_on
 from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
 
-ACTOR = Actor("test", "test")
 
-
-def workspace(rig):  # noqa: F811
+def workspace(rig):
     return next(iter(rig.engine.registry.workspaces.values()))
 
 
-async def listed(rig):  # noqa: F811
+async def listed(rig):
     return {one["name"]: one for one in await incidents.channels(rig.engine.reader, workspace(rig).id)}
 
 
-async def due_now(rig):  # noqa: F811
+async def due_now(rig):
     await rig.stop()
 
     async def work(tx):
@@ -36,7 +34,7 @@ async def due_now(rig):  # noqa: F811
     await rig.start()
 
 
-async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_both(rig):  # noqa: F811
+async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_both(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
         await rig.channel("hook", receiver.url)
@@ -55,7 +53,7 @@ async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_b
         assert body["incident"]["durationSeconds"] is not None
 
 
-async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):  # noqa: F811
+async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):
     async with Receiver() as receiver:
         await rig.channel("hook", receiver.url)
         live = await rig.monitor()
@@ -67,7 +65,7 @@ async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):  # 
         assert [request.json["incident"]["firstNotice"] for request in receiver.requests] == [True, False]
 
 
-async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_if_it_arrives(rig):  # noqa: F811
+async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_if_it_arrives(rig):
     async with Receiver() as receiver:
         go_on = asyncio.Event()
 
@@ -89,7 +87,7 @@ async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_i
         assert [request.json["type"] for request in receiver.requests] == ["incident.opened", "incident.resolved"]
 
 
-async def test_a_dead_route_is_announced_once_through_the_other_channels_until_it_works_again(rig):  # noqa: F811
+async def test_a_dead_route_is_announced_once_through_the_other_channels_until_it_works_again(rig):
     async with Receiver() as dead, Receiver() as alive:
         dead.default = reply(410)
         dead_id = await rig.channel("dead", dead.url)
@@ -113,7 +111,7 @@ async def test_a_dead_route_is_announced_once_through_the_other_channels_until_i
         assert (await listed(rig))["dead"]["provenAt"] is not None
 
 
-async def test_the_announcement_of_a_dead_route_never_announces_another(rig):  # noqa: F811
+async def test_the_announcement_of_a_dead_route_never_announces_another(rig):
     async with Receiver() as one, Receiver() as two:
         one.default = two.default = reply(410)
         await rig.channel("one", one.url)
@@ -126,7 +124,7 @@ async def test_the_announcement_of_a_dead_route_never_announces_another(rig):  #
         assert (await listed(rig))["two"]["failedAt"] is None
 
 
-async def test_a_failed_test_announces_nothing(rig):  # noqa: F811
+async def test_a_failed_test_announces_nothing(rig):
     async with Receiver() as one, Receiver() as two:
         one.default = reply(410)
         one_id = await rig.channel("one", one.url)
@@ -137,7 +135,7 @@ async def test_a_failed_test_announces_nothing(rig):  # noqa: F811
         assert len(await rig.rows()) == 1
 
 
-async def test_a_channel_is_unproven_until_something_was_delivered(rig):  # noqa: F811
+async def test_a_channel_is_unproven_until_something_was_delivered(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
         channel_id = await rig.channel("hook", receiver.url)
@@ -149,15 +147,15 @@ async def test_a_channel_is_unproven_until_something_was_delivered(rig):  # noqa
             assert ((await listed(rig))["hook"]["provenAt"] is not None) == proven
 
 
-async def edited(rig, channel_id, **changes):  # noqa: F811
+async def edited(rig, channel_id, **changes):
     await rig.engine.submit(channels.edit(workspace(rig).id, channel_id, "hook", changes, ACTOR))
 
 
-async def types_of(rig):  # noqa: F811
+async def types_of(rig):
     return [(row[0], row[1]) for row in await rig.rows()]
 
 
-async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):  # noqa: F811
+async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):
     async with Receiver() as receiver:
         channel_id = await rig.channel("hook", receiver.url)
         await edited(rig, channel_id, kinds=["missed"])
@@ -175,7 +173,7 @@ async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):
         assert await types_of(rig) == [("incident.resolved", "queued"), ("incident.opened", "queued")]
 
 
-async def test_an_incident_that_ends_within_the_delay_is_not_told_at_all(rig):  # noqa: F811
+async def test_an_incident_that_ends_within_the_delay_is_not_told_at_all(rig):
     async with Receiver() as receiver:
         channel_id = await rig.channel("hook", receiver.url)
         await edited(rig, channel_id, delaySeconds=3600)
@@ -188,7 +186,7 @@ async def test_an_incident_that_ends_within_the_delay_is_not_told_at_all(rig):  
         assert receiver.requests == []
 
 
-async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_its_end(rig):  # noqa: F811
+async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_its_end(rig):
     async with Receiver() as receiver:
         channel_id = await rig.channel("hook", receiver.url)
         await edited(rig, channel_id, delaySeconds=1)
@@ -207,13 +205,11 @@ async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_it
 @pytest.fixture
 async def timed(tmp_path):
     """A rig whose clock only the test moves."""
-    engine = await Engine.open(tmp_path, FakeClock(), "a test")
-    await engine.watch(no_death)
-    yield Rig(engine)
-    await engine.close()
+    async with engine_on(tmp_path, FakeClock()) as engine:
+        yield Rig(engine)
 
 
-async def stuck(rig):  # noqa: F811
+async def stuck(rig):
     """Let a run be stuck; return the monitor and the run."""
     live = await rig.monitor(maxRuntimeSeconds=60)
     run = (await rig.engine.submit(StartRun(live.id, Start("first"), rig.engine.clock.now()))).run
@@ -222,7 +218,7 @@ async def stuck(rig):  # noqa: F811
     return live, run
 
 
-async def stuck_then(rig, *ends):  # noqa: F811
+async def stuck_then(rig, *ends):
     """Let a run be stuck, and then close it and what follows with the states."""
     live, run = await stuck(rig)
     for number, state in enumerate(ends):
@@ -294,7 +290,7 @@ async def test_a_channel_that_wants_ends_alone_hears_of_none_within_the_delay(ti
     assert (await types_of(timed))[1:] == [("incident.resolved", "queued")]
 
 
-async def test_what_a_channel_wants_outlives_a_restart(rig):  # noqa: F811
+async def test_what_a_channel_wants_outlives_a_restart(rig):
     channel_id = await rig.channel("hook", "http://192.0.2.1/")
     await edited(rig, channel_id, kinds=["stuck"], delaySeconds=60)
     wants = workspace(rig).wants[channel_id]
@@ -304,7 +300,7 @@ async def test_what_a_channel_wants_outlives_a_restart(rig):  # noqa: F811
     assert workspace(rig).wants[channel_id] == wants
 
 
-async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_one_each_to_machines(rig):  # noqa: F811
+async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_one_each_to_machines(rig):
     async with Receiver() as people, Receiver() as machines:
         await rig.channel("hook", machines.url)
         doc = {"type": "slack", "name": "team", "url": people.url}

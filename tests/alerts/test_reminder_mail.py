@@ -8,7 +8,8 @@ from luota.core.model import RunState
 from luota.engine import channels
 from luota.engine.reminders import remind
 from luota.store.reads import fetch
-from tests.alerts.test_notice import ACTOR, created, engine, ran  # noqa: F401 (engine is a fixture)
+from tests.engines import ACTOR
+from tests.alerts.test_notice import created, engine, ran  # noqa: F401 (engine is a fixture)
 from tests.alerts.test_smtp import relay
 from tests.mailserver import MailServer
 

@@ -1,95 +1,17 @@
 """The sender: every notice is attempted, recorded, repeated and ordered; one dead channel delays no other."""
 
 import asyncio
-from ipaddress import ip_network
-
-import pytest
 
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import STUCK_MS, Sender
 from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
-from luota.clock import SystemClock
-from luota.core.model import RunState
-from luota.core.spec.ingest import Close, Start
-from luota.engine import Engine, channels, monitors
-from luota.engine.audit import Actor
-from luota.engine.ingest import CloseRun, StartRun
+from luota.engine import channels, monitors
 from luota.store.reads import fetch
+from tests.alerts.rig import LOOPBACK, Rig
+from tests.engines import ACTOR, engine_on
 from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
-
-ACTOR = Actor("test", "test")
-LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
-
-
-class Rig:
-    """An engine with a run monitor, and a sender that can be started and killed."""
-
-    def __init__(self, engine, policy=LOOPBACK):
-        self.engine = engine
-        self.policy = policy
-        self.number = 0
-        self.task = None
-
-    async def start(self):
-        self.client = open_client(self.policy, Resolver())
-        self.sender = Sender(self.engine, routes(self.client))
-        self.task = asyncio.ensure_future(self.sender.run())
-
-    async def stop(self):
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
-            await self.client.aclose()
-            self.task = None
-
-    async def channel(self, name, url):
-        workspace = next(iter(self.engine.registry.workspaces.values()))
-        return await self.engine.submit(channels.add(workspace, {"type": "webhook", "name": name, "url": url}, ACTOR))
-
-    async def monitor(self, **more):
-        workspace = next(iter(self.engine.registry.workspaces.values()))
-        doc = {"name": "Invoices", "mode": "run", "promise": "Sent by 07:00", "owner": "Ann", **more}
-        return await self.engine.submit(monitors.create(workspace, doc, ACTOR))
-
-    async def close(self, live, state):
-        self.number += 1
-        now = self.engine.clock.now
-        run = (await self.engine.submit(StartRun(live.id, Start(f"run-{self.number}"), now()))).run
-        await asyncio.sleep(0.003)  # a success must be later than the evidence
-        await self.engine.submit(CloseRun(run.id, state, Close(summary="3 of 14 failed"), now()))
-
-    async def fail(self, live):
-        await self.close(live, RunState.FAILED)
-
-    async def succeed(self, live):
-        await self.close(live, RunState.SUCCESS)
-
-    async def rows(self):
-        sql = "SELECT type, state, attempts, next_attempt_at, last_error, id FROM deliveries ORDER BY seq"
-        return await fetch(self.engine.reader, sql)
-
-    async def until(self, condition, within=10.0):
-        async with asyncio.timeout(within):
-            while not condition(rows := await self.rows()):
-                await asyncio.sleep(0.01)
-        return rows
-
-
-@pytest.fixture
-async def rig(tmp_path):
-    engine = await Engine.open(tmp_path, SystemClock(), "a test")
-    await engine.watch(no_death)
-    rig = Rig(engine)
-    yield rig
-    await rig.stop()
-    await engine.close()
 
 
 async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_their_evidence(rig):
@@ -98,6 +20,7 @@ async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_the
         live = await rig.monitor()
         await rig.start()
         await rig.fail(live)
+        await rig.until(lambda rows: rows[0][1] == "delivered")  # or the end would tell both
         await rig.succeed(live)
         await receiver.wait(2)
         opened, resolved = (request.json for request in receiver.requests)
@@ -262,10 +185,8 @@ async def test_a_notice_that_cannot_be_rendered_is_a_failed_attempt_and_holds_up
 
 
 async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_is_none(tmp_path):
-    engine = await Engine.open(tmp_path, clock := FakeClock(), "a test")
-    await engine.watch(no_death)
-    rig = Rig(engine)
-    async with Receiver() as receiver:
+    async with engine_on(tmp_path, clock := FakeClock()) as engine, Receiver() as receiver:
+        rig = Rig(engine)
         receiver.default = hang
         await rig.channel("hook", receiver.url)
         await rig.start()
@@ -281,8 +202,7 @@ async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_i
         await rig.start()
         await rig.until(lambda rows: rows[0][1] == "delivered")
         assert rig.sender.sickness() is None
-    await rig.stop()
-    await engine.close()
+        await rig.stop()
 
 
 async def test_links_lead_to_the_public_address(rig):

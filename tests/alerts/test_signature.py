@@ -1,28 +1,19 @@
 """Signed as Standard Webhooks 1.0 prescribes, judged by the published library."""
 
 import asyncio
-from ipaddress import ip_network
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver, open_client
 from luota.alerts.types import routes
 from luota.clock import SystemClock
-from luota.engine import Engine, channels
-from luota.engine.audit import Actor
+from luota.engine import channels
 from luota.store.reads import fetch
+from tests.alerts.rig import LOOPBACK
+from tests.engines import ACTOR, engine_on
 from tests.receiver import Receiver
-
-ACTOR = Actor("test", "test")
-LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
 
 
 class Rig:
@@ -46,11 +37,8 @@ class Rig:
 
 @pytest.fixture
 async def rig(tmp_path):
-    engine = await Engine.open(tmp_path, SystemClock(), "a test")
-    await engine.watch(no_death)
-    async with open_client(LOOPBACK, Resolver()) as client:
+    async with engine_on(tmp_path, SystemClock()) as engine, open_client(LOOPBACK, Resolver()) as client:
         yield Rig(engine, Sender(engine, routes(client)))
-    await engine.close()
 
 
 async def test_the_published_library_accepts_a_signed_webhook_and_no_changed_one(rig):

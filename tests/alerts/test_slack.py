@@ -2,12 +2,10 @@
 
 import asyncio
 import random
-from ipaddress import ip_network
 
 import pytest
 from msgspec import structs
 
-from luota.alerts.guard import AddressPolicy
 from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
 from luota.alerts.sender import Sender
 from luota.alerts.slack import FALLBACK, HEADER, MOST_BLOCKS, SECTION, Pace, message_of, pieces, send
@@ -17,13 +15,12 @@ from luota.clock import SystemClock
 from luota.core.evidence import RunFacts
 from luota.core.text import visible
 from luota.engine import Engine, channels
-from luota.engine.audit import Actor
 from luota.store.reads import fetch
+from tests.alerts.rig import LOOPBACK
+from tests.engines import ACTOR, no_death
 from tests.hostile import HOSTILE, cut_inside
 from tests.receiver import Receiver, reply
 
-ACTOR = Actor("test", "test")
-LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 NOW = 1_790_000_000_000
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
@@ -187,11 +184,6 @@ async def test_one_hook_gets_one_message_at_a_time_and_another_is_not_held_up():
     times = sorted(at for url, at in started if url == "a")
     assert all(later - earlier >= 0.19 for earlier, later in zip(times, times[1:], strict=False))
     assert dict(started)["b"] < 0.19
-
-
-def no_death(name, error):
-    if error is not None:
-        raise error
 
 
 async def test_after_a_429_the_channel_rests_and_nothing_is_lost(tmp_path, client):

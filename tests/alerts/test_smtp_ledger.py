@@ -9,9 +9,10 @@ from luota.alerts.sender import Sender
 from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.clock import SystemClock
-from luota.engine import Engine, channels
+from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.test_sender import ACTOR, Rig, no_death
+from tests.alerts.rig import Rig
+from tests.engines import ACTOR, engine_on
 from tests.alerts.test_smtp import ANN, BOB, LOGIN, certificate, documented, relay  # noqa: F401 (one is a fixture)
 from tests.mailserver import MailServer
 
@@ -88,17 +89,15 @@ async def state_after(rig, name, server, script, settings):
 
 
 async def test_each_row_leads_through_sender_and_ledger_to_the_state_that_the_docs_say(tmp_path, certificate):  # noqa: F811
-    engine = await Engine.open(tmp_path / "data", SystemClock(), "a test")
-    await engine.watch(no_death)
-    rig = Rig(engine)
     seen = {}
     table = documented()
-    for number, (step, what) in enumerate(table):
-        for turn, (server, script, settings) in enumerate(plays(step, what, certificate[0])):
-            state, error = await state_after(rig, f"row {number}.{turn}", server, script, settings)
-            assert seen.setdefault((step, what), state) == state, (step, what, turn)
-            if step != "any" and state != "delivered":
-                assert error.startswith(f"{step}: "), (step, what, error)
-    await engine.close()
+    async with engine_on(tmp_path / "data", SystemClock()) as engine:
+        rig = Rig(engine)
+        for number, (step, what) in enumerate(table):
+            for turn, (server, script, settings) in enumerate(plays(step, what, certificate[0])):
+                state, error = await state_after(rig, f"row {number}.{turn}", server, script, settings)
+                assert seen.setdefault((step, what), state) == state, (step, what, turn)
+                if step != "any" and state != "delivered":
+                    assert error.startswith(f"{step}: "), (step, what, error)
     assert len(table) >= 30
     assert seen == table

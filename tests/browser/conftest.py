@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from tests.browser.eyes import DESKTOP, SLOW_MS, new_tab
 from tests.process import NO_LIMITS, Daemon
-from tests.programs import CHROMIUM, need
+from tests.programs import need
 from tests.receiver import Receiver
 from tests.seed import EVE, PASSWORD, USERS, seed
 
@@ -43,15 +43,6 @@ def axe(request) -> str:
             whole.write_bytes(source)
             os.replace(whole, kept)
     return kept.read_text()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium():
-    need("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -60,6 +60,14 @@ class Tab:
             await self.page.evaluate(axe)  # by the debugger, which no policy of the page forbids
         return await self.page.evaluate(AXE, list(rules))
 
+    async def faults(self, axe: str) -> list[str]:
+        """What is wrong with the page as it is: in the light theme here, in the dark one on a phone, and in itself."""
+        found = [f"light: {one}" for one in await self.violations(axe)]
+        await self.page.emulate_media(color_scheme="dark")
+        await self.page.set_viewport_size(PHONE)
+        found += [f"dark: {one}" for one in await self.violations(axe, ("color-contrast",))]
+        return found + [f"on a phone: {one}" for one in await self.too_wide()] + await self.aliens()
+
 
 async def new_tab(context: BrowserContext, base: str) -> Tab:
     """Open a page that notes what is said on its console, what fails, what asks, and whom else it calls."""

@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from tests.browser.eyes import DESKTOP, PHONE, new_tab
+from tests.browser.eyes import DESKTOP, new_tab
 from tests.process import NO_LIMITS, Daemon
 from tests.seed import PASSWORD, USERS
 
@@ -37,21 +37,19 @@ async def not_allowed(luota, page):
     return await page.goto("/w/default/monitors/new")
 
 
-async def not_called_so(luota, page):
-    return await page.goto("/sign-out")
-
-
 async def too_many_tries(luota, page):
     await page.goto("/account")
+    form = {"csrf": await page.locator("form[action='/account'] [name=csrf]").input_value(), "password": PASSWORD}
+    headers = {"origin": f"http://127.0.0.1:{luota.port}"}
     for _ in range(TRIES):
-        await page.get_by_label("Present password").fill("wrong horse battery")
-        await page.get_by_label("New password").fill(PASSWORD)
-        async with page.expect_navigation() as going:
-            await page.get_by_role("button", name="Change the password").click()
-        answer = await going.value
-        if answer.status == 429:
+        tried = await page.context.request.post("/account", form=form | {"current": "wrong horse"}, headers=headers)
+        if tried.status == 429:
             break
-    return answer
+    await page.get_by_label("Present password").fill("wrong horse battery")
+    await page.get_by_label("New password").fill(PASSWORD)
+    async with page.expect_navigation() as going:
+        await page.get_by_role("button", name="Change the password").click()
+    return await going.value
 
 
 async def a_defect(luota, page):
@@ -65,7 +63,6 @@ async def a_defect(luota, page):
         ("owner", of_no_workspace, 404, "Not found"),
         (None, not_found, 404, "Not found"),
         ("viewer", not_allowed, 403, "Not allowed"),
-        ("owner", not_called_so, 405, "Not like that"),
         ("owner", a_defect, 500, "Luota failed here"),
         ("viewer", too_many_tries, 429, "Too many tries"),
     ],
@@ -82,10 +79,5 @@ async def test_a_refusal_has_a_page_that_axe_finds_nothing_serious_on_and_a_phon
     answer = await refused(fresh, tab.page)
     assert answer.status == status
     assert await tab.page.get_by_role("heading", level=1).inner_text() == heading
-    found = [f"light: {one}" for one in await tab.violations(axe)]
-    await tab.page.emulate_media(color_scheme="dark")
-    await tab.page.set_viewport_size(PHONE)
-    found += [f"dark: {one}" for one in await tab.violations(axe, ("color-contrast",))]
-    found += [*await tab.too_wide(), *await tab.aliens()]
-    assert found == []
+    assert await tab.faults(axe) == []
     await context.close()

@@ -254,6 +254,12 @@ def test_a_refused_definition_names_the_option_to_give(luota):
     luota.run("init")
     done = luota.run("monitor", "create", "prices", "--mode", "freshness", status=1)
     assert done.stderr.startswith("error: --freshness is required")
+    done = luota.run("monitor", "create", "x", "--mode", "heartbeat", status=1)
+    assert done.stderr.startswith("error: --every, --cron or --calendar is required")
+    done = luota.run("monitor", "create", "x", "--mode", "hartbeat", status=1)
+    assert done.stderr.endswith(
+        "mode must be one of heartbeat, run, freshness, not hartbeat. Did you mean heartbeat?\n"
+    )
     done = luota.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
     assert done.stderr.endswith("(option --cron)\n")
     done = luota.run("monitor", "create", "x", "--mode", "run", "--tag", f"a={'x' * 200}", "--json", status=1)

@@ -58,7 +58,7 @@ def test_it_needs_no_data_and_makes_none(tmp_path):
         (PING.replace("ping", "start"), "run is required for start."),
         (
             MONITOR.replace('"heartbeat"', "7").replace("00:00Z", "00:01Z"),
-            "mode is required and must be one of heartbeat, run, freshness.",
+            "mode must be one of heartbeat, run, freshness, not a number.",
         ),
         (PING[:-1], "not valid JSON: "),
         (PING.replace('"a"', '"\\ud800"'), "not valid JSON: "),

@@ -56,8 +56,11 @@ class Job:
         self.signals.append(Signal(mark.effective_at, self.now, mark.late, run, RunState.RUNNING))
 
     def close(self, run, event):
+        limit_at = self.open[run].limit_at
         self.take(event(self.open.pop(run)))
         self.mark(run, RunState.SUCCESS if event is Success else RunState.FAILED)
+        closed = {"ended_at": self.now, "limit_at": limit_at, "closed_at": self.now}
+        self.signals = [replace(s, **closed) if s.run == run else s for s in self.signals]
 
     def blind(self, length):
         self.take(Tick())

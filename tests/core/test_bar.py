@@ -83,6 +83,54 @@ def test_the_worst_run_of_a_slot_decides():
     assert (slot.state, slot.run) == (Drawn.FAILED, "run1")
 
 
+def test_a_run_that_succeeds_only_after_its_limit_stays_drawn_as_hung():
+    for schedule in (None, cron("0 * * * *")):
+        job = Job(Rules(mode=Mode.RUN, schedule=schedule, max_runtime=10 * MINUTE), at("00:30"))
+        for began, ended in (("01:00", "01:10"), ("02:00", "02:10:00.001")):
+            job.now = at(began)
+            job.start()
+            job.now = at(ended)
+            job.close(job.signals[-1].run, Success)
+        *_, in_time, hung = job.bar()
+        assert (in_time.state, hung.state) == (Drawn.OK, Drawn.STUCK)
+        assert said(hung) == ("run of ", at("02:00"), ": hung, then succeeded", ", ended ", at("02:10:00.001"))
+
+
+def test_a_run_that_ends_in_the_millisecond_in_which_it_was_judged_stuck_is_drawn_as_hung():
+    job = Job(Rules(mode=Mode.RUN, max_runtime=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.start()
+    job.now = at("01:10")
+    job.take(Tick())
+    job.close("run0", Success)
+    job.now = at("01:11")
+    assert drawn(job.bar(1, job.incidents())) == ["01:00 stuck"]
+
+
+def test_a_run_that_succeeds_after_a_limit_that_a_window_hid_is_unverified_and_not_accused():
+    job = Job(Rules(mode=Mode.RUN, max_runtime=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.start()
+    job.now = at("01:05")
+    job.blind(30 * MINUTE)
+    assert drawn(job.bar()) == ["01:00 unverified"]
+    job.close("run0", Success)
+    (slot,) = job.bar()
+    assert slot.state is Drawn.UNVERIFIED
+    assert said(slot)[2] == ": success, unverified"
+
+
+def test_of_two_runs_of_a_slot_the_one_that_hung_decides():
+    job = Job(Rules(mode=Mode.RUN, schedule=cron("0 * * * *"), max_runtime=10 * MINUTE), at("00:30"))
+    for began, ended in (("01:00", "01:20"), ("01:30", "01:31")):
+        job.now = at(began)
+        job.start()
+        job.now = at(ended)
+        job.close(job.signals[-1].run, Success)
+    (slot,) = job.bar(1)
+    assert (slot.state, slot.run) == (Drawn.STUCK, "run0")
+
+
 def test_what_a_blind_window_hid_is_unverified_and_the_window_is_shaded():
     for rules, last in ((HOURLY, "03:00"), (EVERY, "03:20")):
         job = Job(rules, at("00:30"))
@@ -196,6 +244,8 @@ def test_the_words_of_a_slot_leave_instants_to_the_page():
 
 # Random histories
 
+BAD = (Action.OPENED, Action.COUNTED, Action.UPDATED)
+
 
 @BUDGET
 @given(rules=rules_of(), steps=STEPS)
@@ -216,10 +266,12 @@ def test_what_the_machine_judged_in_silence_is_never_drawn_as_ok(rules, steps):
 def test_a_bad_run_is_never_drawn_as_ok(rules, steps):
     job = lived(rules, steps)
     bar = job.bar(1000)
+    judged = {(step.run, step.at) for step in job.steps if step.kind is Kind.STUCK and step.action in BAD}
     for signal in job.signals:
-        if signal.state in (RunState.FAILED, RunState.STUCK) and signal.at >= job.created:
+        was_stuck = any(run == signal.run and at != signal.closed_at for run, at in judged)
+        if (was_stuck or signal.state in (RunState.FAILED, RunState.STUCK)) and signal.at >= job.created:
             near = max(signal.at + MINUTE, bar[0].start)  # it may count for the slot ahead
-            assert [s for s in bar if s.start <= near and s.state in ("failed", "stuck")]
+            assert [s for s in bar if s.start <= near and s.state in ("failed", "stuck")], signal
 
 
 @BUDGET

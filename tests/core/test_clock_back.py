@@ -18,6 +18,14 @@ def test_a_signal_remembered_from_the_future_is_clamped_to_now():
     assert history.tick("02:05")[-1] == "02:05 late>incident opened missed"
 
 
+def test_a_close_remembered_from_the_future_is_clamped_to_now():
+    history = History(run_rules())
+    history.start("r", "01:00")
+    history.success("r", "2 01:00")
+    history.clock_back("01:10")
+    assert history.state.last_signal_at == at("01:10")
+
+
 def test_a_run_started_in_the_future_starts_now():
     history = History(run_rules())
     history.start("r", "2 01:00")

@@ -1,5 +1,6 @@
 """The heap of deadlines, against a plain dict."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,12 +69,13 @@ def test_a_discarded_key_is_never_due():
     assert deadlines.pop_due(10, 10) == ["b"]
 
 
-def test_one_is_popped_with_its_instant_unless_it_has_moved_or_lies_ahead():
-    deadlines = Deadlines([(5, "a"), (6, "b")])
+def test_all_of_one_instant_are_popped_with_it_in_order_but_what_has_moved_or_lies_ahead():
+    deadlines = Deadlines([(5, "a"), (6, "c"), (6, "b"), (6, "d")])
     deadlines.set("a", 7)
+    deadlines.set("d", 8)
     assert deadlines.pop(5) is None
-    assert deadlines.pop(7) == (6, "b")
-    assert deadlines.pop(7) == (7, "a")
+    assert deadlines.pop(7) == (6, ["b", "c"])
+    assert deadlines.pop(7) == (7, ["a"])
     assert deadlines.pop(7) is None
 
 
@@ -83,13 +85,27 @@ def test_no_more_than_asked_for_are_popped():
     assert len(deadlines) == 7
 
 
-def test_the_heap_stays_within_twice_what_it_holds():
+def test_no_more_than_asked_for_are_popped_of_one_instant_and_the_others_stay_due():
+    deadlines = Deadlines((5, str(n)) for n in range(10))
+    first = deadlines.pop_due(5, 3)
+    assert (len(first), len(deadlines), deadlines.next()) == (3, 7, 5)
+    assert sorted(first + deadlines.pop_due(5, 10)) == [str(n) for n in range(10)]
+
+
+@pytest.mark.parametrize("apart", [1, 0], ids=["each at its own instant", "all at one"])
+def test_its_size_stays_within_twice_what_it_holds(apart):
     deadlines = Deadlines((n, str(n)) for n in range(100))
+
+    def entries():
+        return sum(map(len, deadlines._keys.values()))
+
     for round_ in range(200):
         for n in range(100):
-            deadlines.set(str(n), 1_000 + round_ * 100 + n)
-            assert len(deadlines._heap) <= 2 * len(deadlines) + 64
+            deadlines.set(str(n), 1_000 + round_ * 100 + n * apart)
+            assert len(deadlines._heap) <= entries() <= 2 * len(deadlines) + 64
+        for n in range(0, 100, 7):
+            deadlines.pop_due(1_000 + round_ * 100, n)
     for n in range(100):
         deadlines.set(str(n), None)
-        assert len(deadlines._heap) <= 2 * len(deadlines) + 64
+        assert len(deadlines._heap) <= entries() <= 2 * len(deadlines) + 64
     assert deadlines.next() is None

@@ -219,7 +219,7 @@ class Histories(RuleBasedStateMachine):
         self.take(ClockBack())
         state = self.state
         if not state.archived:
-            instants = (state.since, state.basis_at, state.set_at, state.signal_at, state.evidence_at)
+            instants = (state.since, state.basis_at, state.set_at, state.last_signal_at, state.evidence_at)
             assert max(i for i in instants if i is not None) <= self.now
             assert all(run.started_at <= self.now for run in state.runs)
 
@@ -291,7 +291,9 @@ def test_random_histories_keep_the_invariants(request):
 # A history without a grid, shifted
 
 
-INSTANTS = "since basis_at set_at signal_at expected_at deadline_at counted_at evidence_at unverified_by".split()
+INSTANTS = (
+    "since basis_at set_at signal_at closed_at expected_at deadline_at counted_at evidence_at unverified_by".split()
+)
 STEPS = st.lists(
     st.tuples(
         st.one_of(st.sampled_from([0, 1, MINUTE, 10 * MINUTE, HOUR, HOUR + 5 * MINUTE]), st.integers(0, DAY)),

@@ -8,38 +8,7 @@ import pytest
 
 from luota.core.occurrences import every_day, occurrences
 from luota.core.schedule import Calendar, Cron, parse_schedule
-
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-
-
-def at(text: str) -> int:
-    """UTC milliseconds of a UTC time, `2026-03-29 01:00` with or without seconds."""
-    return round(datetime.fromisoformat(text + "+00:00").timestamp() * 1000)
-
-
-def utc(t: int | None) -> str:
-    assert t is not None
-    return datetime.fromtimestamp(t / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
-
-
-def cron(expression: str, timezone: str = "UTC") -> Cron:
-    schedule = parse_schedule({"cron": expression, "timezone": timezone})
-    assert isinstance(schedule, Cron)
-    return schedule
-
-
-def calendar(expression: str, timezone: str = "UTC") -> Calendar:
-    schedule = parse_schedule({"calendar": expression, "timezone": timezone})
-    assert isinstance(schedule, Calendar)
-    return schedule
-
-
-def following(schedule: Cron | Calendar, t: str, count: int) -> list[str]:
-    found, o = [], schedule.after(at(t))
-    while o is not None and len(found) < count:
-        found.append(utc(o))
-        o = schedule.after(o)
-    return found
+from tests.core.times import DAY, HOUR, MINUTE, SECOND, at, calendar, cron, following, utc
 
 
 # Changes of the clock (the walk over all zones: test_schedule_differential.py)
@@ -222,6 +191,25 @@ def test_what_was_asked_before_changes_no_answer(kind: str, expression: str, tim
         fresh = make(expression, timezone)
         ask = choice.choice((Cron.after, Cron.at_or_before, Cron.slack, Cron.first_unmet, Cron.met_by))
         assert ask(warm, t) == ask(fresh, t), (ask.__name__, t)
+
+
+@pytest.mark.parametrize(("kind", "expression", "timezone"), MEMO_CASES)
+def test_what_a_signal_meets_follows_from_the_occurrences_around_it_and_their_slack(
+    kind: str, expression: str, timezone: str
+) -> None:
+    choice = random.Random(expression)
+    schedule, t = (Cron if kind == "cron" else Calendar)(expression, timezone), at("2026-03-28 20:00")
+    for _ in range(300):
+        following = schedule.after(t)
+        early = 0 if following is None else schedule.slack(following)
+        near = choice.choice((0, 1, early - 1, early, early + 1, MINUTE, MINUTE + 1))
+        t = t + choice.randrange(DAY) if following is None or choice.random() < 0.2 else following - near
+        met, unmet = schedule.at_or_before(t), schedule.after(t)
+        if unmet is not None and t >= unmet - schedule.slack(unmet):
+            met, unmet = unmet, schedule.after(unmet)
+        assert (schedule.met_by(t), schedule.first_unmet(t)) == (met, unmet), t
+        assert met is None or schedule.meets(t, met)
+        assert unmet is None or not schedule.meets(t, unmet)
 
 
 @pytest.mark.parametrize(("kind", "expression", "timezone"), MEMO_CASES)

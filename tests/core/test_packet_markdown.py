@@ -132,10 +132,9 @@ def check(text):
     ended = shown if shown.endswith("\n") else shown + "\n"
     assert blocks(markdown) == [ended] * 4  # the ping's payload, output, payloads of start and close
     # Every table tells every line of it, one after the other.
-    (promise,) = [block for block in tables(markdown) if block[0][0] == "Promise"]
-    assert value_of(promise, "Promise") == shown
-    assert value_of(promise, "Why this verdict") == shown
-    assert value_of(promise, "Runbook at opening") == shown
+    promise, *_ = [block for block in tables(markdown) if block[0][0] == "Promise"]
+    for label in ("Promise", "Why this verdict", "Runbook at opening"):
+        assert value_of(promise, label) == (shown or "-")
 
 
 def tables(markdown):
@@ -189,7 +188,7 @@ def test_a_table_keeps_its_shape_and_tells_every_line_exactly(rows):
     (found,) = tables(table(("A", "B"), [(code(a), code(b)) for a, b in rows]))
     told = iter(found)
     for pair in rows:
-        lines = [visible(text, lines=True).split("\n") for text in pair]
+        lines = [(visible(text, lines=True) or "-").split("\n") for text in pair]
         for expected in itertools.zip_longest(*lines, fillvalue=""):
             assert next(told) == list(expected)
     assert next(told, None) is None

@@ -302,6 +302,22 @@ def test_the_silence_is_told_from_the_newest_start_on_and_never_from_a_close(clo
     assert reason.startswith("no run start since 2026-03-10T00:00:00.000Z, expected 2026-03-10T01:00:00.000Z")
 
 
+@pytest.mark.parametrize("close", ["success", "fail"])
+def test_the_last_signal_is_the_newest_start_or_close_whichever_way_they_overlap(close):
+    history = History(run_rules())
+    seen = [history.state.last_signal_at]
+    for word, run, *when in (
+        ("start", "a", "01:00"),
+        ("start", "b", "01:10"),
+        (close, "a", "01:20"),
+        (close, "b", "01:40", "01:15"),  # its clock is off
+        ("start", "c", "01:45"),
+    ):
+        getattr(history, word)(run, *when)
+        seen.append(history.state.last_signal_at)
+    assert seen == [None, at("01:00"), at("01:10"), at("01:20"), at("01:20"), at("01:45")]
+
+
 def test_a_first_start_that_is_overdue_itself_is_unverified_whatever_its_old_success_says():
     history = History(HOURLY)
     assert history.start("old", "3 12:30", "1 12:00") == ["3 12:30 draft>unverified"]

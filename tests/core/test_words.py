@@ -1,6 +1,7 @@
 """Schedules in words: what is said is what occurs."""
 
 import re
+from calendar import monthrange
 from datetime import UTC, datetime
 
 import pytest
@@ -35,18 +36,29 @@ MONTHS = "January February March April May June July August September October No
         ("30 4 1 * *", "on day 1 of every month at 04:30"),
         ("30 4 31 * *", "on day 31 of every month that has one at 04:30"),
         ("0 9 24 dec *", "every 24 December at 09:00"),
+        ("0 9 * 6 *", "every day in June at 09:00"),
+        ("0 9 * 6-8 1,3", "every Monday and Wednesday in June to August at 09:00"),
+        ("0 9 1 */2 *", "on day 1 of January, March, May, July, September and November at 09:00"),
+        ("0 9 1-7 * *", "on days 1 to 7 of every month at 09:00"),
+        ("0 9 15,30 * *", "on days 15 and 30 of every month (where they exist) at 09:00"),
+        ("0 9 31 1,6 *", "on day 31 of January and June (where it exists) at 09:00"),
+        ("0 9 29 2 *", "every 29 February at 09:00"),
+        # a day of the month or of the week, but for one of them that begins with a star
+        ("0 0 1,15 * 1", "on days 1 and 15 of every month and every Monday at 00:00"),
+        ("*/15 8-17 1 * 1-5", "on day 1 of every month and every weekday, every 15 minutes from 08:00 to 17:45"),
+        ("0 0 24 12 1", "every 24 December and every Monday in December at 00:00"),
+        ("0 0 1-31 * 1", "every day at 00:00"),
+        ("0 9 */10 * 1", "every Monday that falls on days 1, 11, 21 and 31 of every month (where they exist) at 09:00"),
         ("@daily", "every day at 00:00"),
         ("@yearly", "every 1 January at 00:00"),
         # no plain names
         ("*/7 * * * *", "by cron */7 * * * *"),
-        ("0 0 1 * 1", "by cron 0 0 1 * 1"),
-        ("0 9 1-7 * *", "by cron 0 9 1-7 * *"),
-        ("0 9 * 6 *", "by cron 0 9 * 6 *"),
         ("0 9 */2 * 1", "by cron 0 9 */2 * 1"),
     ],
 )
 def test_cron_in_words(expression, words):
     assert describe(cron(expression, "Europe/Helsinki")) == f"{words}, Europe/Helsinki"
+    check(cron(expression))
 
 
 @pytest.mark.parametrize(
@@ -60,16 +72,25 @@ def test_cron_in_words(expression, words):
         ("*-*-* *:10/20", "at minutes 10, 30 and 50 of every hour"),
         ("*-*-01 02:30", "on day 1 of every month at 02:30"),
         ("*-02-03 04:05:00", "every 3 February at 04:05"),
+        ("*-*~01 03:00", "on the last day of every month at 03:00"),
+        ("*-02~01", "on the last day of February at 00:00"),
+        ("*-*~07 02:00", "on day 7 from the end of every month at 02:00"),
+        ("*-*~1..3 02:00", "on the last 3 days of every month at 02:00"),
+        ("Sat *-*-1..7 18:00", "every Saturday that falls on days 1 to 7 of every month at 18:00"),
+        ("Mon..Fri *-*~1 18:00", "every weekday that falls on the last day of every month at 18:00"),
+        ("Mon *-12-24 08:00", "every Monday that falls on 24 December at 08:00"),
+        ("quarterly", "on day 1 of January, April, July and October at 00:00"),
+        ("semiannually", "on day 1 of January and July at 00:00"),
         # no plain names
-        ("*-*~01 02:00", "by calendar *-*~01 02:00"),
+        ("*-*~07/1 02:00", "by calendar *-*~07/1 02:00"),
+        ("2027-03~01 02:00", "by calendar 2027-03~01 02:00"),
         ("2027-03-28 02:00", "by calendar 2027-03-28 02:00"),
         ("*:*:0/10", "by calendar *:*:0/10"),
-        ("Sat *-*-1..7 18:00", "by calendar Sat *-*-1..7 18:00"),
-        ("quarterly", "by calendar quarterly"),
     ],
 )
 def test_calendars_in_words(expression, words):
     assert describe(calendar(expression)) == f"{words}, UTC"
+    check(calendar(expression))
 
 
 def test_intervals_in_words():
@@ -95,40 +116,55 @@ def test_the_promise_is_words_around_instants():
 # What is said is what occurs
 
 
-def occurs(words, moment):
-    """Tell whether, by the words alone, a schedule occurs at a minute; reads no expression."""
-    days, time = split(words)
-    return on_day(days, moment) and at_time(time, moment.hour * 60 + moment.minute)
+def listed(name):
+    return f"{name}(?:(?:, | and ){name})*"
 
 
-NAMES = f"(?:{'|'.join(DAYS)})"
-ON_DAYS = "|".join(
-    [
-        "every day",
-        "every weekday",
-        r"on day \d+ of every month(?: that has one)?",
-        rf"every \d+ (?:{'|'.join(MONTHS)})",
-        f"every {NAMES}(?:(?:, | and ){NAMES})*",
-    ]
+NAMES, MONTH = f"(?:{'|'.join(DAYS)})", f"(?:{'|'.join(MONTHS)})"
+OF_MONTHS = f"(?:every month|{MONTH} to {MONTH}|{listed(MONTH)})"
+NUMBERS = rf"(?:\d+ to \d+|{listed('[0-9]+')})"
+DATES = (
+    rf"(?:on )?(?P<dates>the last (?:day|\d+ days)|days? {NUMBERS}(?: from the end)?) of (?P<of>{OF_MONTHS})"
+    r"(?: that has one| \(where (?:it exists|they exist)\))?"
 )
+DATE = rf"(?:every )?(?P<day>\d+) (?P<month>{MONTH})"
+WEEKLY = f"every (?P<weekly>day|weekday|{listed(NAMES)})(?: in (?P<within>{OF_MONTHS}))?"
+ON_DAYS = f"(?:{DATES}|{DATE}|{WEEKLY})"
+PLAIN = re.sub(r"\?P<\w+>", "?:", ON_DAYS)
 
 
 def split(words):
-    found = re.fullmatch(f"({ON_DAYS})(?: at |, )(.*)", words)
+    found = re.fullmatch(f"({PLAIN}(?: that falls on {PLAIN}| and {PLAIN})?)(?: at |, )(.*)", words)
     return found.groups() if found else ("every day", words)
 
 
 def on_day(days, moment):
-    if days == "every day":
-        return True
-    if days == "every weekday":
-        return moment.weekday() < 5
-    if found := re.fullmatch(r"on day (\d+) of every month( that has one)?", days):
-        return moment.day == int(found[1])
-    if found := re.fullmatch(r"every (\d+) (\w+)", days):
-        return (moment.day, MONTHS[moment.month - 1]) == (int(found[1]), found[2])
-    assert set(re.findall(r"\w+day", days)) <= set(DAYS)
-    return DAYS[moment.weekday()] in days
+    for between, of_both in ((" that falls on ", all), (" and ", any)):
+        pair = re.fullmatch(f"({PLAIN}){between}({PLAIN})", days)
+        if pair and not re.fullmatch(ON_DAYS, days):
+            return of_both([on_day(one, moment) for one in pair.groups()])
+    found = re.fullmatch(ON_DAYS, days)
+    assert found, days
+    if found["day"]:
+        return (moment.day, MONTHS[moment.month - 1]) == (int(found["day"]), found["month"])
+    if found["weekly"]:
+        named = {"day": DAYS, "weekday": DAYS[:5]}.get(found["weekly"], re.findall(NAMES, found["weekly"]))
+        return DAYS[moment.weekday()] in named and in_months(found["within"] or "every month", moment)
+    back = monthrange(moment.year, moment.month)[1] - moment.day + 1
+    last = re.fullmatch(r"the last(?: (\d+))? days?", found["dates"])
+    if last:
+        return back <= int(last[1] or 1) and in_months(found["of"], moment)
+    day = back if found["dates"].endswith(" from the end") else moment.day
+    return day in spanned(found["dates"], r"\d+", int) and in_months(found["of"], moment)
+
+
+def in_months(text, moment):
+    return text == "every month" or moment.month - 1 in spanned(text, MONTH, MONTHS.index)
+
+
+def spanned(text, name, value):
+    found = [value(one) for one in re.findall(name, text)]
+    return range(found[0], found[1] + 1) if " to " in text else found
 
 
 def minutes_of(text):
@@ -163,7 +199,15 @@ def field(least, most):
 
 def translated(text):
     """Return a cron field in the language of calendars."""
-    return text.replace("-", "..")
+    return text[:1] + text[1:].replace("-", "..")
+
+
+STRETCHES = [((2026, 12, 22), 16), ((2027, 2, 24), 9), ((2028, 2, 27), 5), ((2026, 4, 29), 3), ((2026, 6, 29), 9)]
+WHOLE_DAYS = [
+    int(datetime(*first, tzinfo=UTC).timestamp()) * 1000 + day * DAY
+    for first, count in STRETCHES
+    for day in range(count)
+]
 
 
 def check(schedule):
@@ -171,15 +215,15 @@ def check(schedule):
     assert zone == "UTC"
     if words.startswith("by "):
         return
-    begin = at("18 00:00")
-    for start, length in ((begin, 8 * 24 * 60), (begin + 300 * DAY, 24 * 60), (begin + 703 * DAY, 24 * 60)):
-        occurrence = schedule.after(start - 1)
-        for minute in range(length):
-            t = start + minute * MINUTE
-            said = occurs(words, datetime.fromtimestamp(t // 1000, UTC))
-            assert said == (occurrence == t), (words, t)
-            if occurrence == t:
-                occurrence = schedule.after(t)
+    days, time = split(words)
+    for start in WHOLE_DAYS:
+        occurrence, end = schedule.after(start - 1), start + DAY
+        occurs = []
+        while occurrence is not None and occurrence < end:
+            occurs.append((occurrence - start) // MINUTE)
+            occurrence = schedule.after(occurrence)
+        today = on_day(days, datetime.fromtimestamp(start // 1000, UTC))
+        assert occurs == [minute for minute in range(24 * 60) if today and at_time(time, minute)], (words, start)
 
 
 @settings(max_examples=150, deadline=None)
@@ -188,7 +232,7 @@ def check(schedule):
         field(0, 59),
         field(0, 23),
         st.one_of(st.just("*"), field(1, 31)),
-        st.just("*"),
+        st.one_of(st.just("*"), field(1, 12)),
         st.one_of(st.just("*"), field(0, 7)),
     )
 )
@@ -204,12 +248,15 @@ def test_what_is_said_of_cron_is_what_occurs(fields):
 @given(
     field(0, 59),
     field(0, 23),
-    st.one_of(st.just("*"), st.integers(1, 28).map(str)),
+    st.one_of(st.just("-*"), st.tuples(st.sampled_from("-~"), field(1, 31)).map("".join)),
+    st.one_of(st.just("*"), field(1, 12)),
     st.sampled_from(["", "Mon..Fri ", "Sat,Sun ", "Tue ", "Monday..Wednesday "]),
 )
-def test_what_is_said_of_a_calendar_is_what_occurs(minute, hour, day, weekday):
+def test_what_is_said_of_a_calendar_is_what_occurs(minute, hour, day, month, weekday):
     try:
-        schedule = parse_schedule({"calendar": f"{weekday}*-*-{day} {translated(hour)}:{translated(minute)}"})
+        schedule = parse_schedule(
+            {"calendar": f"{weekday}*-{translated(month)}{translated(day)} {translated(hour)}:{translated(minute)}"}
+        )
     except LuotaError:
         return
     check(schedule)

@@ -1,16 +1,13 @@
 """Hostile texts of a job, from the ingest API through every channel and the commands, by the real program."""
 
 import asyncio
-import contextlib
 import re
 import subprocess
 import sys
 
 from luota.core.text import visible
+from tests.e2e.told import telling
 from tests.hostile import HOSTILE, cut_inside
-from tests.mailserver import MailServer
-from tests.process import Daemon
-from tests.receiver import Receiver
 
 NAMES = ("html", "header break", "terminal", "directions", "emoji, 32 KiB", "slack", "controls", "encoded word")
 
@@ -23,25 +20,8 @@ def _command(luota, *words):
 
 
 async def test_nothing_that_a_job_writes_is_active_in_any_channel_or_command(tmp_path):
-    async with contextlib.AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        server = await enter(MailServer())
-        machine, slack, service = [await enter(Receiver()) for _ in range(3)]
-        settings = {
-            "email.host": "127.0.0.1",
-            "email.port": server.port,
-            "email.security": "plain",
-            "email.sender": "luota@example.org",
-            "server.public_url": "https://luota.example.org",
-        }
-        luota = await enter(Daemon(tmp_path / "data", settings))
-        for type_, more in (
-            ("webhook", {"url": machine.url}),
-            ("slack", {"url": slack.url}),
-            ("email", {"to": ["ann@example.org"]}),
-            ("apprise", {"url": f"json://127.0.0.1:{service.port}/"}),
-        ):
-            await luota.api("POST", "/api/channels", {"type": type_, "name": type_, **more})
+    async with telling(tmp_path / "data") as told:
+        luota = told.luota
         for name in NAMES:
             text = HOSTILE[name]
             job = await luota.monitor(f"job {name}", "run", promise=text[:200].replace("\r", "").replace("\n", " "))
@@ -59,23 +39,23 @@ async def test_nothing_that_a_job_writes_is_active_in_any_channel_or_command(tmp
         ]
         refused = [await asyncio.to_thread(_command, luota, "channel", "test", HOSTILE[n][:150]) for n in NAMES]
 
-    outputs = {run.json["run"]["outputTail"] for run in machine.requests}
+    outputs = {run.json["run"]["outputTail"] for run in told.webhook.requests}
     assert HOSTILE["header break"] in outputs
     assert HOSTILE["terminal"] in outputs
-    assert len(server.mails) == len(slack.requests) == len(service.requests) == len(NAMES)
-    for mail in server.mails:
+    assert len(told.mail.mails) == len(told.slack.requests) == len(told.apprise.requests) == len(NAMES)
+    for mail in told.mail.mails:
         assert mail.recipients == ("ann@example.org",)
         assert not {"Bcc", "Cc"} & set(mail.message.keys())
         assert mail.message["Subject"].startswith("job ")
         assert not re.search(r"<(script|img|b>)", mail.part("html"))
         (link,) = re.findall(r"<a [^>]*>", mail.part("html"))
         assert link.startswith('<a href="https://luota.example.org/incidents/')
-    people = [mail.part("plain") for mail in server.mails]
-    people += [request.json["text"] for request in slack.requests]
-    people += [request.json["message"] for request in service.requests]
+    people = [mail.part("plain") for mail in told.mail.mails]
+    people += [request.json["text"] for request in told.slack.requests]
+    people += [request.json["message"] for request in told.apprise.requests]
     for said in (*people, listed, *shown, *refused):
         said = said.replace("\r\n", "\n")
         assert said == visible(said, lines=True)
         assert not cut_inside(said)
-    for request in slack.requests:
+    for request in told.slack.requests:
         assert not re.search(r"<[!@#]", request.body.decode())

@@ -13,6 +13,8 @@ from tests.receiver import Receiver, reply
 
 BOUNDARIES = ("before", "dialled", "webhook asked", "webhook told", "email asked", "email told", "refused", "anywhere")
 WITHIN_S = 60
+MANY = 15
+"""Incidents that are a storm."""
 
 
 class Deadly:
@@ -131,3 +133,50 @@ async def test_no_notice_is_lost_and_a_repeat_has_the_same_ids_wherever_the_send
     repeats = sum(len(copies) - 1 for copies in told.values())
     assert repeats >= kills // 8, "no kill came between an attempt and its record"
     print(f"{kills} kills, {len(notices)} notices, 0 lost, {repeats} repeats")
+
+
+class DeadlyToDigests(MailServer):
+    """A server that ends `luota`, once, when a digest is there and before it has answered."""
+
+    luota = None
+    killed = False
+
+    async def handle_DATA(self, server, session, envelope):
+        answer = await super().handle_DATA(server, session, envelope)
+        if not self.killed and "Many incidents" in self.mails[-1].message["Subject"]:
+            self.killed = True
+            await self.luota.kill()
+        return answer
+
+
+async def test_a_digest_that_was_on_its_way_at_a_kill_is_repeated_as_it_was_and_nothing_beside_it(tmp_path):
+    async with DeadlyToDigests() as server:
+        settings = {
+            "email.host": "127.0.0.1",
+            "email.port": server.port,
+            "email.security": "plain",
+            "email.sender": "luota@example.org",
+            "server.public_url": "https://luota.example.org",
+        }
+        async with Daemon(tmp_path / "data", settings) as luota:
+            server.luota = luota
+            await luota.api("POST", "/api/channels", {"type": "email", "name": "desk", "to": ["ann@example.org"]})
+            jobs = [await luota.monitor(f"job {number:03}", "run") for number in range(MANY)]
+            for job in jobs:
+                run = (await luota.run(job, "1")).json()["run"]["id"]
+                assert (await luota.post(f"/v1/runs/{run}/fail", job, {"summary": "x"})).status_code == 202
+            async with asyncio.timeout(WITHIN_S):
+                while luota.running:
+                    await asyncio.sleep(0.02)
+            await luota.start()
+            async with asyncio.timeout(WITHIN_S):
+                while luota.rows("SELECT 1 FROM deliveries WHERE next_attempt_at IS NOT NULL"):
+                    await asyncio.sleep(0.02)
+            digests = luota.rows("SELECT id, state, attempts FROM deliveries WHERE type = 'incident.digest'")
+    ((digest_id, *told),) = digests
+    assert told == ["delivered", 1], "the attempt that was cut off was not recorded"
+    *singles, first, second = server.mails
+    assert first.raw == second.raw
+    assert {mail.message["X-Luota-Delivery"] for mail in (first, second)} == {digest_id}
+    said = [str(mail.message["Subject"]) for mail in singles] + first.part("plain").splitlines()
+    assert [sum(f"job {number:03}:" in line for line in said) for number in range(MANY)] == [1] * MANY

@@ -1,38 +1,18 @@
 """A hundred incidents at once, by the real daemon: people get few messages that name each, machines get each one."""
 
 import asyncio
-import contextlib
 import re
 
-from tests.mailserver import MailServer
-from tests.process import NO_LIMITS, Daemon
-from tests.receiver import Receiver
+from tests.e2e.told import telling
+from tests.process import NO_LIMITS
 
 MANY = 100
 MOST_MESSAGES = 12
 
 
 async def test_a_hundred_incidents_at_once_are_at_most_twelve_messages_to_people_and_none_is_dropped(tmp_path):
-    async with contextlib.AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        server = await enter(MailServer())
-        machine, slack, service = [await enter(Receiver()) for _ in range(3)]
-        settings = {
-            **NO_LIMITS,
-            "email.host": "127.0.0.1",
-            "email.port": server.port,
-            "email.security": "plain",
-            "email.sender": "luota@example.org",
-            "server.public_url": "https://luota.example.org",
-        }
-        luota = await enter(Daemon(tmp_path / "data", settings))
-        for type_, more in (
-            ("webhook", {"url": machine.url}),
-            ("slack", {"url": slack.url}),
-            ("email", {"to": ["ann@example.org"]}),
-            ("apprise", {"url": f"json://127.0.0.1:{service.port}/"}),
-        ):
-            await luota.api("POST", "/api/channels", {"type": type_, "name": type_, **more})
+    async with telling(tmp_path / "data", NO_LIMITS) as told:
+        luota = told.luota
         jobs = [await luota.monitor(f"job {number:03}", "run") for number in range(MANY)]
         runs = [(await luota.run(job, "1")).json()["run"]["id"] for job in jobs]
         fail = (luota.post(f"/v1/runs/{run}/fail", job, {"summary": "x"}) for job, run in zip(jobs, runs, strict=True))
@@ -49,12 +29,12 @@ async def test_a_hundred_incidents_at_once_are_at_most_twelve_messages_to_people
         )
     assert untold == [(0,)]
     assert states.keys() == {"delivered"}
-    assert {request.json["incident"]["id"] for request in machine.requests} == incidents
-    assert len(machine.requests) == MANY
+    assert {request.json["incident"]["id"] for request in told.webhook.requests} == incidents
+    assert len(told.webhook.requests) == MANY
     by_channel = {
-        "email": [f"{mail.message['Subject']}\n{mail.part('plain')}" for mail in server.mails],
-        "slack": [request.body.decode() for request in slack.requests],
-        "apprise": [request.json["title"] + request.json["message"] for request in service.requests],
+        "email": [f"{mail.message['Subject']}\n{mail.part('plain')}" for mail in told.mail.mails],
+        "slack": [request.body.decode() for request in told.slack.requests],
+        "apprise": [request.json["title"] + request.json["message"] for request in told.apprise.requests],
     }
     for name, messages in by_channel.items():
         said = "\n".join(messages)

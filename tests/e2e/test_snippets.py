@@ -60,11 +60,32 @@ async def test_a_heartbeat_is_sent_after_success_only_and_the_jobs_status_stays(
     assert (await luota.show(job))["status"] == "healthy"
 
 
+@pytest.mark.parametrize(
+    ("key", "ending", "status"),
+    [
+        ("python", "sys.exit(0)", 0),
+        ("python", "sys.exit()", 0),
+        ("python", "sys.exit(3)", 3),
+        ("python", "sys.exit('no good')", 1),
+        ("node", "process.exitCode = 0;", 0),
+        ("node", "process.exitCode = 3;", 3),
+    ],
+)
+@pytest.mark.parametrize("mode", ["heartbeat", "freshness"])
+async def test_a_program_that_sets_its_own_exit_status_is_told_of_by_it(luota, key, ending, status, mode, tmp_path):
+    job, it = await wire(tmp_path, luota, key, mode)
+    it.output.write_text("rows")
+    done = await asyncio.to_thread(it.run, ending)
+    assert done.returncode == status, done.stderr
+    assert len(beats(luota, job)) == (status == 0)
+
+
 @pytest.mark.parametrize("key", [*SHELLS, *PROGRAMS])
 async def test_freshness_says_when_the_output_last_changed(luota, key, tmp_path):
     job, it = await wire(tmp_path, luota, key, "freshness")
-    missing = await asyncio.to_thread(it.run, PASSES.get(key, ":")) if key in SHELLS else None
-    assert missing is None or missing.returncode == 0
+    missing = await asyncio.to_thread(it.run, PASSES.get(key, "echo done"))
+    assert missing.returncode == 0, missing.stderr
+    assert b"Luota" in missing.stderr
     assert beats(luota, job) == []
     it.output.write_text("rows")
     changed = int(time.time()) - 600
@@ -120,10 +141,7 @@ async def test_a_run_of_a_program_tells_its_exception_and_lets_it_pass(luota, ke
 async def test_a_run_ended_by_a_signal_is_told_and_the_job_gets_the_signal(luota, tmp_path):
     job, it = await wire(tmp_path, luota, "curl", "run")
     ready = tmp_path / "ready"
-    it.run("exit 0")
-    (it.root / "usr/local/bin/your-job").write_text(
-        f"#!/bin/sh\ntrap 'echo cleaned; exit 44' TERM\n: >{ready}\nwhile :; do sleep 0.05; done\n"
-    )
+    it.prepare(f"trap 'echo cleaned; exit 44' TERM\n: >{ready}\nwhile :; do sleep 0.05; done")
     process = subprocess.Popen(["sh", it.paths[0]], stdout=subprocess.PIPE)
     while not ready.exists():
         assert process.poll() is None
@@ -133,6 +151,40 @@ async def test_a_run_ended_by_a_signal_is_told_and_the_job_gets_the_signal(luota
     assert (process.returncode, out) == (44, b"cleaned\n")
     _, state, _, _, exit_code, output = runs(luota, job)[-1]
     assert (state, exit_code, output) == ("failed", 44, "cleaned")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+async def test_what_a_job_leaves_running_holds_up_neither_its_status_nor_its_end(luota, shell, tmp_path):
+    job, it = await wire(tmp_path, luota, "curl", "run")
+    go = tmp_path / "go"
+    waits = f"for n in $(seq 400); do [ -e {go} ] && break; sleep 0.1; done"
+    it.prepare(f"seq 20000\n({waits}; echo afterwards; echo last) &\necho before its end\nexit 3")
+    values = dict(line.split("=", 1) for line in it.paths[0].read_text().split() if line.startswith("LUOTA_"))
+    shown = tmp_path / "shown"
+    with shown.open("wb") as out:
+        command = [shell, it.paths[1], it.root / "usr/local/bin/your-job"]
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | values)
+        assert await asyncio.to_thread(process.wait, 30) == 3
+    ((_, state, _, _, exit_code, output),) = runs(luota, job)
+    assert (state, exit_code) == ("failed", 3)
+    assert output.endswith("\n19999\n20000\nbefore its end")
+    assert 29_000 < len(output)
+    everything = "".join(f"{n}\n" for n in range(1, 20001)) + "before its end\n"
+    assert shown.read_text() == everything
+    go.touch()
+    async with asyncio.timeout(10):
+        while not shown.read_text().endswith("last\n"):
+            await asyncio.sleep(0.02)
+    assert shown.read_text() == everything + "afterwards\nlast\n"
+
+
+async def test_the_legs_of_a_matrix_and_the_attempts_of_each_are_runs_of_their_own(luota, tmp_path):
+    job, it = await wire(tmp_path, luota, "github", "run")
+    for index, attempt in (("0", "1"), ("1", "1"), ("1", "2")):
+        variables = {"strategy.job-index": index, "GITHUB_RUN_ATTEMPT": attempt}
+        done = await asyncio.to_thread(lambda: it.run("echo fine", **variables))  # noqa: B023 - awaited at once
+        assert done.returncode == 0, done.stderr
+    assert [run[0] for run in runs(luota, job)] == ["771-1-job-0", "771-1-job-1", "771-2-job-1"]
 
 
 async def test_long_output_is_cut_and_the_job_keeps_its_streams_and_its_umask(luota, tmp_path):

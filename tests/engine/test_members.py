@@ -285,6 +285,11 @@ async def test_incidents_are_never_kept_shorter_than_signals(engine):
     for doc in ({"retentionDays": 731}, {"incidentRetentionDays": 89}):
         refusal = await refused(engine, Code.INVALID, people.edit_workspace(workspace.id, doc, BOSS))
         assert refusal.field == next(iter(doc))
+    # A form gives both, where one was changed: that one is to blame.
+    for doc, blamed in (((731, 730), "retentionDays"), ((90, 89), "incidentRetentionDays")):
+        given = {"retentionDays": doc[0], "incidentRetentionDays": doc[1]}
+        refusal = await refused(engine, Code.INVALID, people.edit_workspace(workspace.id, given, BOSS))
+        assert refusal.field == blamed
     sql = "SELECT retention_days, incident_retention_days FROM workspaces"
     assert await fetch(engine.reader, sql) == [(90, 730)]
     both = {"retentionDays": 731, "incidentRetentionDays": 731}

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, mutant
 
 BOARD = "tests/web/test_board.py::"
+CONNECTIONS = "tests/web/test_connections.py::"
 ERRORS = "tests/web/test_ingest_errors.py::"
 LIMITS = "tests/web/test_ingest_limits.py::"
 PAGES = "tests/web/test_dashboard.py::"
@@ -136,8 +137,8 @@ MUTANTS: list[Mutant] = [
         "luota/web/connections.py",
         "if len(self.tcp) >= self.most:",
         "if False:",
-        PROTOCOL + "test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_the_longest",
-        PROTOCOL + "test_while_every_connection_waits_for_an_answer_one_more_is_refused_and_the_unix_socket_is_not",
+        CONNECTIONS + "test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_idle_the_longest",
+        CONNECTIONS + "test_while_every_connection_waits_for_an_answer_one_more_is_refused_and_the_unix_socket_is_not",
     ),
     mutant(
         "file descriptors for connections alone",
@@ -152,5 +153,19 @@ MUTANTS: list[Mutant] = [
         "if self.parser.get_http_version() not in _VERSIONS:",
         "if False:",
         PROTOCOL + "test_another_version_of_http_is_refused_by_505_and_nothing_after_it_is_answered",
+    ),
+    mutant(
+        "any transfer coding",
+        "luota/web/protocol.py",
+        'if codings != [b"chunked"]:',
+        "if False:",
+        PROTOCOL + "test_a_body_that_is_not_merely_chunked_is_refused_and_never_reaches_the_app",
+    ),
+    mutant(
+        "bare refusals",
+        "luota/web/refusal.py",
+        "(*_UNKEPT, *headers)",
+        "headers",
+        PROTOCOL + "test_malformed_http_gets_400",
     ),
 ]

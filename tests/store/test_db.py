@@ -197,10 +197,14 @@ async def test_a_directory_that_cannot_be_made_is_refused_in_words(tmp_path):
         await opened(tmp_path / "file" / "below")
 
 
-async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tmp_path):
-    frozen = sqlite3.connect(tmp_path / files.FILE)
-    frozen.executescript((HERE / "schema_1.sql").read_text())
+def of_the_first_schema(data_dir: Path, change: str = "") -> None:
+    frozen = sqlite3.connect(data_dir / files.FILE)
+    frozen.executescript((HERE / "schema_1.sql").read_text() + change)
     frozen.close()
+
+
+async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tmp_path):
+    of_the_first_schema(tmp_path)
     engine = await opened(tmp_path)
     try:
         (live,) = engine.registry.monitors.values()
@@ -210,5 +214,25 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_all_it_hold
         assert engine.registry.windows.all[0].start == 1000
         assert await pragma(engine, "user_version") == len(files.migrations())
         assert list(await engine.reader.execute_fetchall("PRAGMA foreign_key_check")) == []
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("closed", "last"),
+    [
+        ("finished_at = 1850, finish_received_at = 1900", 1850),
+        ("finished_at = 99999, finish_received_at = 1900", 1900),
+        ("finished_at = NULL, finish_received_at = NULL", 1800),
+    ],
+)
+async def test_the_close_of_the_newest_run_becomes_the_last_signal_of_a_monitor_of_an_older_schema(
+    tmp_path, closed, last
+):
+    of_the_first_schema(tmp_path, f"UPDATE runs SET {closed} WHERE id = 'r1';")  # it began at 1800
+    engine = await opened(tmp_path)
+    try:
+        (live,) = engine.registry.monitors.values()
+        assert live.state.last_signal_at == last
     finally:
         await engine.close()

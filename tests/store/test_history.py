@@ -1,5 +1,7 @@
 """What the pages read of one monitor."""
 
+import json
+
 from luota.core.model import Mode, RunState
 from luota.store import history
 from tests.served import NOW, serve, served  # noqa: F401
@@ -30,17 +32,40 @@ async def test_an_event_of_a_run_has_its_state_duration_and_exit_code(served):
     assert len(event.payload) == history.PREVIEW
 
 
-async def test_the_latest_signal_has_the_keys_of_its_payload(served):
-    monitor = await served.monitor()
-    assert await history.latest(served.engine.reader, monitor.id) is None
-    await monitor.ping({"payload": {"old": 1}})
+async def test_a_run_was_last_heard_of_when_it_ended_and_one_that_is_open_when_it_started(served):
+    monitor = await served.monitor("run")
+    long = await monitor.started("long")
+    served.clock.advance(HOUR)
+    await monitor.started("open")
     served.clock.advance(MINUTE)
-    await monitor.ping({"payload": {"rows": 5, "deploySha": "abc"}})
-    latest = await history.latest(served.engine.reader, monitor.id)
-    assert (latest.at, latest.keys, latest.deploy_sha) == (NOW + MINUTE, ("rows", "deploySha"), "abc")
-    served.clock.advance(MINUTE)
-    await monitor.ping()
-    assert (await history.latest(served.engine.reader, monitor.id)).keys == ()
+    await monitor.fail(long)
+    found = await history.events(served.engine.reader, monitor.id)
+    assert [event.heard_at - NOW for event in found] == [HOUR, HOUR + MINUTE]
+    assert [event.received_at - NOW for event in found] == [HOUR, 0]
+
+
+async def test_a_payload_is_read_whole_with_the_keys_at_its_top(served):
+    monitor, reader = await served.monitor(), served.engine.reader
+    for body in ({"payload": {"rows": 5, "text": "y" * 900}}, None):
+        served.clock.advance(MINUTE)
+        await monitor.ping(body)
+    bare, sent = await history.events(reader, monitor.id)
+    whole = await history.payload_of(reader, monitor.id, sent)
+    assert (whole.keys, json.loads(whole.text)) == (("rows", "text"), {"rows": 5, "text": "y" * 900})
+    assert await history.payload_of(reader, monitor.id, bare) == history.Payload(None, ())
+
+
+async def test_the_payload_of_a_run_is_that_of_its_close_if_any(served):
+    monitor, reader = await served.monitor("run"), served.engine.reader
+    run = await monitor.started("a", {"payload": {"start": 1}})
+
+    async def keys():
+        (event,) = await history.events(reader, monitor.id)
+        return (await history.payload_of(reader, monitor.id, event)).keys
+
+    assert await keys() == ("start",)
+    await monitor.fail(run, {"summary": "x", "payload": {"close": 2}})
+    assert await keys() == ("close",)
 
 
 async def test_signals_come_in_the_order_of_receipt_and_can_be_bounded(served):

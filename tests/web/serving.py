@@ -69,6 +69,11 @@ def app():
 
 
 @pytest.fixture
+def two_at_most(monkeypatch):
+    monkeypatch.setattr("luota.web.server._MOST_OPEN", 2)
+
+
+@pytest.fixture
 async def serve(app, tmp_path):
     servers = []
 
@@ -102,6 +107,14 @@ class Client:
         body = await asyncio.wait_for(self.reader.readexactly(int(headers["content-length"])), LONG)
         return int(head[0].split()[1]), headers, json.loads(body)
 
+    async def drip(self, data, until):
+        """Send `data` over and over until `until`, which is awaited, has ended; return its result."""
+        ended = asyncio.ensure_future(until)
+        while not ended.done():
+            self.send(data)
+            await asyncio.sleep(0.02)
+        return await ended
+
     async def rest(self):
         return await asyncio.wait_for(self.reader.read(), LONG)
 
@@ -131,6 +144,7 @@ def is_refusal(answer, status, message):
     assert headers["content-type"] == "application/json"
     assert headers["connection"] == "close"
     assert re.fullmatch(r"req_[0-7][0-9a-hjkmnp-tv-z]{25}", headers["x-request-id"])
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert "date" in headers
     return True
 

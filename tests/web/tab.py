@@ -2,38 +2,54 @@
 
 import contextlib
 
+import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from tests.programs import CHROMIUM, need
+from tests.served import serving
 
 PHONE = {"width": 390, "height": 844}
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def served(tmp_path):
+    """A Luota in the event loop of the session, in which the shared `chromium` is."""
+    async with serving(tmp_path / "data") as served:
+        yield served
+
+
 @contextlib.asynccontextmanager
-async def tab(base, email, path, *, password="correct horse battery", now=None, timeout_ms=30_000, **options):
+async def tab_of(browser, base, email, path, *, password="correct horse battery", now=None, **options):
     """Sign in by the form and open `path`; the console must stay empty. `now` fixes the clock of the page.
 
     `options` are those of the browser's context: a phone unless they say otherwise.
     """
-    need("chromium")
     said = []
+    context = await browser.new_context(**{"viewport": PHONE, **options})
+    page = await context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    if now is not None:
+        await page.clock.set_fixed_time(now)
+    await page.goto(f"{base}/sign-in?next={path}")
+    await page.fill("#f-email", email)
+    await page.fill("#f-password", password)
+    await page.click("main button")
+    await page.wait_for_url(f"**{path}*")
+    yield page
+    await context.close()
+    assert said == []
+
+
+@contextlib.asynccontextmanager
+async def tab(base, *where, **options):
+    """The same in a browser of its own, for a test in an event loop of its own."""
+    need("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = await browser.new_context(**{"viewport": PHONE, **options})
-        page = await context.new_page()
-        page.set_default_timeout(timeout_ms)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        if now is not None:
-            await page.clock.set_fixed_time(now)
-        await page.goto(f"{base}/sign-in?next={path}")
-        await page.fill("#f-email", email)
-        await page.fill("#f-password", password)
-        await page.click("main button")
-        await page.wait_for_url(f"**{path}*")
-        yield page
+        async with tab_of(browser, base, *where, **options) as page:
+            yield page
         await browser.close()
-    assert said == []
 
 
 async def too_wide(page):

@@ -147,6 +147,64 @@ async def test_an_error_page_names_the_request_id_that_the_log_has(served):
     assert answer.headers["x-request-id"] in answer.text
 
 
+FORMS = sorted({path for method, path, *_ in PAGES if method == "POST"})
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_the_address_of_a_form_that_is_reloaded_leads_to_a_page(served, path):
+    client, _ = await served.sign_in()
+    async with aclosing(client):
+        job = await served.monitor(slug="job")
+        (user_id,) = served.row("SELECT id FROM users")
+        where = path.format(
+            workspace="default", monitor=job.slug, user=user_id, channel=NOBODY, incident=NOBODY, token="x"
+        )
+        answer = await client.get(where, follow_redirects=True)
+        of_nothing = {NOBODY, "x"} & set(where.split("/"))
+        assert answer.status_code == (404 if of_nothing else 200), where
+        assert where.startswith(answer.url.path) or answer.url.path == "/w/default", where
+        assert served.rows("SELECT 1 FROM audit_entries WHERE action IN ('session.close', 'token.rotate')") == []
+
+
+async def test_a_bookmarked_pause_leads_to_its_monitor_and_a_reloaded_sign_out_to_the_front_page(served):
+    client, _ = await served.sign_in()
+    async with aclosing(client):
+        for path, page in (("/w/default/monitors/a%20b/pause", "/w/default/monitors/a%20b"), ("/sign-out", "/")):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, page)
+    answer = await served.call("GET", "/w/default/monitors/job/pause")
+    assert answer.headers["location"] == "/sign-in?next=%2Fw%2Fdefault%2Fmonitors%2Fjob%2Fpause"
+
+
+async def test_the_page_of_a_refused_form_has_the_way_back_to_where_it_stood(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        job = await served.monitor(slug="job")
+        refused = await client.post(f"/w/default/monitors/{job.slug}/resume", data={"csrf": csrf})
+        assert (refused.status_code, "The monitor is not paused" in refused.text) == (409, True)
+        (back,) = re.findall('href="(.*?)">Back to the page', refused.text)
+        page = await client.get(back, follow_redirects=True)
+        assert page.url.path == f"/w/default/monitors/{job.slug}"
+        for nothing in ("/w/default/monitors/nothing/resume", "/w/nothing/monitors/job/resume"):
+            assert "Back to the page" not in (await client.post(nothing, data={"csrf": csrf})).text
+
+
+async def test_an_address_holds_no_empty_parameters(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        for given, tidy in (
+            ("/w/default?q=a+b%26c&mode=&tag=k%3Dv&group=", "/w/default?q=a+b%26c&tag=k%3Dv"),
+            ("/w/default?q=&mode=", "/w/default"),
+            ("/w/default/monitors/a%20b%2525?x=", "/w/default/monitors/a%20b%2525"),
+            ("/w/default/audit?actor=&of=monitor", "/w/default/audit?of=monitor"),
+        ):
+            answer = await client.get(given)
+            assert (answer.status_code, answer.headers["location"]) == (303, tidy)
+        asked = "/w/default/monitors/preview?mode=heartbeat&kind=cron&cron="
+        assert "Not a schedule yet" in (await client.get(asked, headers={"hx-request": "true"})).text
+        assert (await client.post("/w/default?q=", data={"csrf": csrf, "do": "tag"})).status_code == 400
+
+
 async def test_paths_of_programs_answer_json_and_others_a_page(served):
     for path in ("/v1/nothing", "/api/nothing"):
         assert (await served.call("GET", path)).json() == {"error": "Not found"}
@@ -223,3 +281,47 @@ async def test_a_number_longer_than_python_reads_is_refused_in_every_field_of_ev
                 sent = {"data": form} if method == "POST" else {"params": form}
                 answer = await client.request(method, called, **sent)
                 assert answer.status_code < 500, f"{method} {path}, {field}: {answer.status_code}"
+
+
+def frame(page):
+    """The title, and where the navigation leads, without what differs between two workspaces."""
+    nav = re.search(r'<nav class="nav".*?</nav>', page.text, re.S)
+    return re.search(r"<title>(.*?)</title>", page.text)[1], nav and re.search(r'href="([^"]+)"', nav[0])[1]
+
+
+async def test_pages_of_no_workspace_and_of_refusals_have_the_open_count_and_the_way_back(served):
+    client, _ = await served.sign_in("viewer")
+    job = await served.monitor("run")
+    await job.fail(await job.started())
+    for path, title in (
+        ("/account", "Your account"),
+        ("/nowhere", "404"),
+        ("/w/default/nowhere", "404"),
+        ("/w/default/incidents/nowhere", "404"),
+        ("/w/nowhere", "404"),
+        ("/w/default/monitors/new", "403"),
+    ):
+        page = await client.get(path)
+        assert frame(page) == (f"(1) {title} · Luota", "/w/default"), path
+        assert "viewer@example.org" in page.text, path
+        assert "data-stream" not in page.text, path
+    for path in ("/nowhere", "/w/default/nowhere"):
+        assert frame(await served.tcp.get(path)) == ("404 · Luota", None), "nobody is signed in"
+    await client.aclose()
+
+
+async def test_of_several_workspaces_the_one_visited_last_is_shown_on_pages_that_are_of_none(served):
+    client, csrf = await served.sign_in()
+    doc = {"name": "Other", "slug": "other"}
+    assert (await client.post("/api/workspaces", json=doc, headers={"x-csrf-token": csrf})).status_code == 200
+    await served.api("POST", "/api/workspaces", {"name": "Theirs", "slug": "theirs"})
+    client.cookies.delete("workspace")
+    assert frame(await client.get("/account"))[1] is None, "none was visited yet"
+    for slug in ("default", "other"):
+        await client.get(f"/w/{slug}/channels")
+        await client.get("/w/theirs")
+        for path in ("/account", "/nowhere"):
+            assert frame(await client.get(path))[1] == f"/w/{slug}", path
+    assert frame(await client.get("/w/default/nowhere"))[1] == "/w/default", "the path says it"
+    assert frame(await client.get("/account"))[1] == "/w/other", "which was a refusal, no visit"
+    await client.aclose()

@@ -102,6 +102,18 @@ async def test_what_is_wrong_with_a_channel_stands_beside_its_field_and_the_rest
     assert operator.served.rows("SELECT 1 FROM channels") == []
 
 
+async def test_all_that_is_wrong_with_a_channel_or_its_rules_is_said_at_once(operator, hook):
+    page = await operator.post(type="webhook", name="", url="ftp://x", headers="nonsense")
+    assert page.status_code == 400
+    assert re.findall('href="#f-(.*?)"', page.text) == ["name", "url", "headers"]
+    assert " novalidate>" in page.text, "a browser would say one at a time"
+    assert operator.served.rows("SELECT id FROM channels") == []
+    channel_id = await operator.webhook(hook.url)
+    page = await operator.post(f"/{channel_id}", kinds="x", notify="x", delaySeconds="soon")
+    assert page.status_code == 400
+    assert re.findall('href="#f-(.*?)"', page.text) == ["kinds", "notify", "delaySeconds"]
+
+
 async def test_a_name_that_is_taken_is_refused_beside_the_name(operator, hook):
     await operator.webhook(hook.url)
     page = await operator.post(type="webhook", name="desk", url=hook.url)

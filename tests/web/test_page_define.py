@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import pytest
 
 from luota.core.text import visible
-from luota.web.dashboard.define import previewed
 from luota.web.dashboard.templates_of_monitors import TEMPLATES
 from tests.hostile import HOSTILE
 from tests.served import NOW
@@ -15,8 +14,6 @@ from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/monitors"
 HOUR = 3_600_000
-MARCH = 1_774_569_600_000
-"""2026-03-27T00:00Z, two days before Europe's clocks go forward."""
 
 
 def words(text):
@@ -153,6 +150,27 @@ async def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(se
     assert served.rows("SELECT id FROM monitors") == []
 
 
+SEVERAL = {"name": " ", "cron": "0 2 * *", "timezone": "Europe/Helsinky", "graceSeconds": "soon", "runbook": "wiki"}
+SEVERAL |= {"tags": "team", "failuresBeforeIncident": "0", "reminderSeconds": "1m", "slug": "taken"}
+
+
+@pytest.mark.parametrize("where", ["new", "edit"])
+async def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_page(served, owner, where):
+    await served.monitor(slug="taken")
+    job = await served.monitor(slug="job", schedule={"cron": "0 3 * * *"})
+    path = {"new": f"{WHERE}/new?template=heartbeat", "edit": f"{WHERE}/job/edit"}[where]
+    form = {**posted((await owner.get(path)).text), **SEVERAL}
+    page = await owner.post({"new": WHERE, "edit": f"{WHERE}/job/edit"}[where], data=form)
+    assert page.status_code == 400
+    summary = page.text[page.text.index("There is a problem") :]
+    assert re.findall('href="#f-([^"]*)"', summary[: summary.index("</ul>")]) == list(SEVERAL)
+    assert set(re.findall(' id="e-([^"]*)"', page.text)) == set(SEVERAL)
+    assert {name: posted(page.text)[name] for name in SEVERAL} == SEVERAL
+    assert served.rows("SELECT 1 FROM audit_entries WHERE action = 'monitor.edit'") == []
+    assert (await job.shown())["schedule"]["cron"] == "0 3 * * *"
+    assert len(served.rows("SELECT id FROM monitors")) == 2
+
+
 async def test_a_slug_that_is_taken_is_said_beside_it(served, owner):
     await served.monitor(name="One", slug="one")
     form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
@@ -171,62 +189,6 @@ async def test_an_unknown_template_creates_nothing(served, owner):
 # -- the preview -------------------------------------------------------------------------------------------
 
 
-async def test_the_preview_says_the_schedule_in_words_with_its_next_times_and_deadlines(owner):
-    asked = {"mode": "heartbeat", "kind": "cron", "cron": "0 7 * * 1-5", "timezone": "Europe/Helsinki"}
-    page = await owner.get(f"{WHERE}/preview", params={**asked, "graceSeconds": "20m"})
-    said = words(page.text)
-    assert "Every weekday at 07:00, Europe/Helsinki" in said
-    assert "Wed 29 Apr 07:00 UTC+3 07:20" in said
-    assert said.count("07:20") == 5
-    assert "Sat 2" not in said
-
-
-@pytest.mark.parametrize(
-    ("cron", "noted"),
-    [("30 3 * * *", "occurs at the change"), ("0 12 * * *", "clocks go forward by 1 h")],
-)
-def test_the_preview_marks_the_change_of_the_clock_before_the_time_that_it_moves(cron, noted):
-    asked = {"kind": "cron", "cron": cron, "timezone": "Europe/Helsinki"}
-    rows = previewed(asked, "heartbeat", MARCH)["rows"]
-    (changed,) = [row for row in rows if row["change"]]
-    assert changed["change"].startswith("Sun 29 Mar 03:00: ")
-    assert noted in changed["change"]
-    assert [row["offset"] for row in rows] == ["UTC+2"] * rows.index(changed) + ["UTC+3"] * (5 - rows.index(changed))
-
-
-def test_a_deadline_on_another_day_and_a_time_in_another_year_say_so():
-    asked = {"kind": "cron", "cron": "30 23 31 12 *", "timezone": "UTC", "graceSeconds": "1h"}
-    rows = previewed(asked, "heartbeat", MARCH)["rows"]
-    assert (rows[0]["local"], rows[0]["deadline"]) == ("Thu 31 Dec 23:30", "Fri 1 Jan 2027 00:30")
-
-
-async def test_the_preview_of_freshness_and_of_no_schedule_say_what_counts(owner):
-    fresh = await owner.get(f"{WHERE}/preview?mode=freshness&expectedFreshnessSeconds=2h&graceSeconds=1h")
-    assert "Stale 3 h after the latest signal" in words(fresh.text)
-    none = await owner.get(f"{WHERE}/preview?mode=run&kind=none&maxRuntimeSeconds=2h")
-    assert "open for more than 2 h is stuck" in words(none.text)
-    every = await owner.get(f"{WHERE}/preview?mode=run&kind=every&every=90&unit=m&timezone=Europe/Helsinki")
-    assert "Every 90 minutes" in words(every.text)
-    assert "Wed 29 Apr 06:03:11 UTC+3" in words(every.text)
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "",
-        "mode=x",
-        "mode=heartbeat&kind=cron&cron=60+2+*+*+*",
-        "mode=heartbeat&kind=x",
-        "mode=run&kind=every&every=%00",
-    ],
-)
-async def test_half_typed_schedules_are_answered_calmly(owner, asked):
-    page = await owner.get(f"{WHERE}/preview?{asked}")
-    assert page.status_code == 200
-    assert "Not a schedule yet" in page.text
-    assert 'class="wrong"' in page.text
-
-
 async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes_nothing(served, owner):
     form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
     page = await owner.post(WHERE, data={**form, "preview": "1", "kind": "every", "every": "5", "unit": "m"})
@@ -237,6 +199,30 @@ async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes
     page = await owner.post(f"{WHERE}/{job.id}/edit", data={**form, "preview": "1", "every": "7", "unit": "m"})
     assert "Every 7 minutes" in words(page.text)
     assert (await job.shown())["schedule"] == {"every": 3600}
+
+
+async def test_a_name_that_another_monitor_has_is_said_with_the_slug_that_the_new_one_gets(served, owner):
+    await served.monitor(name="Nightly backup")
+    job = await served.monitor(name="Other")
+    form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
+    said = "Another monitor is called Nightly backup already"
+    page = await owner.get(f"{WHERE}/preview?mode=heartbeat&name=nightly+Backup")
+    assert said in words(page.text)
+    assert "the slug of this one will be nightly-backup-2, for nightly-backup is taken" in words(page.text)
+    assert "only their slugs" in words((await owner.get(f"{WHERE}/preview?name=Nightly+backup&slug=x")).text)
+    assert said not in words((await owner.get(f"{WHERE}/preview?name=Nightly")).text)
+    assert said in words((await owner.post(WHERE, data={**form, "name": "Nightly backup", "preview": "1"})).text)
+    answer = await owner.post(WHERE, data={**form, "name": "Nightly backup"})
+    assert answer.headers["location"] == f"{WHERE}/nightly-backup-2/integration"
+    page = await owner.get(f"{WHERE}/preview?name=Other&of={job.id}")
+    assert "Another monitor" not in words(page.text)
+    assert "Another monitor" not in words((await owner.get(f"{WHERE}/other/edit")).text)
+    assert said in words((await owner.get(f"{WHERE}/nightly-backup/edit")).text)
+
+
+async def test_the_form_says_what_an_empty_grace_means(owner):
+    for mode in ("heartbeat", "run", "freshness"):
+        assert "0 s if it is left empty" in words((await owner.get(f"{WHERE}/new?template={mode}")).text)
 
 
 # -- the edit ----------------------------------------------------------------------------------------------
@@ -331,6 +317,7 @@ async def test_nothing_that_a_person_wrote_is_active_in_the_forms(served, owner,
 
 
 async def test_the_form_foretells_as_one_types_and_knows_the_viewers_timezone(served, owner):
+    await served.monitor(name="Nightly backup")
     async with tab(served.base, "owner@example.org", f"{WHERE}/new", timezone_id="Europe/Helsinki") as page:
         await page.click("text=Heartbeat")
         await page.wait_for_selector("#preview:has-text('Every day at 02:00, Europe/Helsinki')")
@@ -342,6 +329,9 @@ async def test_the_form_foretells_as_one_types_and_knows_the_viewers_timezone(se
         await page.check("#f-kind-every")
         await page.wait_for_selector("#preview:has-text('Every hour')")
         assert not await page.is_visible("#f-cron")
+        await page.fill("#f-name", "Nightly backup")
+        await page.wait_for_selector("#namesake:has-text('the slug of this one will be nightly-backup-2')")
+        assert await page.evaluate("document.activeElement.id") == "f-name"
         assert not await too_wide(page)
         await page.fill("#f-name", "Hourly import")
         await page.press("#f-name", "Enter")

@@ -1,22 +1,17 @@
-"""The drills: what is proven of each monitor, and a drill that runs as a live checklist in a real browser."""
+"""The drills: what is proven of each monitor, and what each drill did; tests/browser/test_journeys.py runs them."""
 
 import html
 import json
 import re
 
 import pytest
-from playwright.async_api import expect
 
 from luota.core.drills import PROOF_LASTS
 from tests.hostile import HOSTILE
-from tests.process import Daemon
-from tests.receiver import Receiver
 from tests.served import NOBODY, NOW
-from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/drills"
 DAY = 86_400_000
-SLOW_MS = 60_000
 
 
 def words(page):
@@ -73,6 +68,17 @@ async def test_a_proof_counts_for_90_days_and_is_stale_afterwards(served, client
     said = words(await client.get(WHERE))
     assert f"Missed heartbeat {word} 90 d ago" in re.sub(" +", " ", said)
     assert ("All 1 monitor is proven" in said) == (word == "proven")
+
+
+async def test_the_drill_of_a_run_that_does_not_start_is_called_so_wherever_it_stands(served, client):
+    job = await served.monitor("run", schedule={"every": 3600})
+    steps = [{"key": "signal", "text": "A start was accepted", "state": "proven", "at": NOW, "detail": ""}]
+    ids = [await ended(served, job, "missed", "proven", NOW - age * DAY, steps) for age in (2, 1)]
+    tab = f"/w/default/monitors/{job.slug}/drills"
+    for path, times in ((WHERE, 1), (tab, 3), *((f"{WHERE}/{one}", 1) for one in ids)):
+        said = words(await client.get(path))
+        assert said.count("Missed run start") == times, path
+        assert "Missed heartbeat" not in said, path
 
 
 async def test_what_was_not_proven_comes_first_then_what_never_was_tried_then_what_is_stale(served, client):
@@ -152,34 +158,3 @@ def _move(drill):
         )
 
     return work
-
-
-@pytest.mark.parametrize(
-    ("kind", "mode", "definition", "steps"),
-    [
-        ("missed", "heartbeat", {"schedule": {"every": 3600}, "graceSeconds": 60}, 6),
-        ("failed", "run", {"maxRuntimeSeconds": 3600}, 6),
-        ("stale", "freshness", {"expectedFreshnessSeconds": 3600}, 6),
-        ("dead_route", "heartbeat", {"schedule": {"every": 3600}, "graceSeconds": 60}, 5),
-    ],
-    ids=["missed", "failed", "stale", "dead route"],
-)
-async def test_a_drill_ticks_step_by_step_to_its_end_without_a_reload(tmp_path, kind, mode, definition, steps):
-    async with Receiver() as hook, Daemon(tmp_path / "data") as luota:
-        await luota.webhook("desk", hook.url)
-        await luota.monitor("Nightly backup", mode, promise="A copy exists", **definition)
-        user = {"email": "ann@example.org", "role": "operator", "password": "correct horse battery"}
-        await luota.api("POST", "/api/users", user)
-        path = "/w/default/monitors/nightly-backup/drills"
-        async with tab(f"http://127.0.0.1:{luota.port}", user["email"], path, timeout_ms=SLOW_MS) as page:
-            async with page.expect_navigation():
-                await page.click(f"form:has(input[value={kind}]) button")
-            await page.evaluate("window.same = true")
-            expected = page.locator("#last-head .state")
-            await expect(expected).to_have_text("proven", timeout=SLOW_MS)
-            await expect(page.locator("#last-head + p + ol .step-proven")).to_have_count(steps)
-            assert await page.evaluate("window.same"), "it was loaded again"
-            assert not await too_wide(page)
-            await page.click("text=its incident")
-            assert "(drill)" in await page.inner_text("h1")
-        assert len(hook.requests) == (0 if kind == "dead_route" else 2)

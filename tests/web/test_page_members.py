@@ -3,6 +3,10 @@
 import re
 from contextlib import aclosing
 
+import pytest
+
+from tests.served import NOBODY
+
 PASSWORD = "correct horse battery"
 
 
@@ -55,3 +59,61 @@ async def test_the_link_to_an_account_opens_nothing_once_it_is_added_to_another_
     assert (await served.tcp.post(link, data=form, headers={"origin": served.base})).status_code == 404
     sql = "SELECT password_hash FROM users WHERE email = 'new@example.org'"
     assert served.row(sql) == (None,)
+
+
+def member(page, email):
+    """The part of the page that is about one member."""
+    (found,) = [one for one in re.findall('<li class="member".*?</li>', page.text, re.S) if email in one]
+    return found
+
+
+@pytest.mark.parametrize(("action", "form"), [("role", {"role": "viewer"}), ("remove", {})])
+async def test_what_the_last_owner_is_refused_stands_beside_them_on_the_page(served, action, form):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        await served.api("POST", "/api/users", {"email": "new@example.org", "role": "viewer", "password": PASSWORD})
+        (user_id,) = served.row("SELECT id FROM users WHERE email = 'owner@example.org'")
+        page = await client.post(f"/w/default/members/{user_id}/{action}", data={"csrf": csrf, **form})
+        assert page.status_code == 409
+        assert "make somebody else an owner first" in member(page, "owner@example.org")
+        assert "make somebody else an owner first" not in member(page, "new@example.org")
+        assert f'href="#f-{user_id}"' in page.text
+        assert f'id="f-{user_id}"' in page.text
+        assert roles(served, "owner@example.org") == [("default", "owner")]
+
+
+async def test_an_unknown_role_and_a_link_that_may_not_be_made_are_said_beside_the_member(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        await served.api("POST", "/api/workspaces", {"name": "Other"})
+        both = {"email": "new@example.org", "role": "viewer", "password": PASSWORD}
+        await served.api("POST", "/api/users?workspace=other", both)
+        await add(client, csrf, "new@example.org", known="yes")
+        (user_id,) = served.row("SELECT id FROM users WHERE email = 'new@example.org'")
+        page = await client.post(f"/w/default/members/{user_id}/role", data={"csrf": csrf, "role": "king"})
+        assert (page.status_code, "must be one of" in member(page, "new@example.org")) == (400, True)
+        page = await client.post(f"/w/default/members/{user_id}/link", data={"csrf": csrf})
+        assert page.status_code == 409
+        assert "luota user password" in member(page, "new@example.org")
+
+
+async def test_who_is_no_member_any_more_is_said_on_the_page_of_those_who_are(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        for action in ("role", "remove", "link"):
+            form = {"csrf": csrf, "role": "viewer"}
+            page = await client.post(f"/w/default/members/{NOBODY}/{action}", data=form)
+            assert page.status_code == 404
+            assert "<h1>Members</h1>" in page.text
+            assert "There is no such" in page.text
+
+
+async def test_all_that_is_wrong_with_a_new_member_is_said_at_once(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        page = await add(client, csrf, "nobody", name="x" * 121, role="king")
+        assert page.status_code == 400
+        assert re.findall('href="#f-(.*?)"', page.text) == ["email", "name", "role"]
+        assert 'value="nobody"' in page.text
+        assert " novalidate>" in page.text, "a browser would say one at a time"
+        assert served.rows("SELECT email FROM users") == [("owner@example.org",)]

@@ -57,6 +57,20 @@ async def test_rows_that_the_page_shows_already_are_swapped_in_place_and_no_othe
     assert re.search(rf'<li hx-swap-oob="true"[^>]* id="row-{first.id}"', text)
 
 
+async def test_the_last_signal_of_a_run_monitor_is_its_newest_start_or_close_on_its_row_and_integration_page(
+    served, operator
+):
+    monitor = await served.monitor("run")
+    run = await monitor.started()
+    served.clock.advance(30 * 60_000)
+    await monitor.success(run)
+    served.clock.advance(5 * 60_000)
+    ago = '<time datetime="2026-04-29T02:03:11.398Z"[^>]*>5 min ago</time>'
+    assert re.search(f"<span>Signal {ago}", await asked(operator, [monitor.id], [monitor.id]))
+    page = await operator.get(f"{HOME}/monitors/{monitor.slug}/integration")
+    assert re.search(f"The last signal came {ago}", page.text)
+
+
 async def test_where_other_rows_are_to_be_shown_the_list_comes_with_those_drawn_that_were_asked_for(served, operator):
     old, new = [await served.monitor(name=name) for name in ("a", "b")]
     text = await asked(operator, [new.id], [old.id])
@@ -200,9 +214,8 @@ async def test_a_channel_whose_notices_are_tried_again_for_minutes_needs_a_human
         assert "cannot be reached" not in (await human(served, client))[0]
         served.clock.advance(301_000)
         said, text = await human(served, client)
-    assert "1 channel cannot be reached" in said
-    assert "pager" in said
-    assert f'href="{HOME}/channels">1 channel cannot be reached</a>' in text
+    assert "pager cannot be reached Notices are tried again, for over 5 minutes by now: HTTP 503" in said
+    assert re.search(rf'href="{HOME}/channels/[0-9a-f-]+">pager cannot be reached</a>', text)
     await client.aclose()
 
 

@@ -1,6 +1,5 @@
 """The page of a run: what it said, whole and harmless, and what was different from the last healthy one."""
 
-import html
 import json
 import re
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.hostile import HOSTILE
 from tests.served import NOBODY
-from tests.web.tab import tab, too_wide
+from tests.web.reading import pre, words
 
 WHERE = "/w/default/runs"
 
@@ -18,17 +17,6 @@ async def client(served):
     signed_in, _ = await served.sign_in("viewer")
     yield signed_in
     await signed_in.aclose()
-
-
-def words(page):
-    """The text of a page as people read it."""
-    text = re.sub(r"<(script|style|title)\b.*?</\1>", "", page.text, flags=re.S)
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text)))
-
-
-def pre(page, label):
-    """The text of the block that is called `label`."""
-    return html.unescape(re.search(rf'<pre [^>]*aria-label="{label}"[^>]*>(.*?)</pre>', page.text, re.S)[1])
 
 
 async def test_it_shows_all_that_start_and_close_said(served, client):
@@ -163,18 +151,3 @@ async def test_terminal_escapes_and_marks_of_direction_are_written_out(served, c
     assert output.startswith(r"\x1b[2J\x1b]0;owned\x07\x1b[31mred\x9b2J\x08\x7f\u202egnp.exe\u202c")
     assert r"\u202egnp" in pre(page, "Payload of the close")
     assert not set(page.text) & {"\x1b", "\x9b", "\x07", "\u202e"}
-
-
-async def test_output_of_32_kib_is_whole_and_does_not_widen_a_phone(served, client):
-    job = await served.monitor("run")
-    long = "x" * (32 * 1024)
-    run = await job.started(
-        "y" * 200, {"host": "h" * 200, "tags": {"k" * 40: "v" * 120}, "payload": {"p" * 900: long[:30_000]}}
-    )
-    await job.fail(run, {"summary": "s" * 240, "output": long})
-    assert pre(await client.get(f"{WHERE}/{run}"), "Output of the run") == long
-    async with tab(served.base, "viewer@example.org", f"{WHERE}/{run}") as page:
-        await page.wait_for_selector("html[data-connected=yes]")
-        for path in (f"{WHERE}/{run}", f"/w/default/monitors/{job.id}"):
-            await page.goto(served.base + path)
-            assert not await too_wide(page), path

@@ -75,6 +75,59 @@ async def test_a_stream_that_is_never_silent_ends_with_its_session_too(served, s
             assert "event: signedout" in await rest(lines)
 
 
+async def test_a_stream_says_every_few_seconds_that_it_is_alive(served, sign_in):
+    viewer, _ = await sign_in("viewer")
+    async with viewer.stream("GET", "/w/default/stream") as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "retry: 2000"
+        async with asyncio.timeout(12):  # twice four seconds, and some for a machine that is busy
+            for _ in range(2):
+                while await anext(lines) != "event: alive":
+                    pass
+
+
+OTHER = "event: other\ndata: {}\n\n"
+
+
+async def whole(client, address):
+    """Return all of a stream that ends at once."""
+    async with asyncio.timeout(LONG):
+        return (await client.get(address)).text
+
+
+def stream_of(page):
+    """The address of a page's stream."""
+    return page.text.partition('data-stream="')[2].partition('"')[0].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize(("role", "other"), [("operator", "viewer"), ("viewer", "operator")])
+async def test_a_page_of_another_role_than_its_visitor_has_now_is_told_at_once_open_or_opened_again(
+    served, sign_in, role, other
+):
+    owner, csrf = await sign_in("owner")
+    one, _ = await sign_in(role)
+    address = stream_of(await one.get("/w/default"))
+    async with one.stream("GET", address) as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "retry: 2000"
+        began = asyncio.get_running_loop().time()
+        path = f"/w/default/members/{await user_id(served, f'{role}@example.org')}/role"
+        assert (await owner.post(path, data={"csrf": csrf, "role": other})).status_code == 303
+        assert "event: other" in await rest(lines)
+        assert asyncio.get_running_loop().time() - began < 2
+    assert await whole(one, address) == OTHER
+    async with one.stream("GET", stream_of(await one.get("/w/default"))) as answer:
+        assert await anext(answer.aiter_lines()) == "retry: 2000"
+
+
+async def test_a_page_of_an_earlier_session_is_told_to_be_loaded_anew(served, sign_in):
+    viewer, _ = await sign_in("viewer")
+    address = stream_of(await viewer.get("/w/default"))
+    again = await viewer.post("/sign-in", data={"email": "viewer@example.org", "password": "correct horse battery"})
+    assert again.status_code == 303
+    assert await whole(viewer, address) == OTHER
+
+
 def told(line):
     return msgspec.json.decode(line.removeprefix("data: "))
 
@@ -84,7 +137,7 @@ async def test_a_stream_tells_nothing_of_another_workspace_not_even_that_somethi
     viewer, _ = await sign_in("viewer")
     here = await served.monitor()
     page = (await viewer.get("/w/default")).text
-    seen = page.partition("/stream?seen=")[2].partition('"')[0]
+    seen = page.partition("&amp;seen=")[2].partition('"')[0]
 
     async def there(name):
         """Change all sorts of things in the other workspace."""

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -40,6 +41,24 @@ async def test_only_a_request_over_the_unix_socket_is_marked_local(serve, connec
         client = await connect(where)
         client.send(b"GET / HTTP/1.1\r\nluota.local: true\r\nx-forwarded-for: \r\n\r\n")
         assert (await client.answer())[2]["local"] is marked
+
+
+async def test_a_peer_that_acknowledges_nothing_for_thirty_seconds_is_given_up_by_the_kernel(serve):
+    server = await serve()
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        kept = []
+        while not kept:
+            await asyncio.sleep(0.01)
+            kept = [limit for peer, limit in connections() if peer == client.getsockname()]
+    assert kept == [30_000]
+
+
+def connections():
+    """The peers of this process, with how long the kernel waits for each in milliseconds."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as one:
+            if one.family == socket.AF_INET:
+                yield one.getpeername(), one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
 async def test_the_unix_socket_is_its_owners_alone_and_goes_with_the_server(serve, tmp_path):

@@ -165,14 +165,23 @@ def _slug(value: object, kept: str | None) -> str:
 
 
 def _mode(value: object) -> Mode:
-    if not isinstance(value, str) or value not in tuple(Mode):
-        raise invalid("mode", f"mode is required and must be one of {', '.join(Mode)}.")
+    known = ", ".join(Mode)
+    if value is None or value == "":
+        raise invalid("mode", f"mode is required and must be one of {known}.")
+    if not isinstance(value, str):
+        raise invalid("mode", f"mode must be one of {known}, not {kind_of(value)}.")
+    if value not in tuple(Mode):
+        near = get_close_matches(value[:MAX_NAME].lower(), tuple(Mode), n=1, cutoff=0.5)
+        given = value if is_nameable(value) else "this text"
+        raise invalid(
+            "mode", f"mode must be one of {known}, not {given}." + (f" Did you mean {near[0]}?" if near else "")
+        )
     return Mode(value)
 
 
 def _schedule(value: object, mode: Mode, now: int | None) -> Schedule | None:
     if value is None and mode is Mode.HEARTBEAT:
-        raise invalid("schedule", "schedule is required: a heartbeat monitor must know when to expect one.")
+        raise invalid("schedule", "schedule is required: a heartbeat monitor must know when to expect a ping.")
     if value is not None and mode is Mode.FRESHNESS:
         raise invalid("schedule", "schedule does not go with mode freshness. Use expectedFreshnessSeconds instead.")
     return parse_schedule(value, "schedule", now=now)

@@ -18,8 +18,9 @@ from luota.engine import Engine
 from luota.engine.audit import Actor
 from luota.web.api import channels, drills, incidents, monitors, packets, workspaces
 from luota.web.api.call import Call, Handler, Role, Routes, find_workspace
-from luota.web.http import UNKEPT, read_body, rendered
+from luota.web.http import read_body, rendered
 from luota.web.passwords import Passwords
+from luota.web.refusal import UNKEPT
 from luota.web.server import LOCAL
 
 ROUTES: Routes = [

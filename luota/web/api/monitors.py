@@ -77,7 +77,7 @@ def _described(live: Live, definition: Definition) -> dict[str, Any]:
         "status": state.status.value,
         "since": format_instant(state.since),
         "reason": state.reason,
-        "lastSignalAt": iso(state.signal_at),
+        "lastSignalAt": iso(state.last_signal_at),
         "nextExpectedAt": iso(state.expected_at),
         "deadlineAt": iso(state.deadline_at),
         "pausedUntil": None if state.pause is None else iso(state.pause.until),

@@ -1,9 +1,10 @@
 """The pages: their routes, who may call them, and what every answer of theirs carries."""
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from luota.core.errors import Code, LuotaError
 from luota.store.db import translated
+from luota.web.auth import Session
 from luota.web.dashboard import (
     audit,
     bulk,
@@ -81,16 +83,30 @@ class Dashboard:
         by_path: dict[str, dict[str, tuple[str, Handler]]] = {}
         for method, path, needed, handler in PAGES:
             by_path.setdefault(path, {})[method] = (needed, handler)
+        for path, by_method in by_path.items():
+            by_method.setdefault("GET", ("user", _page_of(path, by_path)))
         pages = [Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
         return [Route("/static/{hash}/{name}", self._static), *pages]
 
-    async def error(self, request: Request, error: LuotaError) -> Response:
+    async def error(self, request: Request, error: LuotaError, session: Session | None = None) -> Response:
         """Return the page that says what was refused, why, and what to do next."""
-        return await self._said(request, STATUS[error.code], error.message, error.retry_after)
+        return await self._said(request, STATUS[error.code], error.message, error.retry_after, session)
 
-    async def _said(self, request: Request, status: int, message: str, retry_after: int | None = None) -> Response:
-        visit = Visit(self.site, request, None)
-        page = await visit.html("error.html", status, code=int(status), message=message, retry_after=retry_after)
+    async def _said(
+        self,
+        request: Request,
+        status: int,
+        message: str,
+        retry_after: int | None = None,
+        session: Session | None = None,
+    ) -> Response:
+        # What keeps Luota from answering may be what the navigation shows, too.
+        visit = Visit(self.site, request, session if status < 500 else None)
+        # The address of a refused form leads to its page; what is not there has none.
+        back = quote(request.url.path, safe="/") if request.method == "POST" and status not in (403, 404) else None
+        page = await visit.html(
+            "error.html", status, code=int(status), message=message, retry_after=retry_after, back=back
+        )
         if retry_after is not None:
             page.headers["retry-after"] = str(retry_after)
         return self._finished(page)
@@ -98,7 +114,10 @@ class Dashboard:
     async def no_page(self, request: Request, status: int, headers: Mapping[str, str] | None) -> Response:
         """Return the page for a path that leads nowhere, or is not called so."""
         said = {404: "There is no such page.", 405: "This page is not called like that: go back and load it again."}
-        page = await self._said(request, status, said.get(status, "That cannot be done."))
+        session = None
+        with contextlib.suppress(LuotaError, sqlite3.Error):
+            session = await self.site.auth.session(request.scope, used=False)
+        page = await self._said(request, status, said.get(status, "That cannot be done."), session=session)
         page.headers.update(headers or {})
         return page
 
@@ -122,10 +141,12 @@ class Dashboard:
             if request.method not in ("GET", "HEAD"):
                 await visit.read_form()
                 given = visit.form.get("csrf") or request.headers.get("x-csrf-token")
-                self.site.auth.check_change(request.scope, session, given)
+                # Who signs in leaves the session that there is: two tabs may both be at it.
+                self.site.auth.check_change(request.scope, None if needed == "anyone" else session, given)
             if needed not in ("anyone", "user"):
                 visit.enter(request.path_params["workspace"], needed)
-            return self._finished(await handler(visit))
+            tidy = _tidy(request)
+            return self._finished(await handler(visit) if tidy is None else visit.redirect(tidy))
         except LuotaError as error:
             refused = error
         except sqlite3.Error as error:
@@ -134,7 +155,7 @@ class Dashboard:
         except Exception:
             log.exception("%s failed", request.scope["luota.request_id"])
             return await self._said(request, 500, "This is a defect of Luota: the log has what happened.")
-        return await self.error(request, refused)
+        return await self.error(request, refused, session)
 
     async def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -153,12 +174,39 @@ class Dashboard:
         return page
 
 
+def _tidy(request: Request) -> str | None:
+    """Return the address without the parameters that are empty, as forms send fields; None if there are none.
+
+    What the script asks for is no address that anybody sees.
+    """
+    given = request.query_params.multi_items()
+    kept = [(name, value) for name, value in given if value]
+    if len(kept) == len(given) or request.method not in ("GET", "HEAD") or "hx-request" in request.headers:
+        return None
+    path = quote(request.url.path, safe="/")
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _page_of(path: str, by_path: Mapping[str, Mapping[str, object]]) -> Handler:
+    """Return what answers a GET of a form's address, of a bookmark or a reload: the way to the page that it is of."""
+    above = path
+    while "GET" not in by_path.get(above, {}):
+        above = above.rpartition("/")[0] or "/"
+
+    async def to_page(visit: Visit) -> Response:
+        params = {name: quote(value, safe="") for name, value in visit.request.path_params.items()}
+        return visit.redirect(above.format(**params))
+
+    return to_page
+
+
 def _to_sign_in(request: Request) -> Response:
-    """Send a visitor to the sign-in, and back to the page afterwards."""
-    if request.method not in ("GET", "HEAD"):
-        return RedirectResponse("/sign-in", status_code=303)
+    """Send a visitor to the sign-in, and back to the page afterwards; who sends a form is told that it is lost."""
     where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if "hx-request" in request.headers:
-        return Response(status_code=401, headers={"hx-redirect": "/sign-in"})
-    to = "/sign-in" if where == "/" else f"/sign-in?{urlencode({'next': where})}"
-    return RedirectResponse(to, status_code=303)
+    changes = request.method not in ("GET", "HEAD")
+    if request.url.path == "/sign-out":
+        return RedirectResponse("/sign-in", status_code=303)
+    if "hx-request" in request.headers:  # by a page that is open; its script says which
+        return Response(status_code=401)
+    asked = {**({"next": where} if where != "/" else {}), **({"undone": "1"} if changes else {})}
+    return RedirectResponse(f"/sign-in?{urlencode(asked)}" if asked else "/sign-in", status_code=303)

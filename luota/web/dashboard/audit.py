@@ -1,15 +1,63 @@
 """The audit log: who changed what, when, from where."""
 
+import contextlib
 from typing import Any
 
 from starlette.responses import Response
 
+from luota.core.errors import LuotaError
+from luota.core.spec.values import format_duration, parse_duration
 from luota.store import audit as rows
 from luota.web.dashboard.visit import Page, Visit
 
 PAGE = 50
 KINDS = ("monitor", "incident", "channel", "drill", "member", "user", "workspace", "token", "session")
-_WHERE = {"monitor": "monitors", "incident": "incidents"}
+_WHERE = {"monitor": "monitors", "drill": "monitors", "token": "monitors", "incident": "incidents"}
+ACTIONS = {
+    "monitor.create": "created the monitor",
+    "monitor.edit": "changed the monitor",
+    "monitor.pause": "paused the monitor",
+    "monitor.resume": "resumed the monitor",
+    "monitor.archive": "archived the monitor",
+    "token.rotate": "replaced the token of",
+    "incident.acknowledge": "acknowledged the incident of",
+    "incident.note": "wrote a note on the incident of",
+    "incident.resolve": "resolved the incident of",
+    "channel.add": "added the channel",
+    "channel.edit": "changed the rules of the channel",
+    "channel.test": "sent a test notice to the channel",
+    "channel.rotate_secret": "replaced the secret of the channel",
+    "channel.remove": "removed the channel",
+    "drill.run": "started a drill on the monitor",
+    "drill.end": "ended the drill on the monitor",
+    "member.add": "added the member",
+    "member.role": "changed the role of",
+    "member.remove": "removed the member",
+    "user.create": "created the user",
+    "user.password": "set the password of",
+    "user.link": "made a password link for",
+    "user.delete": "deleted the user",
+    "workspace.create": "created the workspace",
+    "workspace.edit": "changed the settings of the workspace",
+    "session.open": "signed in",
+    "session.close": "signed out",
+    "session.refused": "was refused to sign in",
+}
+"""What people read of each action, before the name of what it was done to."""
+_KEYS = {
+    "graceSeconds": "grace",
+    "maxRuntimeSeconds": "max runtime",
+    "expectedFreshnessSeconds": "freshness",
+    "reminderSeconds": "reminder",
+    "delaySeconds": "opening held back for",
+    "failuresBeforeIncident": "tolerance",
+    "untilHealthy": "until healthy",
+    "retentionDays": "days to keep signals",
+    "retentionCount": "signals to keep of each monitor",
+    "incidentRetentionDays": "days to keep incidents",
+    "notify": "told",
+}
+"""The words for keys of details that are none themselves."""
 
 
 async def audit(visit: Visit) -> Response:
@@ -24,7 +72,7 @@ async def audit(visit: Visit) -> Response:
     return await visit.html(
         "audit.html",
         names=await visit.names(),
-        entries=[{"row": entry, "path": _path(visit, entry), "detail": _told(entry.detail)} for entry in shown],
+        entries=[_shown(visit, entry) for entry in shown],
         actors=await rows.actors(visit.reader, visit.workspace.id),
         kinds=KINDS,
         actor=actor,
@@ -33,22 +81,50 @@ async def audit(visit: Visit) -> Response:
     )
 
 
-def _path(visit: Visit, entry: rows.Entry) -> str | None:
-    """Return where the row that was changed has a page, if it has one."""
-    where = _WHERE.get(entry.action.partition(".")[0])
-    return visit.path(where, entry.target) if where and entry.target and entry.name else None
+def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
+    """Return an entry as people read it: who did what to which row, with the details that this leaves open."""
+    kind, detail = entry.action.partition(".")[0], dict(entry.detail)
+    name = entry.name or detail.get("email") or detail.get("name")
+    words = ACTIONS.get(entry.action, entry.action)
+    if entry.action == "session.close" and "count" in detail:  # by another password, or the end of an account
+        words = "ended the sessions of"
+    if name is None and kind in ("token", "workspace"):
+        name = visit.workspace.name
+    elif name is None and words.endswith((" of", " for", " user", " monitor")):
+        name = "one deleted since"
+    elif kind == "session" and name == entry.actor and not words.endswith(" of"):
+        name = None
+    known = {key for key in ("name", "email") if detail.get(key) == name}
+    where = _WHERE.get(kind)
+    return {
+        "row": entry,
+        "words": words,
+        "name": name,
+        "path": visit.path(where, entry.target) if where and entry.target and entry.name else None,
+        "detail": _told({key: value for key, value in detail.items() if key not in known}),
+    }
 
 
 def _told(detail: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the details of a change as pairs of texts."""
-    return [(key, value if isinstance(value, str) else _text(value)) for key, value in detail.items()]
+    """Return the details of a change as pairs of texts, its `changes` among them; what says nothing is left out."""
+    changes = detail.get("changes")
+    if isinstance(changes, dict):
+        detail = {**{key: value for key, value in detail.items() if key != "changes"}, **changes}
+    else:
+        detail = {key: value for key, value in detail.items() if value is not None and value is not False}
+    return [(_KEYS.get(key, key), _text(value, key)) for key, value in detail.items()]
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, key: str = "") -> str:
+    if key.endswith("Seconds") and isinstance(value, int | str):  # as it was given: 5400, or 90m
+        with contextlib.suppress(LuotaError):
+            return format_duration(parse_duration(value, key))
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items())
+        return ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) or "none"
     if isinstance(value, list):
-        return ", ".join(_text(inner) for inner in value)
+        return ", ".join(_text(inner) for inner in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from luota.core.bar import Slot
-from luota.web.dashboard.html import exact
+from luota.core.words import run_said
+from luota.web.dashboard.html import exact, last_of
 
 _WIDTH, _HEIGHT = 10, 28
 _PLACES = 30
@@ -56,7 +57,8 @@ def empty(slots: Sequence[Slot]) -> int:
 
 def describe(slot: Slot) -> str:
     """Return one slot in words, with its times."""
-    said = f"{exact(slot.start)}: {_SAID[slot.state]}"
+    word = _SAID[slot.state] if slot.run is None else run_said(slot.state, closed=slot.ended_at is not None)
+    said = f"{exact(slot.start)}: {word}"
     if slot.at is not None:
         said += f", signal {exact(slot.at)}"
     return said + (", Luota was not watching all of it" if slot.blind else "")
@@ -68,4 +70,4 @@ def summary(slots: Sequence[Slot]) -> str:
     for slot in slots:
         counts[slot.state] = counts.get(slot.state, 0) + 1
     told = ", ".join(f"{count} {_SAID[state]}" for state, count in counts.items() if state != "none")
-    return f"Last {len(slots)} slots: {told or 'nothing expected yet'}"
+    return f"The {last_of(len(slots), 'slot')}: {told or 'nothing expected yet'}"

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
+from luota.core.text import visible
 from luota.engine.many import pause_all, resume_all, tag_all
 from luota.engine.work import Work
 from luota.web.dashboard.filters import Filters
@@ -37,7 +38,7 @@ async def bulk(visit: Visit) -> Response:
     if refused:
         cards = await visit.site.board.cards(visit.reader, visit.workspace.id)
         names = {card.id: card.name for card in cards.all}
-        told = [f"{names.get(id_, id_)}: {why}" for id_, why in refused.items()]
+        told = [f"{visible(names.get(id_, id_))}: {why}" for id_, why in refused.items()]
         told[_NAMED:] = [f"And {count(len(told) - _NAMED, 'more monitor')}."] if len(told) > _NAMED else []
         said += [f"Done for {len(found) - len(refused)} of {len(chosen)}, but not for", *told]
     if len(found) < len(chosen):

@@ -1,18 +1,20 @@
 """The channels: which can be trusted, what each was sent, which notices it wants."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Kind
-from luota.core.spec.channels import SETTINGS
+from luota.core.spec.channels import SETTINGS, parse_channel, parse_wants
 from luota.core.text import visible
 from luota.engine import channels as commands
 from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
 from luota.web.channels import add_channel, prove_channel
 from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown, instant
+from luota.web.dashboard.refusals import messages, refusals
 from luota.web.dashboard.threshold import short
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.http import STATUS
@@ -49,6 +51,8 @@ _DONE = {
 }
 _SECRET = ("url", "headers")
 """What a form is not filled with again: it holds secrets, which stand on no page."""
+_EVERYTHING = {"kinds": None, "notify": None, "delaySeconds": None}
+"""Rules of a channel that nothing refuses."""
 
 
 async def channels(visit: Visit) -> Response:
@@ -70,14 +74,17 @@ async def add(visit: Visit) -> Response:
     form, site = visit.form, visit.site
     type_ = form.get("type", "")
     try:
-        channel_id, secret = await add_channel(
-            visit.engine, site.sender, site.policy, site.resolver, visit.workspace, _document(form), visit.actor
-        )
+        wrong = refusals(lambda given: parse_channel(_document(given)), form, _fine(type_))
+        if not wrong:
+            channel_id, secret = await add_channel(
+                visit.engine, site.sender, site.policy, site.resolver, visit.workspace, _document(form), visit.actor
+            )
     except LuotaError as error:
         if error.code not in (Code.INVALID, Code.CONFLICT):
             raise
-        errors = {error.field or "": error.message}
-        return await _form(visit, type_ if type_ in SETTINGS else None, STATUS[error.code], form, errors)
+        wrong = {error.field or "": error}
+    if wrong:
+        return await _form(visit, type_ if type_ in SETTINGS else None, form, wrong)
     if secret is not None:
         return await _page(visit, channel_id, secret=secret, done=_DONE["added"])
     return visit.redirect(visit.path("channels", channel_id) + "?done=added")
@@ -93,12 +100,10 @@ async def edit(visit: Visit) -> Response:
     found = await _found(visit)
     delay = visit.form.get("delaySeconds", "").strip()
     doc = {"kinds": visit.values("kinds"), "notify": visit.values("notify"), "delaySeconds": delay or 0}
-    try:
-        await visit.engine.submit(commands.edit(visit.workspace.id, found["id"], found["name"], doc, visit.actor))
-    except LuotaError as error:
-        if error.code is not Code.INVALID:
-            raise
-        return await _page(visit, status=400, values=doc, errors={error.field or "": error.message})
+    wrong = refusals(parse_wants, doc, _EVERYTHING)
+    if wrong:
+        return await _page(visit, status=400, values=doc, errors=messages(wrong))
+    await visit.engine.submit(commands.edit(visit.workspace.id, found["id"], found["name"], doc, visit.actor))
     return visit.redirect(visit.path("channels", found["id"]) + "?done=saved")
 
 
@@ -138,19 +143,18 @@ async def _found(visit: Visit, channel_id: str | None = None) -> dict[str, Any]:
 async def _form(
     visit: Visit,
     type_: str | None,
-    status: int = 200,
     values: dict[str, str] | None = None,
-    errors: dict[str, str] | None = None,
+    wrong: Mapping[str, LuotaError] | None = None,
 ) -> Response:
     return await visit.html(
         "channel-new.html",
-        status,
+        STATUS[next(iter(wrong.values())).code] if wrong else 200,
         type=type_,
         types=TYPES,
         missing=None if type_ is None else visit.site.sender.missing(type_),
         values={key: value for key, value in (values or {}).items() if key not in _SECRET},
         again=any((values or {}).get(key) for key in _SECRET),
-        errors=errors or {},
+        errors=messages(wrong or {}),
     )
 
 
@@ -255,6 +259,12 @@ def _document(form: dict[str, str]) -> dict[str, Any]:
     if type_ == "webhook" and form.get("headers", "").strip():
         doc["headers"] = dict(_header(line) for line in form["headers"].split("\n") if line.strip())
     return doc
+
+
+def _fine(type_: str) -> dict[str, str]:
+    """Return for each field of the form something that no rule refuses."""
+    url = "json://example.org" if type_ == "apprise" else "https://example.org"
+    return {"name": "x", "to": "ann@example.org", "url": url, "headers": ""}
 
 
 def _header(line: str) -> tuple[str, str]:

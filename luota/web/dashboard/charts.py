@@ -19,25 +19,30 @@ _STEPS = (
     *(n * _HOUR for n in (1, 2, 3, 6, 12)),
     *(n * _DAY for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 )
-_LOW, _HIGH = 94.0, 16.0
-"""Where the plot lies from the top, in hundredths of the height: above it is the word of a limit out of scale."""
+_LOW, _HIGH = 94.0, 18.0
+"""Where the plot lies from the top, in hundredths of the height: above it stand the words of the limit."""
 _LEAST_PLACES = 24
 _FAR = 3
 
 
 class Column(Struct, frozen=True):
-    """One duration in milliseconds: how it is drawn (a class of the style sheet), and its exact words to hover."""
+    """One duration in milliseconds: how it is drawn (a class of the style sheet), and its exact words to hover.
+
+    One that is `over` what is allowed is red and has a cap, whatever it is beside.
+    """
 
     value: int
     drawn: str
     title: str
+    over: bool = False
 
 
 def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -> Markup:
     """Return the chart of these durations, the oldest first; empty text without any.
 
-    `limit` (milliseconds) is a line that is called `word`. One far above all durations would press them flat: it is
-    drawn at the top then, and said to be out of scale. `label` names the chart for those who cannot see it.
+    `limit` (milliseconds) is a line that is called `word`, above the plot where no column hides it. One far above all
+    durations would press them flat: it is drawn at the top then, and said to be out of scale. `label` names the chart
+    for those who cannot see it.
     """
     if not found:
         return Markup()
@@ -55,17 +60,19 @@ def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -
     for place, one in enumerate(found, places - len(found)):
         y = _at(one.value, top)
         x, wide, high = f"{place * width + width * 0.12:.3f}", f"{width * 0.76:.3f}", f"{max(_LOW - y, 0.8):.2f}"
-        drawn.append(
-            f'<rect class="chart-bar chart-bar-{one.drawn}" x="{x}%" y="{min(y, _LOW - 0.8):.2f}%" width="{wide}%" '
-            f'height="{high}%"><title>{escape(one.title)}</title></rect>'
-        )
+        place_of = f'x="{x}%" y="{min(y, _LOW - 0.8):.2f}%" width="{wide}%"'
+        title = f"<title>{escape(one.title)}</title></rect>"
+        kind = "over" if one.over else one.drawn
+        drawn.append(f'<rect class="chart-bar chart-bar-{kind}" {place_of} height="{high}%">{title}')
+        if one.over:
+            drawn.append(f'<rect class="chart-cap" {place_of} height="4">{title}')
     if limit is not None:
         y = 9.0 if out_of_scale else _at(limit, top)
-        said = f"{word} {duration(limit)}" + (", far above: not to scale" if out_of_scale else "")
+        above = sum(one.value > limit for one in found)
+        said = f"- - {word} {duration(limit)}" + (f", {above} of {len(found)} over it" if above else "")
+        said += ", far above: not to scale" if out_of_scale else ""
         drawn.append(f'<line class="chart-limit" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>')
-        drawn.append(
-            f'<text class="chart-limit-word" x="100%" y="{y}%" dy="-4" text-anchor="end">{escape(said)}</text>'
-        )
+        drawn.append(f'<text class="chart-limit-word" x="100%" y="9" text-anchor="end">{escape(said)}</text>')
     svg = f'<svg class="chart" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>'
     return Markup(svg)  # noqa: S704 - of numbers and names of our own, and of escaped text
 

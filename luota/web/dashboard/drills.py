@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from luota.core.drills import PROOF_LASTS, DrillKind, DrillState, Step, StepState, fitting
 from luota.core.errors import Code, LuotaError, invalid
-from luota.core.model import Mode
+from luota.core.model import Mode, Rules
 from luota.core.spec.values import DAY
 from luota.core.text import visible
 from luota.engine.registry import Live
 from luota.store import drills as rows
+from luota.store import monitors as monitor_rows
 from luota.store import overview
 from luota.web.dashboard.monitor import subject
 from luota.web.dashboard.visit import Page, Visit
@@ -21,7 +22,7 @@ from luota.web.http import STATUS
 PAGE = 50
 MOST = 20
 """Drills that the page of a monitor shows."""
-TITLES = {
+_TITLES = {
     DrillKind.MISSED: "Missed heartbeat",
     DrillKind.FAILED: "Failed run",
     DrillKind.STALE: "Stale output",
@@ -121,7 +122,7 @@ async def drill(visit: Visit) -> Response:
     return await visit.html(
         "drill.html",
         names=await visit.names(),
-        it=_shown(visit, found),
+        it=_shown(visit, found, (await monitor_rows.definition_of(visit.reader, found.monitor_id)).rules),
         monitor=names.get(found.monitor_id, "archived monitor"),
         monitor_path=visit.path("monitors", found.monitor_id, "drills"),
     )
@@ -144,9 +145,9 @@ async def _page(visit: Visit, status: int = 200, error: str | None = None) -> Re
         tab="drills",
         error=error,
         watched=" ".join([it.id, *(one for drill in running for one in (drill.id, drill.twin_id))]),
-        running=[_shown(visit, one) for one in running],
+        running=[_shown(visit, one, it.rules) for one in running],
         offered=[] if it.live is None else _offered(visit, it.live, latest),
-        past=[_shown(visit, one) for one in past if one.state is not DrillState.RUNNING],
+        past=[_shown(visit, one, it.rules) for one in past if one.state is not DrillState.RUNNING],
         most=MOST,
         lasts=PROOF_LASTS // DAY,
         visible=visible,
@@ -165,7 +166,7 @@ def _offered(visit: Visit, live: Live, latest: Mapping[DrillKind, rows.Drill]) -
 
 
 def _proof(live: Live, kind: DrillKind, last: rows.Result | rows.Drill | None, now: int) -> Proof:
-    title = "Missed run start" if kind is DrillKind.MISSED and live.rules.mode is Mode.RUN else TITLES[kind]
+    title = _title(kind, live.rules)
     if last is None:
         return Proof(kind, title, "never")
     if last.state is DrillState.NOT_PROVEN:
@@ -173,18 +174,22 @@ def _proof(live: Live, kind: DrillKind, last: rows.Result | rows.Drill | None, n
     return Proof(kind, title, "proven" if last.proves(now) else "stale", last.finished_at, last.id)
 
 
+def _title(kind: DrillKind, rules: Rules) -> str:
+    return "Missed run start" if kind is DrillKind.MISSED and rules.mode is Mode.RUN else _TITLES[kind]
+
+
 def _drill_path(visit: Visit, proof: Proof) -> str | None:
     return None if proof.drill is None else visit.path("drills", proof.drill)
 
 
-def _shown(visit: Visit, one: rows.Drill) -> dict[str, Any]:
-    """Return a drill with its steps as pages show it."""
+def _shown(visit: Visit, one: rows.Drill, rules: Rules) -> dict[str, Any]:
+    """Return a drill with its steps as pages show it; `rules` are those of its monitor."""
     stale = one.state is DrillState.PROVEN and not one.proves(visit.now)
     return {
         "id": one.id,
         "ids": f"{one.id} {one.twin_id}",
         "path": visit.path("drills", one.id),
-        "title": TITLES[one.kind],
+        "title": _title(one.kind, rules),
         "kind": one.kind.value,
         "running": one.state is DrillState.RUNNING,
         "mark": "failing" if stale else _DRILL_MARKS[one.state],

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import DictLoader, Environment, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -23,16 +23,21 @@ _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
 class Templates:
-    """The pages' templates; everything that is put into one is escaped."""
+    """The pages' templates; everything that is put into one is escaped.
+
+    They and the static files are read when this is made: an upgrade lays new ones beside a daemon that still runs the
+    old code, until it is restarted.
+    """
 
     def __init__(self) -> None:
+        _static_files()
+        found = files("luota.web").joinpath("templates").iterdir()
         self._environment = Environment(
-            loader=PackageLoader("luota.web", "templates"),
+            loader=DictLoader({one.name: one.read_text("utf-8") for one in found if one.name.endswith(".html")}),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            auto_reload=False,
         )
         self._environment.filters |= {
             "when": when,
@@ -42,11 +47,12 @@ class Templates:
             "iso": format_instant,
             "pretty": pretty,
             "count": count,
+            "last_of": last_of,
             "told": told,
             "who": _who,
             "allowing": allowing,
         }
-        self._environment.globals |= {"static": static_path, "marks": MARKS}
+        self._environment.globals |= {"static": static_path, "marks": MARKS, "visible": visible}
 
     def render(self, template: str, **context: Any) -> str:
         """Return the text of a template."""
@@ -160,15 +166,21 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def last_of(number: int, one: str) -> str:
+    """Return `last slot`, `last 60 slots`."""
+    return f"last {one if number == 1 else count(number, one)}"
+
+
 @cache
+def _static_files() -> Mapping[str, bytes]:
+    own = (one for one in files("luota.web").joinpath("static").iterdir() if one.is_file())
+    htmx = files("js_lib_htmx").joinpath("static/htmx/htmx.min.js")
+    return {**{one.name: one.read_bytes() for one in own}, "htmx.js": htmx.read_bytes()}
+
+
 def static_file(name: str) -> bytes | None:
     """Return a file that pages load: one of our own, or htmx as its package has it."""
-    if name == "htmx.js":
-        return files("js_lib_htmx").joinpath("static/htmx/htmx.min.js").read_bytes()
-    if "/" in name or name.startswith("."):
-        return None
-    found = files("luota.web").joinpath("static", name)
-    return found.read_bytes() if found.is_file() else None
+    return _static_files().get(name)
 
 
 @cache

@@ -20,8 +20,8 @@ from luota.engine import incidents as commands
 from luota.store import packet as packet_rows
 from luota.web.dashboard.html import duration, pretty
 from luota.web.dashboard.monitor import link_of, sentence
-from luota.web.dashboard.past import RUN_MARKS, RUN_WORDS
-from luota.web.dashboard.timeline import delivery_shown, timeline, uncounted
+from luota.web.dashboard.past import run_shown
+from luota.web.dashboard.timeline import deliveries, delivery_shown, timeline, uncounted
 from luota.web.dashboard.times import in_zone, zoned
 from luota.web.dashboard.visit import Page, Visit
 
@@ -92,7 +92,8 @@ async def packet_markdown(visit: Visit) -> Response:
 async def printed(visit: Visit) -> Response:
     """Show the packet as it stands on paper: whole, still, with every instant exact."""
     found = await _found(visit)
-    return await visit.html("packet-print.html", names=await visit.names(), **_shown(visit, found))
+    names, told = await visit.names(), deliveries(found)
+    return await visit.html("packet-print.html", names=names, deliveries=told, **_shown(visit, found))
 
 
 async def _found(visit: Visit) -> Packet:
@@ -146,6 +147,10 @@ def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
     ended = next((event for event in packet.events if event.type == "resolved" and event.actor), None)
     about, rules = packet.incident, packet.monitor.definition.rules
     run, expected, zone = packet.run, about.expected_at, packet.monitor.timezone
+    mark, word = None, None
+    if run is not None:
+        ends = run.limit_at, run.finish_received_at
+        mark, word = run_shown(run.facts.state, run.start_received_at, *ends, visit.engine.registry.windows)
     return {
         "packet": packet,
         "incident": about,
@@ -170,8 +175,8 @@ def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "contact": contact_of(about.owner or ""),
         "runbook": link_of(about.runbook or ""),
         "taken": next((event for event in packet.events if event.type == "acknowledged"), None),
-        "run_mark": run and RUN_MARKS[run.facts.state],
-        "run_word": run and RUN_WORDS.get(run.facts.state, run.facts.state),
+        "run_mark": mark,
+        "run_word": word,
         "output": visible(run.facts.output or "", lines=True) if run else "",
         "payloads": _payloads(packet),
         "timeline": timeline(visit, packet),

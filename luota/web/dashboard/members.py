@@ -1,5 +1,7 @@
 """The members of a workspace: who may see, act and decide."""
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError
@@ -7,8 +9,12 @@ from luota.core.roles import ROLES
 from luota.core.spec.people import parse_email, parse_person_name, parse_role
 from luota.engine import people
 from luota.store import people as rows
+from luota.web.dashboard.refusals import messages, refusals
 from luota.web.dashboard.visit import Page, Visit
+from luota.web.http import STATUS
 
+_FINE = {"email": "ann@example.org", "name": "", "role": "viewer"}
+"""For each field of the form for a new member something that no rule refuses."""
 MEANING = {
     "viewer": "sees everything but tokens",
     "operator": "also creates and changes monitors and channels, acknowledges, drills",
@@ -27,8 +33,11 @@ async def add(visit: Visit) -> Response:
     Of an existing one it is asked first: whoever made the account may have used its link themselves.
     """
     form = visit.form
+    wrong = refusals(_parse, form, _FINE)
+    if wrong:
+        return await _page(visit, 400, values=form, errors=messages(wrong))
+    email, name, role = _parse(form)
     try:
-        email, role = parse_email(form.get("email")), parse_role(form.get("role"))
         user = await rows.user_by_email(visit.reader, email)
         if user is not None:
             present = await rows.members(visit.reader, visit.workspace.id)
@@ -36,7 +45,6 @@ async def add(visit: Visit) -> Response:
                 return await _page(visit, values=form, known=user, role=role)
             await visit.engine.submit(people.add_member(visit.workspace.id, email, role, visit.actor))
             return visit.redirect(visit.path("members"))
-        name = parse_person_name(form.get("name") or None, email)
         user_id = await visit.engine.submit(people.create_user(visit.workspace, email, name, role, None, visit.actor))
     except LuotaError as error:
         if error.code not in (Code.INVALID, Code.CONFLICT):
@@ -45,24 +53,47 @@ async def add(visit: Visit) -> Response:
     return await _with_link(visit, user_id)
 
 
+def _parse(form: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return email, name and role in a form."""
+    email = parse_email(form.get("email", "").strip())
+    return email, parse_person_name(form.get("name") or None, email), parse_role(form.get("role"))
+
+
 async def link(visit: Visit) -> Response:
     """Give a member a fresh link to choose a password; older ones hold no more."""
-    return await _with_link(visit, visit.request.path_params["user"])
+    user_id = visit.request.path_params["user"]
+    try:
+        return await _with_link(visit, user_id)
+    except LuotaError as error:
+        return await _refused(visit, user_id, error)
 
 
 async def role(visit: Visit) -> Response:
     """Give a member another role."""
-    chosen = parse_role(visit.form.get("role"))
     user_id = visit.request.path_params["user"]
-    await visit.engine.submit(people.set_role(visit.workspace.id, user_id, chosen, visit.actor))
+    try:
+        chosen = parse_role(visit.form.get("role"))
+        await visit.engine.submit(people.set_role(visit.workspace.id, user_id, chosen, visit.actor))
+    except LuotaError as error:
+        return await _refused(visit, user_id, error)
     return visit.redirect(visit.path("members"))
 
 
 async def remove(visit: Visit) -> Response:
     """End a membership."""
     user_id = visit.request.path_params["user"]
-    await visit.engine.submit(people.remove_member(visit.workspace.id, user_id, visit.actor))
+    try:
+        await visit.engine.submit(people.remove_member(visit.workspace.id, user_id, visit.actor))
+    except LuotaError as error:
+        return await _refused(visit, user_id, error)
     return visit.redirect("/" if user_id == visit.session.user_id else visit.path("members"))
+
+
+async def _refused(visit: Visit, user_id: str, error: LuotaError) -> Response:
+    """Return the page with what was refused beside the member; what concerns none of them goes on to whoever called."""
+    if error.code not in (Code.INVALID, Code.CONFLICT, Code.NOT_FOUND):
+        raise error
+    return await _page(visit, STATUS[error.code], errors={user_id: error.message})
 
 
 async def _with_link(visit: Visit, user_id: str) -> Response:
@@ -82,14 +113,16 @@ async def _page(
     known: rows.User | None = None,
     role: str | None = None,
 ) -> Response:
+    present = await rows.members(visit.reader, visit.workspace.id)
+    fields = {*_FINE, *(member.user_id for member in present)}
     return await visit.html(
         "members.html",
         status,
-        members=await rows.members(visit.reader, visit.workspace.id),
+        members=present,
         roles=list(reversed(ROLES)),
         meaning=MEANING,
         values=values or {},
-        errors=errors or {},
+        errors={field if field in fields else "": message for field, message in (errors or {}).items()},
         link=link,
         of=of,
         known=known,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
-from luota.core.model import Mode, Rules, Status
+from luota.core.model import RETRY_ROOM, Mode, Rules, Status, Window, Windows
 from luota.core.preview import upcoming
 from luota.core.schedule import Every
 from luota.core.spec.incidents import MAX_REASON
@@ -126,8 +126,9 @@ async def test_alert(visit: Visit) -> Response:
     heard = visit.engine.registry.channels_of(live)
     names = {one["id"]: one["name"] for one in await incident_rows.channels(visit.reader, workspace.id)}
     sender, actor = visit.site.sender, visit.actor
+    name = (await monitor_rows.definition_of(visit.reader, live.id)).name
     sent = await asyncio.gather(
-        *(prove_channel(visit.engine, sender, workspace, one, names.get(one, one), actor) for one in heard)
+        *(prove_channel(visit.engine, sender, workspace, one, names.get(one, one), actor, name) for one in heard)
     )
     outcomes = [delivery_shown(await incident_rows.delivery(visit.reader, one)) for one in sent]
     return await _page(visit, tested=outcomes)
@@ -164,6 +165,7 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
             token = tokens.monitor_token(visit.engine.registry.secret, live.workspace_id, live.id, live.salt)
     incident = await _incident(visit, live)
     events = await history.events(visit.reader, shown.id)
+    newest = max(events, key=lambda event: event.heard_at, default=None)
     return await visit.html(
         "monitor.html",
         400 if errors else 200,
@@ -180,9 +182,13 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         incidents=incidents,
         schedule=_schedule(shown, visit.now),
         bar=await drawn_bar(visit, shown, shown.archived_at),
-        latest=await history.latest(visit.reader, shown.id),
+        moved_by=live and _moved_by(live, visit.engine.registry.windows),
+        latest=newest and event_shown(visit, newest),
+        payload=newest and await history.payload_of(visit.reader, shown.id, newest),
         events=[event_shown(visit, event) for event in events],
-        chart=durations_chart(rules, runs, visit.now),
+        unheard=live is not None and live.state.signal_at is None and not events,
+        base_url=visit.site.base_url().rstrip("/"),
+        chart=durations_chart(rules, runs, visit.engine.registry.windows, visit.now),
         runs=len(runs),
         channels=channels,
         own_channels=definition.channels is not None,
@@ -248,6 +254,14 @@ def _why(visit: Visit, live: Live | None, incident: dict[str, Any] | None) -> li
     return [one for one in found if one]
 
 
+def _moved_by(live: Live, windows: Windows) -> Window | None:
+    """Return the short blind window that moved the deadline beyond the grace, None where none did."""
+    expected, deadline = live.state.expected_at, live.state.deadline_at
+    if expected is None or deadline is None or deadline <= expected + live.rules.grace:
+        return None
+    return next((one for one in windows.all if not one.excuses and one.end + RETRY_ROOM == deadline), None)
+
+
 async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
     """Return the open incident with what it missed, and who has acknowledged it."""
     if live is None or live.incident_id is None:
@@ -306,6 +320,7 @@ async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]
                 "path": visit.path("channels", channel["id"]),
                 "proven_at": instant(channel["provenAt"]),
                 "failed_at": instant(channel["failedAt"]),
+                "failing": channel["failing"],
                 "last": last and delivery_shown(last),
             }
         )

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from luota.core.model import Status
+from luota.core.text import visible
 from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import overview as rows
-from luota.web.dashboard.html import count
+from luota.web.dashboard.html import allowing, count
 from luota.web.dashboard.visit import Visit
 
 Entry = tuple[Live, rows.Card]
@@ -83,20 +84,46 @@ def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]
 
 
 async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
-    """Return what keeps an incident from reaching a human."""
-    unproven = await incident_rows.unproven(visit.reader, visit.workspace.id)
-    path = visit.path("channels")
-    if unproven is None:
+    """Return what keeps an incident from reaching a human: of each channel the one thing that says most."""
+    channels = await incident_rows.channels(visit.reader, visit.workspace.id)
+    if not channels:
         text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
-        return [_need("failing", "Nobody would be told", text, path=path, urgent=False)]
-    needs = []
-    if unreached := await incident_rows.retrying(visit.reader, visit.workspace.id, visit.now):
-        text = "Notices are tried again, for over 5 minutes by now: " + ", ".join(unreached)
-        needs.append(_need("failing", count(len(unreached), "channel") + " cannot be reached", text, path=path))
+        return [_need("failing", "Nobody would be told", text, path=visit.path("channels"), urgent=False)]
+    retried = await incident_rows.retrying(visit.reader, visit.workspace.id, visit.now)
+    dead, failing, unproven = [], [], []
+    for channel in channels:
+        name, failed = channel["name"], _failed(channel, long=channel["name"] in retried)
+        if failed is None:
+            unproven += [name] if channel["provenAt"] is None else []
+            continue
+        answer = allowing(visible((channel["lastDelivery"] or {}).get("lastError") or ""))[0]
+        text, path = f"{failed}: {answer}" if answer else failed, visit.path("channels", channel["id"])
+        if channel["failedAt"] is not None:
+            dead.append(_need("incident", f"{name} is a dead route", text, path=path))
+        else:
+            failing.append(_need("failing", f"{name} cannot be reached", text, path=path))
+    needs = [*dead, *failing]
     if unproven:
         text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
-        needs.append(_need("unverified", count(len(unproven), "channel") + " unproven", text, path=path, urgent=False))
+        title = count(len(unproven), "channel") + " unproven"
+        needs.append(_need("unverified", title, text, path=visit.path("channels"), urgent=False))
     return needs
+
+
+def _failed(channel: dict[str, Any], *, long: bool) -> str | None:
+    """Say how a channel fails, None where it does not, or where a proven one may still do so for a while.
+
+    `long` tells that a notice has been tried again for longer than that.
+    """
+    if channel["failedAt"] is not None:
+        return "A notice was given up, and nothing delivered since"
+    if long:
+        return "Notices are tried again, for over 5 minutes by now"
+    if not channel["failing"]:
+        return None
+    if channel["lastDelivery"]["nextAttemptAt"] is None:
+        return "The last attempt failed, and none follows; mend it, then send a test notice"
+    return "Nothing has been delivered yet, and a notice is tried again" if channel["provenAt"] is None else None
 
 
 def _calm(by_status: Mapping[Status, Sequence[Entry]]) -> dict[str, Any]:

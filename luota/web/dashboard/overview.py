@@ -128,7 +128,7 @@ async def _changed_rows(visit: Visit) -> Response:
     parts = [
         _shared(visit, "human.html", needs=summary["needs"], calm=summary["calm"], total=len(entries)),
         _shared(visit, "counters.html", counters=summary["counters"]),
-        visit.part("open-count.html", open_count=visit.open_count()),
+        _shared(visit, "open-count.html", open_count=summary["open"]),
     ]
     shown = _ordered(filters, entries, shared)
     wanted = set(visit.query("ids").split(",")[:100])
@@ -308,7 +308,7 @@ def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filte
         ],
         "status": state.status.value,
         "word": state.status.value,
-        "signal_at": state.signal_at,
+        "signal_at": state.last_signal_at,
         "bar": bar(slots),
         "chosen": ticked,
         **_next(live, visit.now),
@@ -332,31 +332,29 @@ def _next(live: Live, now: int) -> dict[str, Any]:
 
 
 async def _summary(visit: Visit, filters: Filters, entries: Sequence[Entry], shared: dict[Any, Any]) -> dict[str, Any]:
-    """Return the counters, and what needs a human."""
+    """Return the counters, how many incidents are open, and what needs a human."""
     by_status = _by_status(entries, shared)
     if "needs" not in shared:
-        shared["needs"] = await needs_of(visit, entries, by_status)
-    home = visit.path()
-    counters = [
+        shared["needs"] = {"open": visit.open_count(), **await needs_of(visit, entries, by_status)}
+    counted = (filters, "counters")
+    if counted not in shared:
+        shared[counted] = _counters(filters, visit.path(), by_status)
+    return {"counters": shared[counted], "total": len(entries), **shared["needs"]}
+
+
+def _counters(filters: Filters, home: str, by_status: Mapping[Status, Sequence[Entry]]) -> list[dict[str, Any]]:
+    """Return how many monitors are of each status; each number is a filter."""
+    counted = {status: len(found) for status, found in by_status.items()}
+    return [
         {
-            "word": "all",
-            "count": len(entries),
-            "status": None,
-            "path": filters.address(home, state=""),
-            "current": not filters.state,
+            "word": "all" if status is None else status.value,
+            "count": sum(counted.values()) if status is None else counted[status],
+            "status": None if status is None else status.value,
+            "path": filters.address(home, state="" if status is None else status.value),
+            "current": filters.state == ("" if status is None else status.value),
         }
+        for status in (None, *_ORDER)
     ]
-    counters += [
-        {
-            "word": status.value,
-            "count": len(by_status[status]),
-            "status": status.value,
-            "path": filters.address(home, state=status.value),
-            "current": filters.state == status.value,
-        }
-        for status in _ORDER
-    ]
-    return {"counters": counters, "total": len(entries), **shared["needs"]}
 
 
 PAGES: tuple[Page, ...] = (

@@ -4,16 +4,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from luota.core.bar import Slot
-from luota.core.model import Rules
+from luota.core.bar import Drawn, Slot, beyond_limit
+from luota.core.model import Rules, RunState, Windows
 from luota.core.spec.values import format_instant
 from luota.core.text import head, visible
-from luota.core.words import said
+from luota.core.words import run_said, said
 from luota.store import history
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar, empty
 from luota.web.dashboard.charts import Column, columns
-from luota.web.dashboard.html import duration, exact
+from luota.web.dashboard.html import duration, exact, last_of
 from luota.web.dashboard.visit import Visit
 
 SLOTS = 60
@@ -26,8 +26,8 @@ RUN_MARKS = {
     "unknown": "unverified",
 }
 RUN_WORDS = {"unknown": "outcome unknown"}
+_BEYOND_MARKS = {Drawn.STUCK: "incident", Drawn.UNVERIFIED: "unverified"}
 _SLOT_MARKS = {"ok": "healthy", "late": "late", "unverified": "unverified", "paused": "paused", "none": "draft"}
-
 
 _MOST_EMPTY = 75
 """Percent of the axis that stay free at the left at most: its words need room."""
@@ -67,12 +67,21 @@ def _slot(visit: Visit, slot: Slot) -> dict[str, Any]:
     }
 
 
+def run_shown(state: str, began: int, limit_at: int | None, closed_at: int | None, windows: Windows) -> tuple[str, str]:
+    """Return the mark and the word of a run, which are those of a bad one where it succeeded only after its limit."""
+    beyond = beyond_limit(began, limit_at, closed_at, windows) if state == RunState.SUCCESS else None
+    if beyond is None:
+        return RUN_MARKS[state], RUN_WORDS.get(state, state)
+    return _BEYOND_MARKS[beyond], run_said(beyond, closed=True)
+
+
 def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
     """Return one line of the list of events."""
     run = event.kind == "run"
-    state = event.state or ("late" if event.late else "ok")
-    mark = RUN_MARKS[state] if run else ("late" if event.late else "healthy")
-    word = RUN_WORDS.get(state, state) if run else "ping"
+    mark, word = "late" if event.late else "healthy", "ping"
+    if run:
+        windows = visit.engine.registry.windows
+        mark, word = run_shown(event.state or "", event.at, event.limit_at, event.finish_received_at, windows)
     return {
         "mark": mark,
         "word": word,
@@ -80,6 +89,8 @@ def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
         "at": event.at,
         "client_at": event.client_at,
         "received_at": event.received_at,
+        "ended_at": event.finish_received_at,
+        "client_ended_at": event.finished_at,
         "duration": event.duration,
         "late": event.late,
         "skewed": event.skewed,
@@ -91,14 +102,19 @@ def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
     }
 
 
-def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], now: int) -> Markup:
-    """Return the durations of the newest runs with the limit drawn in; one that is open lasts until now."""
+def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], windows: Windows, now: int) -> Markup:
+    """Return the durations of the newest runs with the limit drawn in; one that is open lasts until now.
+
+    Over it are those that stand above the line, which is the present limit, and those that hung by their own.
+    """
     found = []
     for run in runs:
-        word = RUN_WORDS.get(run.state, run.state)
+        mark, word = run_shown(run.state, run.effective_at, run.limit_at, run.ended_at, windows)
         lasted = run.duration
         if lasted is None:
             lasted = min(max(0, now - run.started_at), 2 * rules.max_runtime)
         took = "open" if run.duration is None else duration(run.duration)
-        found.append(Column(lasted, run.state.value, f"{took}, {word}, started {exact(run.started_at)}"))
-    return columns(found, rules.max_runtime, "limit", f"How long the last {len(found)} runs took")
+        hung = run.state is RunState.SUCCESS and mark == "incident"
+        title = f"{took}, {word}, started {exact(run.started_at)}"
+        found.append(Column(lasted, run.state.value, title, over=hung or lasted > rules.max_runtime))
+    return columns(found, rules.max_runtime, "limit", f"How long the {last_of(len(found), 'run')} took")

@@ -51,7 +51,8 @@ def proof_path(
 def _signal(definition: Definition, state: State, runs: Iterable[Lasted], path: str) -> Proof:
     title, at = "Healthy signal", state.signal_at
     if definition.rules.mode is Mode.RUN:
-        at = max((run.started_at for run in runs if run.state is RunState.SUCCESS), default=None)
+        ends = [run.ended_at for run in runs if run.state is RunState.SUCCESS and run.ended_at is not None]
+        at = max(ends, default=None)
     if at is not None:
         return Proof("healthy", title, "The job reaches Luota.", at)
     text = "No run has ended well yet." if state.signal_at is not None else "The job has not called yet."
@@ -86,15 +87,26 @@ def _delivery(channels: list[dict[str, Any]], path: str) -> Proof:
     if not channels:
         text = "There is no channel: nobody would be told."
         return Proof("failing", "Delivery", text, path=path, step="Add a channel")
-    dead = [channel["name"] for channel in channels if channel["failed_at"] is not None]
+    dead = [channel for channel in channels if channel["failed_at"] is not None]
     if dead:
-        return Proof("incident", "Delivery", f"A dead route: {', '.join(dead)}.", path=path, step="Channels")
+        return _undelivered("incident", "A dead route", dead, path)
+    failing = [channel for channel in channels if channel["failing"]]
+    if failing:
+        return _undelivered("failing", "Failing now, by the last attempt", failing, path)
     unproven = [channel["name"] for channel in channels if channel["proven_at"] is None]
     if unproven:
         text = f"Nothing has been delivered yet to {', '.join(unproven)}: send a test notice."
         return Proof("draft", "Delivery", text, path=path, step="Channels")
     at = max(channel["proven_at"] for channel in channels)
     return Proof("healthy", "Delivery", f"Proven for {count(len(channels), 'channel')}.", at)
+
+
+def _undelivered(mark: str, what: str, channels: list[dict[str, Any]], path: str) -> Proof:
+    """Return which channels fail; one alone is led to, for what was answered stands on its page."""
+    text = f"{what}: {', '.join(one['name'] for one in channels)}."
+    if len(channels) == 1:
+        return Proof(mark, "Delivery", text, path=channels[0]["path"], step="The channel")
+    return Proof(mark, "Delivery", text, path=path, step="Channels")
 
 
 def _told(title: str, value: str, lacking: str, path: str) -> Proof:

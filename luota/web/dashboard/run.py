@@ -13,7 +13,7 @@ from luota.core.text import visible
 from luota.store import history
 from luota.store import monitors as monitor_rows
 from luota.web.dashboard.html import pretty
-from luota.web.dashboard.past import RUN_MARKS, RUN_WORDS
+from luota.web.dashboard.past import run_shown
 from luota.web.dashboard.visit import Page, Visit
 
 _MOST_INCIDENTS = 200
@@ -31,6 +31,9 @@ async def run(visit: Visit) -> Response:
     before, after = await history.neighbours(visit.reader, found)
     incidents = await history.incidents(visit.reader, found.monitor_id, _MOST_INCIDENTS)
     facts = found.facts
+    mark, word = run_shown(
+        found.state, found.effective_at, found.limit_at, found.finish_received_at, visit.engine.registry.windows
+    )
     return await visit.html(
         "run.html",
         run=found,
@@ -38,8 +41,9 @@ async def run(visit: Visit) -> Response:
         name=(await monitor_rows.definition_of(visit.reader, kept.id)).name,
         kept=kept,
         path=visit.path("monitors", kept.slug if kept.archived_at is None else kept.id),
-        mark=RUN_MARKS[found.state],
-        word=RUN_WORDS.get(found.state, found.state),
+        mark=mark,
+        word=word,
+        beyond=max(0, (found.finish_received_at or 0) - found.limit_at),
         limit=found.limit_at - found.effective_at,
         tags=sorted(facts.tags.items()),
         output=visible(found.output or "", lines=True),
@@ -48,7 +52,7 @@ async def run(visit: Visit) -> Response:
         changes=changes(facts, healthy.facts) if healthy is not None else (),
         before=before,
         after=after,
-        incident=_incident(found, incidents),
+        incident=_incident(found, incidents, bad=mark == "incident"),
         visible=visible,
     )
 
@@ -59,15 +63,16 @@ def _payloads(run: history.Run) -> list[dict[str, Any]]:
     return [{"of": of, "text": visible(pretty(text), lines=True)} for of, text in both if text]
 
 
-def _incident(run: history.Run, incidents: tuple[Incident, ...]) -> Incident | None:
+def _incident(run: history.Run, incidents: tuple[Incident, ...], *, bad: bool) -> Incident | None:
     """Return the incident that a run opened, made worse, or was counted in; None where it belongs to none.
 
-    One that a run healed is not its own: it resolved it.
+    One that a run merely healed is not its own: it resolved it.
     """
     own = next((incident for incident in incidents if incident.run == run.id), None)
-    if own is not None or run.state not in (RunState.FAILED, RunState.STUCK):
+    if own is not None or not bad:
         return own
-    bad_at = run.limit_at if run.finish_received_at is None else run.finish_received_at
+    failed_at = run.finish_received_at if run.state == RunState.FAILED else None
+    bad_at = run.limit_at if failed_at is None else failed_at
     during = (one for one in incidents if one.opened_at <= bad_at <= (one.resolved_at or bad_at))
     return next(during, None)
 

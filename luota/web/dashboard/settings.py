@@ -6,8 +6,10 @@ from starlette.responses import Response
 
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
+from luota.core.spec.people import parse_workspace_changes
 from luota.engine import people
 from luota.store import workspaces as rows
+from luota.web.dashboard.refusals import messages, refusals
 from luota.web.dashboard.visit import Page, Visit
 
 _NUMBERS = ("retentionDays", "retentionCount", "incidentRetentionDays")
@@ -23,12 +25,16 @@ async def save(visit: Visit) -> Response:
     form = visit.form
     doc: dict[str, Any] = {"name": form.get("name", "")}
     doc |= {key: _number(form.get(key, "")) for key in _NUMBERS}
-    try:
-        await visit.engine.submit(people.edit_workspace(visit.workspace.id, doc, visit.actor))
-    except LuotaError as error:
-        if error.code is not Code.INVALID:
-            raise
-        return await _page(visit, 400, values=form, errors={error.field or "": error.message})
+    wrong = refusals(parse_workspace_changes, doc, await _present(visit))
+    if not wrong:
+        try:
+            await visit.engine.submit(people.edit_workspace(visit.workspace.id, doc, visit.actor))
+        except LuotaError as error:
+            if error.code is not Code.INVALID:
+                raise
+            wrong = {error.field or "": error}
+    if wrong:
+        return await _page(visit, 400, values=form, errors=messages(wrong))
     return visit.redirect(visit.path("settings") + "?done=saved")
 
 
@@ -44,23 +50,27 @@ def _number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
 
 
-async def _page(
-    visit: Visit, status: int = 200, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None
-) -> Response:
-    workspace = visit.workspace
-    kept = await rows.retention(visit.reader, workspace.id)
-    present = {
-        "name": workspace.name,
+async def _present(visit: Visit) -> dict[str, str | int]:
+    """Return the settings as they are, in the order of the form."""
+    kept = await rows.retention(visit.reader, visit.workspace.id)
+    return {
+        "name": visit.workspace.name,
         "retentionDays": kept.days,
         "retentionCount": kept.count,
         "incidentRetentionDays": kept.incident_days,
     }
+
+
+async def _page(
+    visit: Visit, status: int = 200, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None
+) -> Response:
+    workspace = visit.workspace
     secret = visit.engine.registry.secret
     shown = tokens.workspace_token(secret, workspace.id, workspace.salt) if visit.may("owner") else None
     return await visit.html(
         "settings.html",
         status,
-        values=values or present,
+        values=values or await _present(visit),
         errors=errors or {},
         token=shown,
         base_url=visit.site.base_url(),

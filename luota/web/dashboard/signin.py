@@ -28,15 +28,15 @@ async def incident(visit: Visit) -> Response:
 
 
 async def sign_in_form(visit: Visit) -> Response:
-    """Ask for email and password."""
+    """Ask for email and password; say so where a form came too late, since it is `undone`."""
     where = same_site_path(visit.query("next") or "/")
-    return (
-        visit.redirect(where) if visit.signed_in else await visit.html("sign-in.html", next=where, email="", error=None)
-    )
+    if visit.signed_in:
+        return visit.redirect(where)
+    return await visit.html("sign-in.html", next=where, email="", error=None, undone=visit.query("undone"))
 
 
 async def sign_in(visit: Visit) -> Response:
-    """Open a session, and go where the visitor was going."""
+    """Open a session in the place of the one that there is, and go where the visitor was going."""
     form = visit.form
     where, email = same_site_path(form.get("next") or "/"), form.get("email", "")
     try:
@@ -45,7 +45,8 @@ async def sign_in(visit: Visit) -> Response:
         if error.code not in (Code.UNAUTHENTICATED, Code.RATE_LIMITED):
             raise
         status = 401 if error.code is Code.UNAUTHENTICATED else 429
-        page = await visit.html("sign-in.html", status, next=where, email=email[:254], error=error.message)
+        said = {"error": error.message, "undone": ""}
+        page = await visit.html("sign-in.html", status, next=where, email=email[:254], **said)
         if error.retry_after is not None:
             page.headers["retry-after"] = str(error.retry_after)
         return page

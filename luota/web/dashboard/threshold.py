@@ -18,7 +18,7 @@ from luota.store import history
 from luota.store import overview as rows
 from luota.store.history import Lasted
 from luota.web.dashboard.charts import Column, columns
-from luota.web.dashboard.html import duration, exact
+from luota.web.dashboard.html import duration, exact, last_of
 from luota.web.dashboard.visit import Visit
 
 T = TypeVar("T")
@@ -148,6 +148,6 @@ def _chart(rules: Rules, signals: Sequence[Signal]) -> Markup:
     for before, after in pairwise(newest):
         gap = after.at - before.at
         over = limit is not None and gap > limit
-        found.append(Column(gap, "over" if over else "ok", f"{duration(gap)} until {exact(after.at)}"))
+        found.append(Column(gap, "ok", f"{duration(gap)} until {exact(after.at)}", over=over))
     said = "freshness + grace" if rules.mode is Mode.FRESHNESS else "interval + grace"
-    return columns(found, limit, said, f"The last {len(found)} intervals between signals")
+    return columns(found, limit, said, f"The {last_of(len(found), 'interval')} between signals")

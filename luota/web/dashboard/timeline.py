@@ -67,6 +67,24 @@ def delivery_shown(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def deliveries(packet: Packet) -> list[dict[str, Any]]:
+    """Return what has become of every notice, in the order of queueing, with the last `answer` of its provider."""
+    states = {delivery.id: delivery.state for delivery in packet.deliveries}
+    return [{**delivery_shown(one), "answer": _answer(one, states)} for one in packet.deliveries]
+
+
+def _answer(delivery: Delivery, states: dict[str, str]) -> str:
+    if delivery.told_by is not None:
+        return _digest(states.get(delivery.told_by))
+    last = delivery.attempts[-1] if delivery.attempts else None
+    said = [visible(delivery.last_error or "")]
+    if last is not None and last.ok and last.status is not None:
+        said.append(str(last.status))
+    if delivery.provider_id:
+        said.append(f"id {visible(delivery.provider_id)}")
+    return "; ".join(filter(None, said)) or ("none" if last else "no attempt yet")
+
+
 def _told(visit: Visit, delivery: Delivery, states: dict[str, str]) -> list[tuple[int, dict[str, Any]]]:
     """Return the life of a notice: queued, each attempt, cancelled where it was, the next attempt.
 

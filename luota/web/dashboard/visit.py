@@ -1,6 +1,6 @@
 """One request for a page: who asks, in which workspace, and how it is answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -64,6 +64,7 @@ class Visit:
         self._session = session
         self._workspace: LiveWorkspace | None = None
         self.role: str | None = None
+        self.aside = False  # the page itself is of no workspace
 
     # -- who, and where ----------------------------------------------------------------------------
 
@@ -82,6 +83,11 @@ class Visit:
     def actor(self) -> Actor:
         """Return whom the audit log shall name."""
         return self.site.auth.actor(self.session, self.request.scope)
+
+    @property
+    def drawn_for(self) -> str:
+        """Return what tells whose page of a workspace this is, and of which role, from all others."""
+        return f"{self.role}-{self.session.token_hash.hex()[:8]}"
 
     @property
     def workspace(self) -> LiveWorkspace:
@@ -170,8 +176,11 @@ class Visit:
     async def html(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return a page: `template` with `context`, and with what stands around every page."""
         frame = await self._frame()
-        text = self.site.templates.render(template, **frame, **context)
-        return HTMLResponse(text, status_code=status)
+        page = HTMLResponse(self.site.templates.render(template, **frame, **context), status_code=status)
+        here = None if self._workspace is None or self.aside or self.htmx else self._workspace.slug
+        if here is not None and here != self.request.cookies.get(_LAST):
+            page.set_cookie(_LAST, here, max_age=_YEAR_S, secure=self.site.auth.secure, httponly=True, samesite="lax")
+        return page
 
     def part(self, template: str, **context: Any) -> Markup:
         """Return a part of a page."""
@@ -207,12 +216,23 @@ class Visit:
         }
         if self._session is not None:
             all_ = self.engine.registry.workspaces.values()
-            frame["workspaces"] = [w for w in all_ if w.id in self._session.roles]
+            frame["workspaces"] = mine = [w for w in all_ if w.id in self._session.roles]
+            if self._workspace is None and (last := self._last_visited(mine)) is not None:
+                self._workspace, self.role, self.aside = last, self._session.roles[last.id], True
         if self._workspace is not None:
             frame["workspace"] = self.workspace
             frame["open_count"] = self.open_count()
             frame["banners"] = await self._banners()
         return frame
+
+    def _last_visited(self, mine: Sequence[LiveWorkspace]) -> LiveWorkspace | None:
+        """Return the one of the visitor's workspaces in which a page that is of none shows the way."""
+        of_path = self.request.url.path.split("/")[2] if self.request.url.path.startswith("/w/") else None
+        for slug in (of_path, self.request.cookies.get(_LAST)):
+            for workspace in mine:
+                if workspace.slug == slug:
+                    return workspace
+        return mine[0] if len(mine) == 1 else None
 
     async def _banners(self) -> list[str]:
         """Return what must be said on every page, since silence would be a lie."""
@@ -224,6 +244,8 @@ class Visit:
         ]
 
 
+_LAST, _YEAR_S = "workspace", 31_536_000
+"""The cookie with the slug of the workspace of which a page was opened last."""
 _SAFE = ":/%#?=@[]!$&'()*+,"
 """What stands in a redirect as it is, beside letters and digits; a header holds nothing beyond ASCII."""
 

@@ -4,12 +4,12 @@ import json
 import shlex
 
 from luota.core.model import Mode
-from luota.core.schedule import Calendar, Cron, Every, Schedule
+from luota.core.schedule import Cron, Schedule
 from luota.web.snippets.shell import ON_A_HOST, environment, job_script, ping, run_script, variables
-from luota.web.snippets.wiring import JOB, LOCAL_JOB, LOCAL_OUTPUT, OUTPUT, Snippet, Wiring, cron, timer, when
+from luota.web.snippets.times import DAY, HOUR, cron, gap, numeric, timer, when
+from luota.web.snippets.wiring import JOB, LOCAL_JOB, LOCAL_OUTPUT, OUTPUT, Snippet, Wiring
 
 RUNNER = "/usr/local/bin/luota-run"
-_HOUR, _DAY = 3_600_000, 86_400_000
 
 
 def curl(wiring: Wiring) -> Snippet:
@@ -56,9 +56,11 @@ def systemd(wiring: Wiring) -> Snippet:
         f"[Unit]\nDescription={name}\nWants=network-online.target\nAfter=network-online.target\n\n"
         f"[Service]\nType=oneshot\nEnvironmentFile={values}\n{start}"
     )
+    # By default systemd takes the liberty of a minute.
+    when_due = f"{timer(wiring.schedule)}\nAccuracySec=1s\nPersistent=true"
     files = (
         (f"{unit}.service", service),
-        (f"{unit}.timer", f"[Timer]\n{timer(wiring.schedule)}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"),
+        (f"{unit}.timer", f"[Timer]\n{when_due}\n\n[Install]\nWantedBy=timers.target\n"),
         (values, environment(wiring)),
         *more,
     )
@@ -66,8 +68,11 @@ def systemd(wiring: Wiring) -> Snippet:
     notes += f"luota-{wiring.slug}.timer."
     if more:
         notes += f" chmod 755 {RUNNER}."
-    if isinstance(wiring.schedule, Cron) and timer(wiring.schedule) == timer(None):
-        notes += " The monitor's cron expression has no simple counterpart here: put it into OnCalendar yourself."
+    if wiring.schedule is None:
+        notes += " Put your own time into OnCalendar."
+    if isinstance(wiring.schedule, Cron) and wiring.schedule.timezone != "UTC":
+        notes += " When the clocks change, a timer leaves out what they skip and takes once what they double, unlike \
+cron and the monitor: choose hours that they do not touch."
     return Snippet("systemd", "systemd timer", "ini", files, notes)
 
 
@@ -88,7 +93,7 @@ def render(wiring: Wiring) -> Snippet:
     blueprint = (
         f'services:\n  - type: cron\n    name: "{wiring.slug}"\n    runtime: node # that of your job\n'
         '    buildCommand: ""\n'
-        f'    schedule: "{cron(wiring.schedule)}"\n    startCommand: {command}\n    envVars:\n'
+        f'    schedule: "{numeric(cron(wiring.schedule))}"\n    startCommand: {command}\n    envVars:\n'
         f"      - key: LUOTA_API_BASE_URL\n        value: {json.dumps(wiring.base_url)}\n"
         f'      - key: LUOTA_MONITOR_ID\n        value: "{wiring.monitor_id}"\n'
         "      - key: LUOTA_INGEST_TOKEN\n        sync: false\n"
@@ -111,7 +116,7 @@ def fly(wiring: Wiring) -> Snippet:
         "Copy the script and curl into the image, then run the commands in the app's directory; the token is a secret \
 of the app. Fly.io chooses the minute itself, so give the monitor an interval and a generous grace."
     )
-    if _gap(wiring.schedule) < _HOUR:
+    if gap(wiring.schedule) < HOUR:
         notes += (
             " It starts a Machine once an hour at most, and this monitor expects signals more often: it would be in \
 incident between them. Run a scheduler inside the Machine, or let the monitor expect a signal every hour."
@@ -129,18 +134,5 @@ def _start(wiring: Wiring, *, sha: str, host: str) -> tuple[tuple[str, str], str
 
 def _interval(schedule: Schedule | None) -> str:
     """Return the longest interval that Fly.io knows and that is no longer than the monitor's; hourly below an hour."""
-    gap = _gap(schedule)
-    return "hourly" if gap < _DAY else "daily" if gap < 7 * _DAY else "weekly" if gap < 28 * _DAY else "monthly"
-
-
-def _gap(schedule: Schedule | None) -> int:
-    """Return the milliseconds between two times of a schedule; a day where there are none."""
-    match schedule:
-        case Every(interval):
-            return interval
-        case Cron() | Calendar():
-            first = schedule.after(0)
-            second = None if first is None else schedule.after(first)
-            return _DAY if first is None or second is None else second - first
-        case _:
-            return _DAY
+    length = gap(schedule)
+    return "hourly" if length < DAY else "daily" if length < 7 * DAY else "weekly" if length < 28 * DAY else "monthly"

@@ -1,9 +1,11 @@
 """Snippets for programs: Python, Node, Vercel Cron and PowerShell, each with nothing but what the platform brings."""
 
 import json
+from textwrap import indent
 
 from luota.core.model import Mode
-from luota.web.snippets.wiring import LOCAL_OUTPUT, Snippet, Wiring, cron, when
+from luota.web.snippets.times import cron, numeric, when
+from luota.web.snippets.wiring import LOCAL_OUTPUT, Snippet, Wiring
 
 _PYTHON_CALL = r'''import http.client
 import json
@@ -44,8 +46,24 @@ def main():
 
 
 '''
-_PYTHON_PING = """main()
-luota(f"/v1/monitors/{MONITOR_ID}/ping", {@OCCURRED@"payload": {"host": platform.node()}})
+_PYTHON_PING = """try:
+    main()
+except SystemExit as end:
+    if end.code not in (None, 0):
+        raise
+luota(f"/v1/monitors/{MONITOR_ID}/ping", {"payload": {"host": platform.node()}})
+"""
+_PYTHON_FRESHNESS = """try:
+    main()
+except SystemExit as end:
+    if end.code not in (None, 0):
+        raise
+try:
+    changed = datetime.fromtimestamp(os.path.getmtime("@OUTPUT@"), timezone.utc).isoformat()
+except OSError as error:
+    print(f"Luota is not told: {error}", file=sys.stderr)
+else:
+    luota(f"/v1/monitors/{MONITOR_ID}/ping", {"occurredAt": changed, "payload": {"host": platform.node()}})
 """
 _PYTHON_RUN = '''def text(value, most):
     """Return the end of a text in a form that JSON in UTF-8 can carry."""
@@ -132,11 +150,10 @@ def python(wiring: Wiring) -> Snippet:
     run, fresh = wiring.mode is Mode.RUN, wiring.mode is Mode.FRESHNESS
     imports = "import signal\nimport traceback\nimport uuid\n" if run else ""
     imports += "from datetime import datetime, timezone\n" if run or fresh else ""
-    renewed = f'datetime.fromtimestamp(os.path.getmtime("{LOCAL_OUTPUT}"), timezone.utc).isoformat()'
     call = _PYTHON_CALL.replace("@IMPORTS@\n", f"{imports}\n").replace("@BASE_URL@", json.dumps(wiring.base_url))
     call = call.replace("@MONITOR_ID@", json.dumps(wiring.monitor_id)).replace("@TOKEN@", json.dumps(wiring.token))
     text = call + (
-        _PYTHON_RUN if run else _PYTHON_PING.replace("@OCCURRED@", f'"occurredAt": {renewed}, ' if fresh else "")
+        _PYTHON_RUN if run else _PYTHON_FRESHNESS.replace("@OUTPUT@", LOCAL_OUTPUT) if fresh else _PYTHON_PING
     )
     notes = "Python 3.8 or newer, nothing to install. In a repository leave the token out and set LUOTA_INGEST_TOKEN."
     return Snippet("python", "Python", "python", (("job.py", text),), notes)
@@ -152,7 +169,8 @@ def node(wiring: Wiring) -> Snippet:
     if run:
         end = _NODE_RUN.replace("@ORIGIN@", "host: hostname()") + "\nawait asRun(job);\n"
     else:
-        end = f"await job();\n{_node_ping(wiring, 'host: hostname()')}"
+        told = indent(_node_ping(wiring, "host: hostname()"), "  ")
+        end = f"await job();\nif (!process.exitCode) {{\n{told}}}\n"
     text = f"{imports}\n{values}\n{_NODE_CALL}\n{job}\n{end}"
     notes = "Node 20 or newer, nothing to install; a job that calls process.exit ends before Luota is told. In a \
 repository leave the token out and set LUOTA_INGEST_TOKEN."
@@ -168,21 +186,26 @@ def vercel(wiring: Wiring) -> Snippet:
     helper = _NODE_RUN.replace("@ORIGIN@", origin) + "\n" if wiring.mode is Mode.RUN else ""
     act = "  await asRun(job);\n"
     if wiring.mode is not Mode.RUN:
-        act = f"  await job();\n  {_node_ping(wiring, origin)}"
+        act = indent(f"await job();\n{_node_ping(wiring, origin)}", "  ")
     handler = (
         "export async function GET(request) {\n"
-        '  if (request.headers.get("authorization") !== `Bearer ${process.env.CRON_SECRET}`) {\n'
+        "  const secret = process.env.CRON_SECRET;\n"
+        '  if (!secret || request.headers.get("authorization") !== `Bearer ${secret}`) {\n'
         '    return new Response("Unauthorized", { status: 401 });\n  }\n'
         f'{act}  return new Response("done");\n}}\n'
     )
     path = f"api/cron/{wiring.slug}"
-    crons = {"crons": [{"path": f"/{path}", "schedule": cron(wiring.schedule)}]}
+    expression = numeric(cron(wiring.schedule))
+    crons = {"crons": [{"path": f"/{path}", "schedule": expression}]}
     files = (
         ("vercel.json", json.dumps(crons, indent=2) + "\n"),
         (f"app/{path}/route.js", f"{imports}{values}\n{_NODE_CALL}\n{job}\n{helper}{handler}"),
     )
     notes = f"Set LUOTA_INGEST_TOKEN (the monitor's token) and a CRON_SECRET of your own in the project's environment \
 variables; maxDuration must leave a minute for calls. {when(wiring.schedule, 'UTC')}"
+    if "*" not in expression.split()[2::2]:
+        notes += " Vercel refuses days of the month together with days of the week: leave out one of them, here and in \
+the monitor."
     return Snippet("vercel", "Vercel Cron", "json", files, notes)
 
 
@@ -194,9 +217,14 @@ def _constants(wiring: Wiring, token: str) -> str:
 
 
 def _node_ping(wiring: Wiring, origin: str) -> str:
-    renewed = f'statSync("{LOCAL_OUTPUT}").mtime.toISOString()'
-    occurred = f"occurredAt: {renewed}, " if wiring.mode is Mode.FRESHNESS else ""
-    return f"await luota(`/v1/monitors/${{monitorId}}/ping`, {{ {occurred}payload: {{ {origin} }} }});\n"
+    where = "await luota(`/v1/monitors/${monitorId}/ping`"
+    if wiring.mode is not Mode.FRESHNESS:
+        return f"{where}, {{ payload: {{ {origin} }} }});\n"
+    return (
+        f'let occurredAt;\ntry {{\n  occurredAt = statSync("{LOCAL_OUTPUT}").mtime.toISOString();\n'
+        "} catch (error) {\n  console.error(`Luota is not told: ${error.message}`);\n}\n"
+        f"if (occurredAt) {where}, {{ occurredAt, payload: {{ {origin} }} }});\n"
+    )
 
 
 _POWERSHELL_CALL = """$BaseUrl = @BASE_URL@
@@ -239,7 +267,10 @@ _POWERSHELL_PING = """if ($status -eq 0) {
 exit $status
 """
 _POWERSHELL_OCCURRED = """  $file = Get-Item 'C:\\Output\\your-file' -ErrorAction SilentlyContinue
-  if ($null -eq $file) { exit $status }
+  if ($null -eq $file) {
+    [Console]::Error.WriteLine('Luota is not told: there is no C:\\Output\\your-file')
+    exit $status
+  }
   $body.occurredAt = $file.LastWriteTimeUtc.ToString('o')
 """
 _POWERSHELL_START = """$start = @{

@@ -20,7 +20,7 @@ run_id="@RUN_ID@"
 host="@HOST@"
 sha="@SHA@"
 
-tmp=$(mktemp -d) && mkfifo "$tmp/all" "$tmp/tail" || exec "$@" # where nothing can be kept, the job runs alone
+tmp=$(mktemp -d) && mkfifo "$tmp/all" "$tmp/kept" "$tmp/tail" || exec "$@" # without them the job runs alone
 tab=$(printf '\t')
 
 json() { # the text of stdin as the inside of a JSON string
@@ -48,11 +48,13 @@ started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 run=$(start "" --retry 3 --max-time 5 --retry-max-time 10)
 [ -n "$run" ] || echo "luota-run: the start could not be sent; the job runs, the end will be tried" >&2
 
-# The job's output goes on as it comes, and its end is kept. The pair that does it outlives a signal to the group.
+# The job's output goes on as it comes, and its end is kept. Those who do it outlive a signal to the group.
 exec 3<&0
 (trap '' HUP INT TERM; exec tail -c 30000 <"$tmp/tail" >"$tmp/output") &
 keeper=$!
-(trap '' HUP INT TERM; exec tee "$tmp/tail" <"$tmp/all") &
+(trap '' HUP INT TERM; exec cat <"$tmp/kept" >"$tmp/tail") &
+feeder=$!
+(trap '' HUP INT TERM PIPE; exec tee "$tmp/kept" <"$tmp/all" 2>/dev/null) &
 shower=$!
 "$@" <&3 3<&- >"$tmp/all" 2>&1 &
 job=$!
@@ -63,7 +65,15 @@ while kill -0 "$job" 2>/dev/null; do # a signal ended the wait and not the job
   wait "$job"
   status=$?
 done
-wait "$shower" "$keeper"
+# What the job left running may hold its output open: it is shown to its end, and not waited for.
+for pause in 0.1 0.2 0.5 1 1; do
+  kill -0 "$shower" 2>/dev/null || break
+  sleep "$pause" 2>/dev/null || sleep 1
+done
+{
+  kill -0 "$shower" && kill -KILL "$feeder"
+  wait "$feeder" "$keeper"
+} 2>/dev/null
 
 verdict=success
 [ "$status" -eq 0 ] || verdict=fail

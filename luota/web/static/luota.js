@@ -55,12 +55,20 @@
     tick();
   });
   setInterval(() => { if (!document.hidden) tick(); }, 1000);
+  // What bars and charts say when one points at them: turned then, since there may be thousands of slots.
+  document.addEventListener("pointerover", (event) => {
+    const title = event.target.matches?.("svg rect") && $("title", event.target);
+    if (title) title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) => exact.format(Date.parse(`${day}T${time}Z`)));
+  });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
   // -- live: one stream a page, closed while nobody looks ---------------------------------------------
-  const main = $("main[data-stream]"), LOST = $("#lost")?.textContent;
+  const main = $("main[data-stream]"), LOST = $("#lost span")?.textContent;
+  const SILENT = 9000;  // two of the signs of life that come every four seconds (stream.py), and a second
+  const STOOD_STILL = 5000;
   const LIVE = { "X-Luota-Live": "1" };  // so that a page that lies open does not pass for a person who uses it
   let source = null, pending = new Set(), timer = null, lost = null, again = null, asking = false;
+  let heard = 0, looked = 0, sent = 0, stale = false;
   // Which rows are shown, in which order and groups, as the server makes it of those that are to be (overview.py).
   function shown(rows) {
     const each = $$("#rows > [data-row], #rows > [data-head]");
@@ -122,33 +130,59 @@
     for (const id of ids) pending.add(id);
     if (timer === null && !asking) timer = setTimeout(refresh, 400);
   }
+  function here() { return location.pathname + location.search; }
+  function signIn() { location.assign(`/sign-in?next=${encodeURIComponent(here())}`); }
+  // A form that was sent leads away by itself: it may be the reason, and knows better where to.
+  function leave(go) { close(); setTimeout(go, Date.now() - sent < 5000 ? 5000 : 0); }
+  document.addEventListener("submit", () => { sent = Date.now(); });
+  function cutOff(words) {
+    const said = $("#lost span");
+    document.documentElement.dataset.connected = "no";
+    if (said.textContent !== words) said.textContent = words;
+    $("#lost").hidden = false;
+  }
+  function connected() {
+    document.documentElement.dataset.connected = "yes";
+    const was = !$("#lost").hidden;
+    if (was) $("#lost").hidden = true;
+    return was;
+  }
   function open() {
     if (!main || source || document.hidden) return;
+    heard = looked = Date.now();
     source = new EventSource(main.dataset.stream);
+    for (const kind of ["live", "alive", "changed"]) source.addEventListener(kind, () => { heard = Date.now(); });
     source.addEventListener("changed", (event) => changed(JSON.parse(event.data)));
-    source.addEventListener("signedout", () => { close(); location.assign("/sign-in"); });
+    source.addEventListener("signedout", () => leave(signIn));
+    source.addEventListener("other", () => leave(() => location.assign(here())));  // never sends a form again, as a reload may
     source.addEventListener("live", () => {
       clearTimeout(lost); lost = null;
-      document.documentElement.dataset.connected = "yes";
-      if (!$("#lost").hidden) { $("#lost").hidden = true; $("#lost").textContent = LOST; changed(["*"]); }
+      if (connected()) changed(["*"]);
     });
     source.addEventListener("full", (event) => {
       close();
       clearTimeout(lost); lost = null;
-      document.documentElement.dataset.connected = "no";
-      const said = JSON.parse(event.data);
-      if ($("#lost").textContent !== said) $("#lost").textContent = said;
-      $("#lost").hidden = false;
+      cutOff(JSON.parse(event.data));
       changed(["*"]);
       again = setTimeout(open, 30000);
     });
     source.onerror = () => {
       document.documentElement.dataset.connected = "no";
-      if (lost === null) lost = setTimeout(() => { $("#lost").hidden = false; }, 1500);
+      if (lost === null) lost = setTimeout(() => cutOff(LOST), 1500);
       if (source && source.readyState === EventSource.CLOSED) { close(); again = setTimeout(open, 3000); }
     };
   }
   function close() { clearTimeout(again); if (source) { source.close(); source = null; } }
+  // A connection that is cut without a word ends nowhere but here. Of one over which the machine slept nothing is known.
+  setInterval(() => {
+    const now = Date.now(), still = Math.abs(now - looked) > STOOD_STILL;
+    looked = now;
+    if (!source || (!still && now - heard <= SILENT)) return;
+    close();
+    for (const part of $$("[data-rows], [data-live]")) htmx.trigger(part, "htmx:abort");  // else nothing is asked again
+    if (still) changed(["*"]); else cutOff(LOST);
+    open();
+  }, 1000);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { close(); } else if (main && !source) { open(); changed(["*"]); }
   });
@@ -167,7 +201,6 @@
   function chosen() {
     const bulk = $("[data-bulk]");
     if (!bulk) return;
-    bulk.classList.toggle("bulk-chosen", $("input[name=monitor]:checked") !== null);
     bulk.hidden = !$("[data-row]") && !$(".wrong", bulk);
   }
 
@@ -247,7 +280,21 @@
   document.addEventListener("htmx:afterSwap", () => { for (const id of opened) { const one = document.getElementById(id); if (one) one.open = true; } });
   document.addEventListener("htmx:afterSettle", (event) => prepare(event.target));
   document.addEventListener("htmx:oobAfterSwap", (event) => { prepare(event.detail.target?.parentElement ?? document); });
-  document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status === 401) location.assign("/sign-in"); });
+  // What was refused or lost is asked for again while the stream lives, and until it comes the page says that it is old.
+  const follows = (part) => part?.matches?.("[data-rows], [data-live]");
+  function unanswered(event) {
+    if (event.detail.xhr?.status === 401) { signIn(); return; }
+    if (!source || !follows(event.detail.elt) || (event.detail.xhr?.status >= 400 && event.detail.xhr.status < 500)) return;
+    stale = true;
+    cutOff(LOST);
+    setTimeout(() => changed(["*"]), 3000);
+  }
+  for (const kind of ["htmx:responseError", "htmx:sendError"]) document.addEventListener(kind, unanswered);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!stale || !event.detail.successful || !follows(event.detail.elt)) return;
+    stale = false;
+    if (source?.readyState === EventSource.OPEN) connected();
+  });
   prepare();
   open();
 })();

@@ -139,6 +139,21 @@ def test_a_bad_value_is_refused_with_its_key(base, changes, field):
 
 
 @pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("hartbeat", "mode must be one of heartbeat, run, freshness, not hartbeat. Did you mean heartbeat?"),
+        ("Runs", "mode must be one of heartbeat, run, freshness, not Runs. Did you mean run?"),
+        ("zzz", "mode must be one of heartbeat, run, freshness, not zzz."),
+        ("\x1b[2J", "mode must be one of heartbeat, run, freshness, not this text."),
+        (7, "mode must be one of heartbeat, run, freshness, not a number."),
+        ("", "mode is required and must be one of heartbeat, run, freshness."),
+    ],
+)
+def test_another_mode_is_refused_with_those_that_there_are_and_the_nearest(mode, said):
+    assert refused(parse_definition, {**HEARTBEAT, "mode": mode}).message == said
+
+
+@pytest.mark.parametrize(
     ("key", "near"),
     [
         ("grace", "graceSeconds"),

@@ -1,0 +1,149 @@
+"""A monitor's schedule in other schedulers' words, cron's and those of systemd timers, and what these cannot say."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from luota.core.schedule import Calendar, Cron, Every, Schedule
+
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+_EXAMPLE = "0 2 * * *"
+_INTERVALS = (  # all that cron can say, the longest first
+    (31 * DAY, "0 2 1 * *"),
+    (7 * DAY, "0 2 * * 1"),
+    (DAY, _EXAMPLE),
+    *((n * HOUR, f"0 */{n} * * *") for n in (12, 8, 6, 4, 3, 2)),
+    (HOUR, "0 * * * *"),
+    *((n * MINUTE, f"*/{n} * * * *") for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2)),
+    (MINUTE, "* * * * *"),
+)
+_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+_WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
+
+
+def cron(schedule: Schedule | None, least: int = MINUTE) -> str:
+    """Return five fields of cron: the monitor's own, or nightly as an example where it has a calendar or nothing.
+
+    For an interval they are the longest one that is no longer, but never shorter than `least` milliseconds;
+    `when` says so where they are not the same.
+    """
+    match schedule:
+        case Cron():
+            return " ".join(schedule.fields)
+        case Every(interval):
+            return next(text for length, text in _INTERVALS if length <= max(interval, least))
+    return _EXAMPLE
+
+
+def numeric(expression: str) -> str:
+    """Return five fields of cron without names and with Sunday as 0, as hosting services want them."""
+    *fields, month, weekday = expression.upper().split()
+    month, weekday = _in_numbers(month, _MONTHS, 1), _in_numbers(weekday, _WEEKDAYS, 0)
+    if "7" in weekday and not weekday.startswith("*"):
+        weekday = ",".join(str(value) for value in sorted({value % 7 for value in _values(weekday, 0, 7)}))
+    return " ".join([*fields, month, weekday])
+
+
+def timer(schedule: Schedule | None) -> str:
+    """Return the lines of a systemd timer that say when; nightly as an example where there is no schedule."""
+    match schedule:
+        case Calendar(expression, timezone):
+            return f"OnCalendar={expression} {timezone}".replace("%", "%%")
+        case Every(interval):
+            return f"OnActiveSec=1s\nOnUnitActiveSec={interval // 1000}s"
+        case Cron(timezone=timezone):
+            return "\n".join(f"OnCalendar={line} {timezone}" for line in _calendars(schedule))
+    return "OnCalendar=*-*-* 02:00:00"
+
+
+def gap(schedule: Schedule | None) -> int:
+    """Return the milliseconds between two times of a schedule; a day where there are none."""
+    match schedule:
+        case Every(interval):
+            return interval
+        case Cron() | Calendar():
+            first = schedule.after(0)
+            second = None if first is None else schedule.after(first)
+            return DAY if first is None or second is None else second - first
+    return DAY
+
+
+def caution(schedule: Schedule | None, least: int = MINUTE) -> str:
+    """Return what to know where `cron` says something else than the monitor expects, with a space before it, or "".
+
+    `least` is the shortest interval of the scheduler in milliseconds.
+    """
+    shortest = Every(least).describe()
+    if gap(schedule) < least:
+        return f" A job starts {shortest} at most here, and this monitor expects signals more often: it would be in \
+incident between them. Use a systemd timer, or let the monitor expect a signal {shortest}."
+    match schedule:
+        case Every(interval) if interval not in dict(_INTERVALS):
+            return f" Cron cannot say {schedule.describe()}: this is the nearest interval that is shorter, with which \
+the monitor stays healthy. A systemd timer says it exactly."
+        case Calendar():
+            return " The time here is an example: put those of the monitor's calendar in, or it will be in incident."
+    return ""
+
+
+def when(schedule: Schedule | None, zone: str, least: int = MINUTE) -> str:
+    """Return sentences on the times in a snippet: `zone` is where the scheduler reads its fields, as in "UTC"."""
+    match schedule:
+        case Cron(timezone=timezone) if timezone != zone:
+            told = f"The expression is read in {zone}; the monitor's is meant in {timezone}: shift it."
+        case None:
+            told = f"Put your own time in; it is read in {zone}."
+        case _:
+            told = f"Times are read in {zone}."
+    return told + caution(schedule, least)
+
+
+def _in_numbers(field: str, names: Sequence[str], first: int) -> str:
+    return re.sub("[A-Z]+", lambda name: str(names.index(name[0]) + first), field)
+
+
+def _values(field: str, low: int, high: int) -> list[int]:
+    """Return what a field of a valid expression matches, in order; its names are numbers already."""
+    found: set[int] = set()
+    for term in field.split(","):
+        span, _, step = term.partition("/")
+        begin, _, end = (f"{low}-{high}" if span == "*" else span).partition("-")
+        found.update(range(int(begin), int(end or begin) + 1, int(step or 1)))
+    return sorted(found)
+
+
+def _calendars(schedule: Cron) -> list[str]:
+    """Return the calendar expressions of systemd that together say what an expression of cron says."""
+    minute, hour, day, month, weekday = (field.upper() for field in schedule.fields)
+    time = f"{_calendar(_values(hour, 0, 23), 0, 23)}:{_calendar(_values(minute, 0, 59), 0, 59)}:00"
+    months = _calendar(_values(_in_numbers(month, _MONTHS, 1), 1, 12), 1, 12)
+    on = {value % 7 for value in _values(_in_numbers(weekday, _WEEKDAYS, 0), 0, 7)}
+    weekdays = "" if len(on) == 7 else _spans([(v - 1) % 7 for v in on], "Mon Tue Wed Thu Fri Sat Sun".split()) + " "
+    days = _calendar(_values(day, 1, 31), 1, 31)
+    if day.startswith("*") or weekday.startswith("*"):
+        return [f"{weekdays}*-{months}-{days} {time}"]
+    return [f"{weekdays}*-{months}-* {time}", f"*-{months}-{days} {time}"]  # cron means either, see crontab(5)
+
+
+def _calendar(values: list[int], low: int, high: int) -> str:
+    if values == list(range(low, high + 1)):
+        return "*"
+    step = values[1] - values[0] if len(values) > 2 else 1
+    if step > 1 and values == list(range(values[0], high + 1, step)):
+        return f"{values[0]:02}/{step}"
+    return _spans(values, [f"{value:02}" for value in range(high + 1)])
+
+
+def _spans(values: Sequence[int], names: Sequence[str]) -> str:
+    """Return the names of some values as `a..b,c`."""
+    spans: list[list[int]] = []
+    for value in sorted(values):
+        if spans and value == spans[-1][-1] + 1:
+            spans[-1].append(value)
+        else:
+            spans.append([value])
+    parts = ([f"{names[s[0]]}..{names[s[-1]]}"] if len(s) > 2 else [names[v] for v in s] for s in spans)
+    return ",".join(part for span in parts for part in span)

@@ -1,0 +1,68 @@
+"""The page of the audit log: who changed what, in words that people read."""
+
+import re
+from contextlib import aclosing
+from pathlib import Path
+
+from luota import engine
+from luota.web.dashboard.audit import ACTIONS
+from tests.web.reading import words
+
+PATH = "/w/default/audit"
+
+
+async def test_an_entry_says_in_words_what_was_done_to_what(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        job = await served.monitor(name="Nightly backup")
+        await served.api(
+            "PATCH",
+            f"/api/monitors/{job.id}",
+            {"graceSeconds": 5400, "reminderSeconds": "90m", "owner": None, "promise": "Done."},
+        )
+        await served.api("POST", f"/api/monitors/{job.id}/pause", {"until": "2026-04-29T12:00:00Z"})
+        await client.post("/w/default/settings/token", data={"csrf": csrf})
+        page = await client.get(PATH)
+        said = words(page)
+        assert "created the monitor Nightly backup" in said
+        assert "changed the monitor Nightly backup" in said
+        assert "grace: 1 h 30 min" in said
+        assert "reminder: 1 h 30 min" in said
+        assert "owner: none" in said
+        assert "paused the monitor Nightly backup" in said
+        assert "until: 2026-04-29 12:00:00 UTC" in said
+        assert "until healthy" not in said
+        assert "replaced the token of Default" in said
+        assert "signed in" in said
+        assert "created the user owner@example.org role: owner" in said
+        assert "monitor.create" not in said
+        assert f'<a href="/w/default/monitors/{job.id}">Nightly backup</a>' in page.text
+
+
+async def test_whose_sessions_ended_is_said_and_what_is_gone_keeps_the_name_that_its_entry_has(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        gone, _ = await served.sign_in("viewer")
+        await gone.aclose()
+        (user_id,) = served.row("SELECT id FROM users WHERE email = 'viewer@example.org'")
+        await served.api("POST", f"/api/users/{user_id}/password", {"password": "another good password"})
+        await client.post(f"/w/default/members/{user_id}/role", data={"csrf": csrf, "role": "operator"})
+        assert "ended the sessions of viewer@example.org count: 1" in words(await client.get(PATH))
+        await served.api("DELETE", "/api/users/viewer@example.org")
+        other, theirs = await served.sign_in("operator")
+        await other.post("/sign-out", data={"csrf": theirs})
+        await other.aclose()
+        said = words(await client.get(PATH))
+        assert "signed out" in said
+        assert "ended the sessions of one deleted since" in said
+        assert "set the password of one deleted since" in said
+        assert "changed the role of viewer@example.org before: viewer" in said
+        assert "deleted the user viewer@example.org" in said
+
+
+def test_every_action_that_is_written_has_words():
+    written = set()
+    for file in Path(engine.__file__).parent.glob("*.py"):
+        written |= set(re.findall(r'(?:audit|audit_person|_applied)\([^"]*"([a-z]+\.[a-z_]+)"', file.read_text()))
+    assert len(written) > 20
+    assert written - {"setup.link"} == ACTIONS.keys(), "that one is of no workspace"

@@ -1,0 +1,61 @@
+"""The incident page in a browser: it follows what happens, and tells times as one reads them."""
+
+import pytest
+
+from tests.web.incident_page import failed
+from tests.web.tab import served, tab_of, too_wide
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_what_is_typed_stays_while_the_page_follows_what_happens_on_a_phone(served, chromium):
+    signed_in, csrf = await served.sign_in("operator")
+    job, path = await failed(served, {"summary": "s" * 240, "output": "x" * 30_000}, name="n" * 100)
+    async with tab_of(chromium, served.base, "operator@example.org", path) as page:
+        await page.wait_for_selector("html[data-connected=yes]")
+        assert await page.locator("#acknowledge button").bounding_box()
+        await page.fill("#f-reason", "half a sen")
+        await page.click("#add-note summary")
+        await page.fill("#f-text", "a long no")
+        await page.click("#resolve summary")
+        await page.fill("#f-resolve", "perhaps")
+        await signed_in.post(f"{path}/note", data={"csrf": csrf, "text": "from elsewhere"})
+        await page.wait_for_selector(".timeline >> text=from elsewhere")
+        given = [await page.input_value(field) for field in ("#f-reason", "#f-text", "#f-resolve")]
+        assert given == ["half a sen", "a long no", "perhaps"]
+        served.clock.advance(1000)
+        await job.success(await job.started("pay-3"))
+        await page.wait_for_selector("#verdict >> text=failed, resolved")
+        assert await page.locator("#acknowledge").count() == 0
+        assert await page.input_value("#f-text") == "a long no"
+        for ending in ("", "/print"):
+            await page.goto(served.base + path + ending)
+            assert not await too_wide(page), ending
+    await signed_in.aclose()
+
+
+@pytest.mark.parametrize(
+    ("today", "shown"),
+    [
+        ("2026-04-29T18:00Z", "05:34:51"),
+        ("2026-06-01T18:00Z", "29 Apr, 05:34:51"),
+        ("2027-01-01T18:00Z", "29 Apr 2026, 05:34:51"),
+    ],
+)
+async def test_times_are_as_short_as_the_day_allows_and_exact_on_hover_and_on_paper(served, chromium, today, shown):
+    _, path = await failed(served)
+    exact = "29 Apr 2026, 05:34:51 GMT+3"
+    client, _ = await served.sign_in("viewer")
+    async with tab_of(
+        chromium, served.base, "viewer@example.org", path, now=today, timezone_id="Europe/Helsinki", locale="en-GB"
+    ) as page:
+        time = page.locator(".timeline time").first
+        await page.wait_for_selector(".timeline time[data-local]")
+        assert await time.text_content() == shown
+        assert await time.get_attribute("title") == f"{exact} (2026-04-29 02:34:51 UTC)"
+        await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert await time.text_content() == exact
+        assert await page.locator(".since time").text_content() == exact
+        await page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert await time.text_content() == shown
+        await client.aclose()

@@ -1,0 +1,93 @@
+"""A run that ended well but only after its limit hung, and is nowhere on the pages drawn or told as if it had not."""
+
+import re
+
+import pytest
+
+from luota.core.model import Window
+from luota.web.dashboard.charts import Column, columns
+from tests.web.monitor_page import WHERE, owner, sign_in
+from tests.web.reading import words
+
+RUNS = "/w/default/runs"
+
+
+@pytest.fixture
+async def hung(served):
+    """A monitor with a limit of 3 s and its run of 6 s, which succeeded."""
+    job = await served.monitor("run", maxRuntimeSeconds=3)
+    await job.success(await job.started("in time"))
+    run = await job.started()
+    served.clock.advance(6000)
+    await served.judge()
+    await job.success(run)
+    return job, run
+
+
+async def test_its_slot_its_event_and_its_column_say_that_it_hung(served, owner, hung):
+    client, _ = owner
+    job, run = hung
+    page = await client.get(f"{WHERE}/{job.id}")
+    bar = re.search(r'<svg class="bar".*?</svg>', page.text, re.S)[0]
+    assert re.findall(r'class="slot slot-(\w+)"', bar) == ["ok", "stuck"]
+    assert "2026-04-29 01:33:11 UTC: hung, then succeeded, signal " in bar
+    assert re.search(rf'#m-incident"[^\n]*{run}"><?[^\n]*hung, then succeeded, ended ', page.text), "the list of slots"
+    events = re.search(r'id="events-head".*?</section>', page.text, re.S)[0]
+    assert re.search(rf'#m-incident".*?{run}">hung, then succeeded</a>', events)
+    chart = re.search(r'<svg class="chart".*?</svg>', page.text, re.S)[0]
+    assert re.findall(r'chart-bar-(\w+)"[^>]*><title>(\d s, [^:]*),', chart) == [
+        ("success", "0 s, success"),
+        ("over", "6 s, hung, then succeeded"),
+    ]
+    assert 'class="slot slot-stuck"' in (await client.get("/w/default")).text
+
+
+async def test_the_verdict_of_its_page_says_by_how_much_it_overran_and_leads_to_the_incident(served, owner, hung):
+    client, _ = owner
+    job, run = hung
+    said = words(await client.get(f"{RUNS}/{run}"))
+    assert "hung, then succeeded" in said
+    assert "It came to its end 3 s after its limit of 3 s." in said
+    assert "It belongs to the incident stuck, resolved" in said
+    (incident,) = (await served.api("GET", "/api/incidents"))["incidents"]
+    assert "hung, then succeeded" in words(await client.get(f"/w/default/incidents/{incident['id']}"))
+
+
+async def test_a_run_that_hung_while_an_incident_was_open_leads_to_the_one_in_which_it_was_counted(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=3)
+    await job.fail(await job.started("broken"))
+    incident = (await job.shown())["incidentId"]
+    run = await job.started("slow")
+    served.clock.advance(6000)
+    await served.judge()
+    await job.success(run)
+    assert f"/w/default/incidents/{incident}" in (await client.get(f"{RUNS}/{run}")).text
+    bar = re.search(r'<svg class="bar".*?</svg>', (await client.get(f"{WHERE}/{job.id}")).text, re.S)[0]
+    assert re.findall(r'class="slot slot-(\w+)"', bar) == ["failed", "stuck"]
+
+
+async def test_a_run_whose_limit_passed_unwatched_is_not_accused_of_hanging(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=60)
+    run = await job.started()
+    served.clock.advance(30_000)
+    began = served.clock.now()
+    served.clock.advance(300_000)
+    await served.engine.writer.blind(Window(began, served.clock.now(), "it was down"))
+    await served.judge()
+    await job.success(run)
+    said = words(await client.get(f"{RUNS}/{run}"))
+    assert "success, unverified" in said
+    assert "4 min 30 s after its limit of 1 min, which passed while Luota was not watching: nobody knows" in said
+    assert "hung," not in words(await client.get(f"{WHERE}/{job.id}"))
+
+
+async def test_what_is_over_the_limit_is_red_with_a_cap_and_counted_beside_the_limit():
+    chart = columns([Column(1000, "success", "short"), Column(6000, "success", "long", over=True)], 3000, "limit", "x")
+    assert re.findall(r'class="chart-bar chart-bar-(\w+)"[^>]*><title>(\w+)', chart) == [
+        ("success", "short"),
+        ("over", "long"),
+    ]
+    assert re.findall(r'class="chart-cap"[^>]*><title>(\w+)', chart) == ["long"]
+    assert "limit 3 s, 1 of 2 over it<" in chart

@@ -1,0 +1,75 @@
+"""Choosing a threshold on the monitor page: the history judged anew, and durations beside their limit."""
+
+import re
+
+from luota.web.dashboard.charts import Column, columns
+from tests.web.monitor_page import HOUR, WHERE, owner, sign_in
+from tests.web.reading import words
+
+
+async def test_the_history_is_judged_by_another_grace_when_one_is_tried(served, owner):
+    client, _ = owner
+    job = await served.monitor(graceSeconds=60)
+    for _ in range(8):
+        await job.ping()
+        served.clock.advance(HOUR + 5 * 60_000)  # five minutes late each time
+    await served.judge()
+    page = await client.get(f"{WHERE}/{job.id}")
+    said = words(page)
+    assert page.text.count("chart-bar-over") == 7
+    assert "interval + grace 1 h 1 min, 7 of 7 over it" in said
+    assert re.search(r"With this schedule and grace, the last 8 h 40 min would have opened 8 incidents", said)
+    said = words(await client.get(f"{WHERE}/{job.id}?grace=10m"))
+    assert re.search(r"With interval 1h, grace 10m, the last 8 h 40 min would have opened 0 incidents", said)
+    assert "Suggested grace" in said
+    assert (await job.shown())["graceSeconds"] == 60
+
+
+async def test_what_passed_while_paused_is_not_judged_when_the_history_is(served, owner):
+    client, csrf = owner
+    job = await served.monitor()
+    await job.ping()
+    await client.post(f"{WHERE}/{job.id}/pause", data={"csrf": csrf, "for": ""})
+    served.clock.advance(5 * HOUR)
+    await client.post(f"{WHERE}/{job.id}/resume", data={"csrf": csrf})
+    await job.ping()
+    assert "the last 5 h would have opened 0 incidents" in words(await client.get(f"{WHERE}/{job.id}"))
+
+
+async def test_a_value_that_cannot_be_tried_is_shown_again_with_what_is_wrong(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    for field, value in (("grace", "soon"), ("interval", "0"), ("interval", "soon")):
+        page = await client.get(f"{WHERE}/{job.id}?{field}={value}")
+        assert page.status_code == 400
+        assert f'href="#f-{field}"' in page.text
+        assert re.search(rf'id="f-{field}"[^>]*value="{value}"[^>]*aria-invalid="true"', page.text)
+        assert f"{field.capitalize()} must be " in words(page), "it is called what stands over the field"
+
+
+async def test_runs_are_drawn_with_their_limit_and_lead_to_their_pages(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=300)
+    ids = []
+    for number in range(30):
+        ids.append(await job.started(f"n-{number}"))
+        served.clock.advance(120_000)
+        await job.success(ids[-1], {"payload": {"n": number}})
+    page = await client.get(f"{WHERE}/{job.id}")
+    events = re.search(r'id="events-head".*?</section>', page.text, re.S)[0]
+    assert re.findall(r"/w/default/runs/([0-9a-f-]{36})", events) == ids[:4:-1]
+    chart = re.search(r'<svg class="chart".*?</svg>', page.text, re.S)[0]
+    assert chart.count('class="chart-bar ') == 30
+    assert "limit 5 min" in chart
+    assert "2 min, success, started" in chart
+
+
+async def test_a_limit_far_above_all_durations_is_drawn_and_said_to_be_out_of_scale():
+    far = columns([Column(60_000, "success", "<b>&")], 86_400_000, "limit", "how long")
+    assert "limit 1 d, far above: not to scale" in far
+    assert "&lt;b&gt;&amp;" in far
+    near = columns([Column(60_000, "success", "x")], 90_000, "limit", "how long")
+    assert "limit 1 min 30 s<" in near
+    assert far.count('class="chart-limit"') == near.count('class="chart-limit"') == 1
+    assert columns([], 1000, "limit", "how long") == ""
