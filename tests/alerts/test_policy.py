@@ -6,12 +6,12 @@ import pytest
 
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
-from luota.engine import Engine, channels
+from luota.engine import channels
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store import incidents
 from luota.store.reads import fetch
 from tests.alerts.rig import Rig
-from tests.engines import ACTOR, engine_on
+from tests.engines import ACTOR, engine_on, workspace_of
 from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
 
@@ -296,8 +296,8 @@ async def test_what_a_channel_wants_outlives_a_restart(rig):
     wants = workspace(rig).wants[channel_id]
     data_dir, clock = rig.engine.data_dir, rig.engine.clock
     await rig.engine.close()
-    rig.engine = await Engine.open(data_dir, clock, "a test")
-    assert workspace(rig).wants[channel_id] == wants
+    async with engine_on(data_dir, clock) as again:
+        assert workspace_of(again).wants[channel_id] == wants
 
 
 async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_one_each_to_machines(rig):
