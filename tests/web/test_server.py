@@ -56,9 +56,13 @@ async def test_a_peer_that_acknowledges_nothing_for_thirty_seconds_is_given_up_b
 def connections():
     """The peers of this process, with how long the kernel waits for each in milliseconds."""
     for fd in map(int, os.listdir("/proc/self/fd")):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as one:
-            if one.family == socket.AF_INET:
-                yield one.getpeername(), one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        with contextlib.suppress(OSError):
+            one = socket.socket(fileno=fd)
+            try:
+                if one.family == socket.AF_INET:
+                    yield one.getpeername(), one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            finally:
+                one.detach()  # it is another's
 
 
 async def test_the_unix_socket_is_its_owners_alone_and_goes_with_the_server(serve, tmp_path):
