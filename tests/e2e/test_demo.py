@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from luota.unix import unix_address
 from tests.process import _LEASH, Daemon
 
 WITHIN_S = 60
@@ -54,11 +55,12 @@ class Demo:
 
     @contextlib.asynccontextmanager
     async def api(self, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.AsyncHTTPTransport(uds=str(data_dir / "luota.sock"))
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://luota", timeout=30, trust_env=False
-        ) as client:
-            yield client
+        with unix_address(data_dir / "luota.sock") as address:
+            transport = httpx.AsyncHTTPTransport(uds=address)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://luota", timeout=30, trust_env=False
+            ) as client:
+                yield client
 
     async def interrupt(self) -> int:
         """Press Ctrl-C; return the exit status."""
