@@ -14,12 +14,12 @@ import importlib.util
 import logging
 import os
 import re
+import shlex
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -50,8 +50,6 @@ SHORTEST_PART = 100
 GONE = 410
 
 UNKNOWN = "Apprise does not know this URL: look its form up at https://appriseit.com"
-_PIP = Path(sys.executable).with_name("pip")  # that of the daemon's own environment
-MISSING = f"The package apprise is not installed: {_PIP} install 'luota[apprise]', and restart Luota."
 
 _TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel.test": "info"}
 _DIALLING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
@@ -155,6 +153,14 @@ def _prepare() -> Any:
 def installed() -> bool:
     """Tell whether the extra `luota[apprise]` is there."""
     return importlib.util.find_spec("apprise") is not None
+
+
+def missing() -> str:
+    """Return what to do where the extra is not there; with the command, if the environment of Luota has a pip."""
+    do = f"install luota[apprise] into {sys.prefix}"
+    if sys.executable and importlib.util.find_spec("pip") is not None:  # those of uv and pipx have none
+        do += f" ({shlex.quote(sys.executable)} -m pip install 'luota[apprise]')"
+    return f"The package apprise is not installed: {do}, and restart Luota."
 
 
 class Services:

@@ -10,7 +10,7 @@ import httpx
 from msgspec import Struct
 
 from luota.alerts import messages, slack, webhook
-from luota.alerts.apprise import MISSING, Services, installed
+from luota.alerts.apprise import Services, installed, missing
 from luota.alerts.notice import Notice
 from luota.alerts.smtp import Relay
 from luota.core.retry import AttemptResult
@@ -83,7 +83,7 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
         assert services is not None
         return await services.refusal(settings)
 
-    no_services = None if services and installed() else MISSING
+    no_services = None if services and installed() else missing()
     return {
         "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
         "webhook": Route(to_webhook),

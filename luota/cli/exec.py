@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import IO, Annotated, Any
@@ -25,7 +26,7 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FITS = 60_000
 """Bytes of JSON that leave room for the rest of a body of 64 KiB: a newline takes two, an escape six."""
 _DRAIN_S = 2.0
-"""How long to read on after the job ended, since something that it left running may hold its output open."""
+"""How long to read on in all after the job ended, since something that it left running may hold its output open."""
 
 
 class Tail:
@@ -138,8 +139,9 @@ def _run(command: list[str], tail: Tail | None) -> int:
             job.send_signal(number)
         pumps = [] if tail is None else [_pump(job.stdout, 1, tail.add), _pump(job.stderr, 2, tail.add)]
         status = job.wait()
+        drained_by = time.monotonic() + _DRAIN_S
         for pump in pumps:
-            pump.join(_DRAIN_S)
+            pump.join(max(0.0, drained_by - time.monotonic()))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -156,19 +158,20 @@ def _in_foreground() -> bool:
 def _pump(source: IO[bytes] | None, target: int, keep: Callable[[bytes], None]) -> threading.Thread:
     """Copy a stream of the job to one of this process as it comes, and keep it; in a thread that ends with it."""
     assert source is not None
-    descriptor = source.fileno()
 
-    def copy() -> None:
+    def copy(source: IO[bytes]) -> None:
         whole = True
-        while chunk := os.read(descriptor, 65536):
-            keep(chunk)
-            view = memoryview(chunk)
-            while whole and view:
-                try:
-                    view = view[os.write(target, view) :]
-                except OSError:  # nobody reads on; the job need not die of it
-                    whole = False
+        # The thread holds the stream: closed while something writes on, its number would be that of the next call.
+        with source:
+            while chunk := os.read(source.fileno(), 65536):
+                keep(chunk)
+                view = memoryview(chunk)
+                while whole and view:
+                    try:
+                        view = view[os.write(target, view) :]
+                    except OSError:  # nobody reads on; the job need not die of it
+                        whole = False
 
-    thread = threading.Thread(target=copy, daemon=True)
+    thread = threading.Thread(target=copy, args=(source,), daemon=True)
     thread.start()
     return thread

@@ -73,15 +73,19 @@ def slots(
     return _Drawing(layout).slots()
 
 
-def beyond_limit(began: int, limit_at: int | None, closed_at: int | None, windows: Windows) -> Drawn | None:
-    """Return how a run is drawn that succeeded only after its limit: it was stuck until then, which was a verdict.
+def beyond_limit(
+    began: int, limit_at: int | None, closed_at: int | None, windows: Windows, pauses: Sequence[Stretch]
+) -> Drawn | None:
+    """Return how a run is drawn that succeeded only after its limit: stuck, which was the verdict at its limit.
 
-    It is unverified where a window hid whether it was. None for a run that is open, or was closed in time. `began` is
-    the effective instant of its start, `closed_at` the receipt of its end.
+    It is unverified where there was none, since a window hid whether it hung, or the limit passed in one of the
+    `pauses`. None for a run that is open, or was closed in time. `began` is the effective instant of its start,
+    `closed_at` the receipt of its end.
     """
     if limit_at is None or closed_at is None or closed_at <= limit_at:
         return None
-    return Drawn.STUCK if windows.over(began, limit_at) is None else Drawn.UNVERIFIED
+    paused = any(start <= limit_at <= end for start, end in pauses)
+    return Drawn.UNVERIFIED if paused or windows.over(began, limit_at) is not None else Drawn.STUCK
 
 
 _RUN_DRAWN = {
@@ -187,7 +191,8 @@ class _Drawing:
     def _of_run(self, signal: Signal) -> Drawn | None:
         """Return how a run decides its slot; None where it ended well and in time, and for a ping."""
         if signal.state is RunState.SUCCESS:
-            return beyond_limit(signal.at, signal.limit_at, signal.closed_at, self._layout.windows)
+            layout = self._layout
+            return beyond_limit(signal.at, signal.limit_at, signal.closed_at, layout.windows, layout.pauses)
         return None if signal.state is None else _RUN_DRAWN[signal.state]
 
     def _decisive(self, signals: list[Signal]) -> Signal | None:

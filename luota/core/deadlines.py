@@ -9,8 +9,8 @@ class Deadlines:
     """The next wake-up instant (UTC ms) of each key, and the earliest of them.
 
     `_at` holds the truth. The heap holds each instant once, since crons make many keys fall due together, and
-    `_keys` who was set to it, outdated entries among them. When those outnumber the true ones, both are
-    built anew, so that their size stays within twice that of the truth.
+    `_keys` who was set to it, outdated entries among them. When those outnumber the true ones by more
+    than a few, both are built anew, so that their size stays near twice that of the truth.
     """
 
     __slots__ = ("_at", "_entries", "_heap", "_keys")

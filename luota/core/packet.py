@@ -83,9 +83,13 @@ class MonitorFacts(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """A run with all that its job sent; payloads are JSON texts exactly as they came."""
+    """A run with all that its job sent; payloads are JSON texts exactly as they came.
+
+    `effective_at` is the instant from which its start counts (docs/verdicts.md, "Times of clients").
+    """
 
     facts: RunFacts
+    effective_at: int
     start_received_at: int
     finish_received_at: int | None
     limit_at: int

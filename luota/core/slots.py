@@ -159,7 +159,7 @@ class Layout:
         rules, entries, aside = self.rules, list[Entry](), list[Signal]()
         newest: Signal | None = None
         if signals:
-            self._narrow(signals[0].at)
+            self._narrow(min(signal.at for signal in signals))
         for signal in signals:
             if newest is None:
                 self.first = signal.received_at

@@ -1,5 +1,6 @@
 """Reading what one monitor did: signals, events, runs, incidents. Instants come out as UTC milliseconds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aiosqlite
@@ -20,15 +21,18 @@ _STARTS = (
     "WHERE monitor_id = ?"
 )
 _INCIDENT = "id, kind, state, opened_at, resolved_at, expected_at, run_id, summary FROM incidents"
+_RUN_EVENT = (
+    "SELECT 'run', id, effective_at, start_received_at, finish_received_at, state, late, skewed, started_at, "
+    "finished_at, exit_code, host, deploy_sha, "
+    f"substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary, limit_at FROM runs WHERE monitor_id = ?1"
+)
 _EVENTS = (
     "SELECT * FROM (SELECT 'heartbeat', id, effective_at, received_at, NULL, NULL, late, skewed, occurred_at, NULL, "
     f"NULL, host, deploy_sha, substr(payload, 1, {PREVIEW}), NULL, NULL FROM heartbeats WHERE monitor_id = ?1 "
     "ORDER BY received_at DESC, seq DESC LIMIT ?2) "
-    "UNION ALL SELECT * FROM (SELECT 'run', id, effective_at, start_received_at, finish_received_at, state, late, "
-    "skewed, started_at, finished_at, exit_code, host, deploy_sha, "
-    f"substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary, limit_at FROM runs WHERE monitor_id = ?1 "
-    "ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
+    f"UNION ALL SELECT * FROM ({_RUN_EVENT} ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
 )
+_NEWEST_END = f"{_RUN_EVENT} AND finish_received_at IS NOT NULL ORDER BY finish_received_at DESC LIMIT 1"
 _RUN = (
     "r.id, r.monitor_id, r.external_run_id, r.state, r.started_at, r.start_received_at, r.effective_at, r.limit_at, "
     "r.occurrence, r.late, r.skewed, r.finished_at, r.finish_received_at, r.summary, r.exit_code, r.output, "
@@ -138,6 +142,12 @@ class Run(Struct, frozen=True):
 async def events(db: aiosqlite.Connection, monitor_id: str, most: int = 25) -> tuple[Event, ...]:
     """Return the newest pings and runs of a monitor, the newest first."""
     return tuple(Event(*row) for row in await fetch(db, _EVENTS, (monitor_id, most)))
+
+
+async def latest(db: aiosqlite.Connection, monitor_id: str, newest: Sequence[Event]) -> Event | None:
+    """Return what was heard of last: one of the `newest` events, or a run that began before them and ended since."""
+    ended = [Event(*row) for row in await fetch(db, _NEWEST_END, (monitor_id,))]
+    return max((*newest, *ended), key=lambda event: event.heard_at, default=None)
 
 
 async def payload_of(db: aiosqlite.Connection, monitor_id: str, event: Event) -> Payload:

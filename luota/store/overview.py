@@ -7,7 +7,6 @@ import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, Protocol
 
 import aiosqlite
@@ -16,7 +15,7 @@ from msgspec import Struct
 
 from luota.core import bar
 from luota.core.bar import Slot
-from luota.core.model import Kind, Mode, Rules, RunState, Windows
+from luota.core.model import Kind, Mode, Rules, Windows
 from luota.core.slots import Incident, Signal, Stretch
 from luota.core.spec.values import parse_instant
 from luota.store import db as files
@@ -32,6 +31,11 @@ _LASTS = 1 << 62
 _INCIDENTS = (
     "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ? "
     "ORDER BY opened_at DESC LIMIT ?"
+)
+_PINGED = "SELECT received_at FROM heartbeats WHERE monitor_id = ? AND received_at >= ? ORDER BY received_at LIMIT 1"
+_SUCCEEDED = (
+    "SELECT finish_received_at FROM runs WHERE monitor_id = ? AND finish_received_at >= ? AND state = 'success' "
+    "ORDER BY finish_received_at LIMIT 1"
 )
 _PAUSES = (
     "SELECT at, action, detail FROM audit_entries WHERE target = ? "
@@ -135,11 +139,9 @@ async def bars(
     return found
 
 
-async def pauses(
-    db: aiosqlite.Connection, monitor_id: str, mode: Mode, signals: Sequence[Signal]
-) -> tuple[Stretch, ...]:
-    """Return the newest pauses of a monitor, as `pauses_of` does."""
-    return pauses_of(await fetch(db, _PAUSES, (monitor_id,)), mode, signals)
+async def pauses(db: aiosqlite.Connection, monitor_id: str, mode: Mode) -> tuple[Stretch, ...]:
+    """Return the newest pauses of a monitor, in order; one that lasts ends in the far future."""
+    return await files.in_thread(db, partial(_pauses, monitor_id, mode))
 
 
 def _read(monitors: Iterable[tuple[str, Rules]], n: int, db: sqlite3.Connection) -> dict[str, _Past]:
@@ -152,36 +154,26 @@ def _read(monitors: Iterable[tuple[str, Rules]], n: int, db: sqlite3.Connection)
             continue
         signals = signals_of(db.execute(signals_sql(rules.mode), (id_, most)).fetchall())
         incidents = incidents_of(db.execute(_INCIDENTS, (id_, _MOST_INCIDENTS)).fetchall())
-        pauses = pauses_of(db.execute(_PAUSES, (id_,)).fetchall(), rules.mode, signals)
+        pauses = _pauses(id_, rules.mode, db)
         since = created[0] if len(signals) < most else min(signal.at for signal in signals)
         found[id_] = _Past(signals, incidents, pauses, since)
     return found
 
 
-def pauses_of(rows: Sequence[tuple[Any, ...]], mode: Mode, signals: Sequence[Signal]) -> tuple[Stretch, ...]:
-    """Return the pauses that the audit log tells of, in order; one that lasts ends in the far future.
+def _pauses(monitor_id: str, mode: Mode, db: sqlite3.Connection) -> tuple[Stretch, ...]:
+    """Return the pauses that the audit log tells of. For the driver's thread.
 
-    `rows` are instant, action and detail, the newest first. A pause until the next healthy signal ends at a
-    ping, or at the success of a run.
+    A pause until the next healthy signal ends at a ping, or at the success of a run.
     """
-    healthy = sorted(
-        chain.from_iterable(
-            (signal.received_at,)
-            if mode is not Mode.RUN
-            else (signal.ended_at,)
-            if signal.state is RunState.SUCCESS and signal.ended_at is not None
-            else ()
-            for signal in signals
-        )
-    )
     found: list[Stretch] = []
-    for at, action, detail in reversed(rows):
+    healed_sql = _SUCCEEDED if mode is Mode.RUN else _PINGED
+    for at, action, detail in reversed(db.execute(_PAUSES, (monitor_id,)).fetchall()):
         if found and found[-1][1] > at:
             found[-1] = (found[-1][0], at)
         if action == "monitor.pause":
             asked = msgspec.json.decode(detail)
             ends = [parse_instant(asked["until"], "until")] if asked.get("until") else [_LASTS]
             if asked.get("untilHealthy"):
-                ends += [signal for signal in healthy if signal >= at][:1]
+                ends += [healed for (healed,) in db.execute(healed_sql, (monitor_id, at))]
             found.append((at, min(ends)))
     return tuple(found)

@@ -31,9 +31,9 @@ _INCIDENT = (
     "FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE i.id = ? AND i.workspace_id = ?"
 )
 _RUN = (
-    "SELECT start_received_at, finish_received_at, limit_at, late, skewed, start_payload, close_payload, tags, "
-    "id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, deploy_sha, environment "
-    "FROM runs"
+    "SELECT effective_at, start_received_at, finish_received_at, limit_at, late, skewed, start_payload, "
+    "close_payload, tags, id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, "
+    "deploy_sha, environment FROM runs"
 )
 _SIGNAL = (
     "SELECT id, received_at, occurred_at, effective_at, late, skewed, host, deploy_sha, payload FROM heartbeats "
@@ -133,11 +133,10 @@ def _run_of(db: sqlite3.Connection, monitor_id: str, run_id: str | None, mode: s
 def _run(rows: list[tuple[Any, ...]]) -> Run | None:
     if not rows:
         return None
-    received, finish_received, limit, late, skewed, start_payload, close_payload, tags, *facts = rows[0]
+    effective, received, finish_received, limit, late, skewed, start_payload, close_payload, tags, *facts = rows[0]
     known: tuple[Any, ...] = (*facts, {} if tags is None else msgspec.json.decode(tags))
-    return Run(
-        RunFacts(*known), received, finish_received, limit, bool(late), bool(skewed), start_payload, close_payload
-    )
+    payloads = start_payload, close_payload
+    return Run(RunFacts(*known), effective, received, finish_received, limit, bool(late), bool(skewed), *payloads)
 
 
 def _signal(rows: list[tuple[Any, ...]]) -> Signal | None:

@@ -19,7 +19,7 @@ import pytest
 from msgspec import structs
 
 from luota.alerts import apprise
-from luota.alerts.apprise import MISSING, Services, inert, parts
+from luota.alerts.apprise import Services, inert, missing, parts
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.types import routes
 from luota.core.errors import LuotaError
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 SECOND_ONLY = AddressPolicy((ip_network("127.0.0.2/32"),))
+SAY_MISSING = "from luota.alerts.apprise import missing; print(missing())"
 
 
 def to(receiver, rest="", scheme="json"):
@@ -234,10 +235,40 @@ def test_mentions_and_tags_of_other_people_are_broken():
     assert inert("<!channel> @everyone a < b <b>") == "<\u200b!channel> @\u200beveryone a < b <\u200bb>"
 
 
-async def test_without_the_extra_the_line_to_run_is_named(monkeypatch):
-    monkeypatch.setattr(apprise.importlib.util, "find_spec", lambda name: None)
-    assert routes(None, None, Services(LOOPBACK))["apprise"].missing == MISSING
-    assert f"{Path(sys.executable).parent}/pip install 'luota[apprise]'" in MISSING
+async def test_without_the_extra_it_is_said_what_to_install_and_where(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    said = routes(None, None, Services(LOOPBACK))["apprise"].missing
+    assert said == missing()
+    assert f"install luota[apprise] into {sys.prefix}" in said
+    assert said.endswith("and restart Luota.")
+
+
+def bare_environment(path):
+    """Make an environment with what Luota needs and no pip; returns its interpreter."""
+    subprocess.check_call([sys.executable, "-m", "venv", "--without-pip", path])
+    (own,) = path.glob("lib/*/site-packages")
+    for package in Path(pytest.__file__).parents[1].iterdir():
+        if package.name != "pip":
+            (own / package.name).symlink_to(package)
+    return path / "bin/python"
+
+
+@pytest.mark.parametrize("pip", [True, False], ids=["with pip", "without"])
+def test_a_pip_is_named_where_the_environment_has_one_and_by_the_interpreter_of_it(tmp_path, pip):
+    python = bare_environment(tmp_path / "an env")
+    if pip:
+        next(tmp_path.glob("an env/lib/*/site-packages")).joinpath("pip.py").touch()
+    said = subprocess.check_output([python, "-c", SAY_MISSING], text=True, cwd=ROOT).strip()
+    do = f"install luota[apprise] into {tmp_path}/an env"
+    do += f" ('{python}' -m pip install 'luota[apprise]')" if pip else ""
+    assert said == f"The package apprise is not installed: {do}, and restart Luota."
+
+
+def test_an_interpreter_that_does_not_know_its_own_path_names_no_command(tmp_path):
+    program = f"import sys; sys.executable = ''; {SAY_MISSING}"
+    said = subprocess.check_output([sys.executable, "-c", program], text=True, cwd=ROOT)
+    assert "luota[apprise] into" in said
+    assert "-m pip" not in said
 
 
 def test_proxies_of_the_environment_are_ignored():

@@ -136,7 +136,14 @@ async def test_what_is_asked_for_when_the_line_is_cut_is_asked_for_again(halting
     await expect(page.locator("[data-row]").filter(has_text="Job 01").locator(".state.s-healthy")).to_be_visible()
 
 
-@pytest.mark.parametrize("lost", [lambda route: route.fulfill(status=503), lambda route: route.abort()])
+LOST = {
+    "refused": lambda route: route.fulfill(status=503),
+    "cut": lambda route: route.abort(),
+    "never answered": lambda route: None,
+}
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
 async def test_what_is_refused_or_lost_while_the_stream_lives_is_told_and_asked_for_again(halting, look, lost):
     page = await look()
     await page.wait_for_timeout(2_000)  # what changed while it was loaded has been asked for

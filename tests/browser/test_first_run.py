@@ -22,6 +22,12 @@ async def test_the_link_that_serve_logs_makes_the_first_owner_once(tmp_path, chr
         assert await tab.too_wide() + await tab.aliens() + await tab.violations(axe) == []
         await page.emulate_media(color_scheme="dark")
         assert await tab.violations(axe, ("color-contrast",)) == []
+        await page.get_by_label("Email").fill("ann")
+        await page.get_by_label("Password").fill("short")
+        await page.get_by_role("button", name="Create the owner").click()
+        await expect(page.get_by_role("alert").locator("li")).to_have_count(2)
+        assert ["status of 400" in one for one in tab.said] == [True], "the console of Chromium tells it"
+        tab.said.clear()
         await page.get_by_label("Email").fill("ann@example.org")
         await page.get_by_label("Name").fill("Ann Example")
         await page.get_by_label("Password").fill(PASSWORD)

@@ -1,13 +1,14 @@
 """`luota exec` beside a daemon; where there is none: tests/e2e/test_without_luota.py."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 
-from luota.cli.exec import KEPT, Tail
+from luota.cli.exec import _DRAIN_S, KEPT, Tail, _run
 from tests.process import Daemon
 from tests.wired import environ_without_luota
 
@@ -166,3 +167,28 @@ async def test_a_daemon_left_behind_by_the_job_does_not_hold_exec_up(tmp_path):
             os.kill(int(left.read_text()), signal.SIGKILL)
             process.stdout.close()
             process.stderr.close()
+
+
+def test_both_streams_that_something_left_behind_holds_open_are_waited_for_once(tmp_path):
+    left = tmp_path / "pid"
+    begin = time.monotonic()
+    try:
+        assert _run(["sh", "-c", f"sleep 300 & echo $! > {left}; exit 3"], Tail()) == 3
+        assert _DRAIN_S <= time.monotonic() - begin < 2 * _DRAIN_S
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+async def test_what_is_left_behind_may_write_on_while_the_end_is_told(tmp_path):
+    async with Daemon(tmp_path / "data") as luota:
+        job = await luota.monitor("report", "run")
+        left = tmp_path / "pid"
+        script = f"while echo on; do sleep 0.001; done & echo $! > {left}"
+        try:
+            for _ in range(3):
+                status, _, err = await execute("--", "bash", "-c", script, env=environ(address(luota), job))
+                assert (status, err) == (0, b"")
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # it ends by itself when nobody reads on
+                os.kill(int(left.read_text()), signal.SIGKILL)
+        assert [row[1] for row in luota.rows(RUNS)] == ["success"] * 3

@@ -24,13 +24,14 @@ class Job:
         self.rules, self.created, self.now = rules, created, created
         self.state = draft(rules, created)
         self.windows = Windows()
-        self.signals, self.pauses, self.steps = [], [], []
+        self.signals, self.pauses, self.steps, self.ended = [], [], [], []
         self.open = {}
 
     def take(self, event):
         outcome = evaluate(self.rules, self.state, event, self.now, self.windows)
         self.state = outcome.state
         self.steps += outcome.transitions
+        self.ended += outcome.ended
         for run in (outcome.run, *outcome.state.runs):
             if run is not None:
                 self.open[run.id] = run

@@ -1,5 +1,6 @@
 """The bar: its slots are never drawn better than the machine judged."""
 
+import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
@@ -118,6 +119,47 @@ def test_a_run_that_succeeds_after_a_limit_that_a_window_hid_is_unverified_and_n
     (slot,) = job.bar()
     assert slot.state is Drawn.UNVERIFIED
     assert said(slot)[2] == ": success, unverified"
+
+
+@pytest.mark.parametrize("resumed", ["01:20", "01:50", None])
+def test_a_run_that_succeeds_after_a_limit_that_passed_in_a_pause_is_unverified_and_not_accused(resumed):
+    job = Job(Rules(mode=Mode.RUN, max_runtime=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.start()
+    job.now = at("01:05")
+    job.take(PauseBegins(Pause()))
+    for when, event in sorted([("01:40", "close"), *([(resumed, "resume")] if resumed else [])]):
+        job.now = at(when)
+        job.close("run0", Success) if event == "close" else job.take(Resume())
+    assert not [step for step in job.steps if step.kind is Kind.STUCK]
+    (slot,) = job.bar()
+    assert slot.state is Drawn.UNVERIFIED
+    assert said(slot)[2] == ": success, unverified"
+
+
+@pytest.mark.parametrize(("paused", "resumed"), [("01:01", "01:09:59.999"), ("01:10:00.001", "01:15")])
+def test_a_pause_that_does_not_cover_the_limit_excuses_no_run(paused, resumed):
+    job = Job(Rules(mode=Mode.RUN, max_runtime=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.start()
+    for when, event in ((paused, PauseBegins(Pause())), (resumed, Resume())):
+        job.now = at(when)
+        job.take(event)
+    job.now = at("01:40")
+    job.close("run0", Success)
+    assert drawn(job.bar()) == ["01:00 stuck"]
+
+
+def test_a_run_that_is_dated_back_over_a_window_before_the_first_signal_is_not_accused():
+    job = Job(Rules(mode=Mode.RUN, schedule=Every(HOUR), max_runtime=10 * MINUTE), at("00:30"))
+    job.now = at("01:00")
+    job.blind(5 * MINUTE)
+    job.start()
+    job.start(at("00:30"))
+    job.now = at("01:06")
+    job.close("run0", Success)
+    job.close("run1", Success)
+    assert drawn(job.bar(2)) == ["00:30 unverified", "01:05 ok"]
 
 
 def test_of_two_runs_of_a_slot_the_one_that_hung_decides():
@@ -247,6 +289,11 @@ def test_the_words_of_a_slot_leave_instants_to_the_page():
 BAD = (Action.OPENED, Action.COUNTED, Action.UPDATED)
 
 
+def begun(job):
+    """When pauses and windows began: whether a verdict of the same millisecond came before is not on record."""
+    return {start for start, _ in job.pauses} | {window.start for window in job.windows.all}
+
+
 @BUDGET
 @given(rules=rules_of(), steps=STEPS)
 def test_what_the_machine_judged_in_silence_is_never_drawn_as_ok(rules, steps):
@@ -266,12 +313,21 @@ def test_what_the_machine_judged_in_silence_is_never_drawn_as_ok(rules, steps):
 def test_a_bad_run_is_never_drawn_as_ok(rules, steps):
     job = lived(rules, steps)
     bar = job.bar(1000)
-    judged = {(step.run, step.at) for step in job.steps if step.kind is Kind.STUCK and step.action in BAD}
+    judged = {(end.id, end.at) for end in job.ended if end.state is RunState.STUCK}
+    began = begun(job)
     for signal in job.signals:
-        was_stuck = any(run == signal.run and at != signal.closed_at for run, at in judged)
+        was_stuck = any(run == signal.run and at != signal.closed_at and at not in began for run, at in judged)
         if (was_stuck or signal.state in (RunState.FAILED, RunState.STUCK)) and signal.at >= job.created:
             near = max(signal.at + MINUTE, bar[0].start)  # it may count for the slot ahead
             assert [s for s in bar if s.start <= near and s.state in ("failed", "stuck")], signal
+
+
+@BUDGET
+@given(rules=rules_of(), steps=STEPS)
+def test_a_run_is_drawn_as_stuck_only_where_the_machine_said_so(rules, steps):
+    job = lived(rules, steps)
+    judged = {step.run for step in job.steps if step.kind is Kind.STUCK and step.action in BAD}
+    assert {slot.run for slot in job.bar(1000) if slot.state is Drawn.STUCK} <= judged
 
 
 @BUDGET

@@ -71,9 +71,11 @@ def packet(text, kind="failed", mode=Mode.RUN):
         *("run-1", text, "failed", NOW - 60_000, NOW, text, 3, text, text, text, text),
         tags={text: text},
     )
-    run = Run(facts, NOW - 60_000, NOW, NOW + 1, late=True, skewed=False, start_payload=text, close_payload=text)
+    run = Run(
+        facts, NOW - 60_000, NOW - 60_000, NOW, NOW + 1, late=True, skewed=False, start_payload=text, close_payload=text
+    )
     before = RunFacts("run-0", text, "success", NOW - 900_000, NOW - 890_000, tags={})
-    healthy = Run(before, 1, 2, 3, late=False, skewed=False, start_payload=None, close_payload=None)
+    healthy = Run(before, 1, 1, 2, 3, late=False, skewed=False, start_payload=None, close_payload=None)
     signal = Signal("s", NOW, NOW, NOW, False, True, text, text, text)
     words = (text, text, text, text)
     incident = IncidentFacts("i", kind, "resolved", NOW, NOW, text, 2, NOW, NOW, NOW + 1, text, *words)

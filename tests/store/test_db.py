@@ -221,14 +221,14 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_all_it_hold
 @pytest.mark.parametrize(
     ("closed", "last"),
     [
-        ("finished_at = 1850, finish_received_at = 1900", 1850),
+        ("finished_at = 1850, finish_received_at = 1900", 1900),
         ("finished_at = 99999, finish_received_at = 1900", 1900),
+        ("finished_at = 1850, finish_received_at = 400000", 1850),
+        ("finished_at = 999999, finish_received_at = 1900", 1900),
         ("finished_at = NULL, finish_received_at = NULL", 1800),
     ],
 )
-async def test_the_close_of_the_newest_run_becomes_the_last_signal_of_a_monitor_of_an_older_schema(
-    tmp_path, closed, last
-):
+async def test_the_newest_close_becomes_the_last_signal_of_a_monitor_of_an_older_schema(tmp_path, closed, last):
     of_the_first_schema(tmp_path, f"UPDATE runs SET {closed} WHERE id = 'r1';")  # it began at 1800
     engine = await opened(tmp_path)
     try:

@@ -44,6 +44,31 @@ async def test_a_run_was_last_heard_of_when_it_ended_and_one_that_is_open_when_i
     assert [event.received_at - NOW for event in found] == [HOUR, 0]
 
 
+async def test_the_latest_is_a_run_that_ended_after_more_starts_than_the_events_hold(served):
+    monitor, reader = await served.monitor("run"), served.engine.reader
+    assert await history.latest(reader, monitor.id, ()) is None
+    long = await monitor.started("long")
+    for number in range(25):
+        served.clock.advance(MINUTE)
+        last = await monitor.started(f"n{number}")
+    events = await history.events(reader, monitor.id)
+    assert (await history.latest(reader, monitor.id, events)).id == last
+    served.clock.advance(MINUTE)
+    await monitor.success(long)
+    events = await history.events(reader, monitor.id)
+    assert long not in {event.id for event in events}
+    found = await history.latest(reader, monitor.id, events)
+    assert (found.id, found.heard_at) == (long, served.clock.now())
+    served.clock.advance(MINUTE)
+    again = await monitor.started("again")
+    assert (await history.latest(reader, monitor.id, await history.events(reader, monitor.id))).id == again
+
+
+async def test_the_run_that_ended_last_is_found_by_an_index(served):
+    plan = served.rows(f"EXPLAIN QUERY PLAN {history._NEWEST_END}", "x")
+    assert [row[3] for row in plan] == ["SEARCH runs USING INDEX runs_ended (monitor_id=? AND finish_received_at>?)"]
+
+
 async def test_a_payload_is_read_whole_with_the_keys_at_its_top(served):
     monitor, reader = await served.monitor(), served.engine.reader
     for body in ({"payload": {"rows": 5, "text": "y" * 900}}, None):

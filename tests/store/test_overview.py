@@ -1,9 +1,11 @@
 """What the overview reads of many monitors at once."""
 
+import re
+
 import pytest
 
-from luota.core.slots import Signal
-from luota.core.model import Mode, RunState
+from luota.core.model import Mode
+from luota.core.spec.values import format_instant
 from luota.store import overview
 from tests.served import NOW, serve, served  # noqa: F401
 
@@ -81,30 +83,52 @@ async def test_open_incidents_are_those_of_the_workspace_that_nobody_resolved(se
 
 async def test_each_query_of_a_bar_finds_its_rows_by_an_index(served):
     queries = [overview.signals_sql(Mode.HEARTBEAT), overview.signals_sql(Mode.RUN), overview._INCIDENTS]
-    for sql in (*queries, overview._PAUSES):
+    for sql in (*queries, overview._PAUSES, overview._PINGED, overview._SUCCEEDED):
         plan = served.rows(f"EXPLAIN QUERY PLAN {sql}", *["x"] * sql.count("?"))
-        assert "USING INDEX" in plan[0][3], (sql, plan)
+        assert re.search("USING (COVERING )?INDEX", plan[0][3]), (sql, plan)
         assert not any("TEMP B-TREE" in row[3] for row in plan), (sql, plan)
 
 
 @pytest.mark.parametrize(
-    ("entries", "pauses"),
+    ("asked", "then", "lasted"),
     [
-        ([(10, "monitor.pause", "{}"), (50, "monitor.resume", "{}")], ((10, 50),)),
-        ([(10, "monitor.pause", '{"until":"1970-01-01T00:00:00.030Z"}')], ((10, 30),)),
-        ([(10, "monitor.pause", '{"until":"1970-01-01T00:00:00.030Z"}'), (20, "monitor.resume", "{}")], ((10, 20),)),
-        ([(10, "monitor.pause", '{"untilHealthy":true}')], ((10, 40),)),
-        ([(10, "monitor.pause", '{"untilHealthy":true}'), (20, "monitor.pause", "{}")], ((10, 20), (20, 1 << 62))),
+        ({}, "resume", 20),
+        ({"for": "10m"}, None, 10),
+        ({"for": "10m"}, "pause", 5),
+        ({"untilHealthy": True}, None, 30),
+        ({"untilHealthy": True}, "pause", 20),
     ],
 )
-def test_pauses_come_from_the_audit_log(entries, pauses):
-    signals = (Signal(5, 5), Signal(40, 40), Signal(45, 45))
-    assert overview.pauses_of(entries[::-1], Mode.HEARTBEAT, signals) == pauses
+@pytest.mark.parametrize("mode", ["heartbeat", "run"])
+async def test_pauses_come_from_the_audit_log_and_end_with_what_ends_them(served, mode, asked, then, lasted):
+    monitor = await served.monitor(mode)
+    run = await monitor.started("a") if mode == "run" else None
+    await monitor.success(run) if run else await monitor.ping()
+    served.clock.advance(MINUTE)
+    began = served.clock.now()
+    await served.api("POST", f"/api/monitors/{monitor.id}/pause", asked)
+    second = 5 if asked.get("for") else 20
+    served.clock.advance(second * MINUTE)
+    if then:
+        await served.api("POST", f"/api/monitors/{monitor.id}/{then}", {} if then == "pause" else None)
+    served.clock.advance((30 - second) * MINUTE)
+    for number in "bc":
+        await monitor.success(await monitor.started(number)) if run else await monitor.ping()
+        served.clock.advance(MINUTE)
+    ends = began + lasted * MINUTE
+    still = ((began + second * MINUTE, 1 << 62),) if then == "pause" else ()
+    assert await overview.pauses(served.engine.reader, monitor.id, Mode(mode)) == ((began, ends), *still)
 
 
-def test_of_runs_only_a_success_ends_a_pause_until_healthy():
-    runs = (
-        Signal(20, 20, False, "a", RunState.FAILED, 25),
-        Signal(30, 30, False, "b", RunState.SUCCESS, 60),
-    )
-    assert overview.pauses_of([(10, "monitor.pause", '{"untilHealthy":true}')], Mode.RUN, runs) == ((10, 60),)
+async def test_of_runs_only_the_receipt_of_a_success_ends_a_pause_until_healthy(served):
+    monitor = await served.monitor("run")
+    bad, good = await monitor.started("a"), await monitor.started("b")
+    served.clock.advance(MINUTE)
+    began = served.clock.now()
+    await served.api("POST", f"/api/monitors/{monitor.id}/pause", {"untilHealthy": True})
+    served.clock.advance(MINUTE)
+    await monitor.fail(bad)
+    served.clock.advance(MINUTE)
+    await monitor.success(good, {"finishedAt": format_instant(began - 1)})
+    assert (await monitor.shown())["status"] != "paused"
+    assert await overview.pauses(served.engine.reader, monitor.id, Mode.RUN) == ((began, began + 2 * MINUTE),)

@@ -161,6 +161,7 @@ async def test_the_address_of_a_form_that_is_reloaded_leads_to_a_page(served, pa
         )
         answer = await client.get(where, follow_redirects=True)
         of_nothing = {NOBODY, "x"} & set(where.split("/"))
+        assert {hop.url.path for hop in answer.history[1:]} <= {"/"}, "none leads to the address of another form"
         assert answer.status_code == (404 if of_nothing else 200), where
         assert where.startswith(answer.url.path) or answer.url.path == "/w/default", where
         assert served.rows("SELECT 1 FROM audit_entries WHERE action IN ('session.close', 'token.rotate')") == []

@@ -5,7 +5,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 from luota import engine
+from luota.engine.audit import Actor, audit
 from luota.web.dashboard.audit import ACTIONS
+from tests.served import NOBODY
 from tests.web.reading import words
 
 PATH = "/w/default/audit"
@@ -58,6 +60,41 @@ async def test_whose_sessions_ended_is_said_and_what_is_gone_keeps_the_name_that
         assert "set the password of one deleted since" in said
         assert "changed the role of viewer@example.org before: viewer" in said
         assert "deleted the user viewer@example.org" in said
+
+
+async def test_of_what_has_no_name_any_more_each_entry_says_so_by_its_own_words(served):
+    client, _ = await served.sign_in()
+    workspace = next(iter(served.engine.registry.workspaces))
+    naming = {action: said for action, said in ACTIONS.items() if "{}" in said}
+
+    async def work(tx):
+        for action in naming:
+            audit(tx.batch, Actor("ann", "unix socket"), workspace, action, NOBODY)
+
+    await served.engine.submit(work)
+    async with aclosing(client):
+        shown = words(await client.get(PATH))
+    for action, said in naming.items():
+        gone = "Default" if action.startswith(("token.", "workspace.")) else "one deleted since"
+        assert said.format(gone) in shown
+
+
+async def test_whom_the_sign_in_of_another_signed_out_is_named(served):
+    client, _ = await served.sign_in("owner")
+    _, theirs = await served.sign_in("viewer")
+    viewer = served.row("SELECT id FROM users WHERE email = 'viewer@example.org'")[0]
+    workspace = next(iter(served.engine.registry.workspaces))
+
+    async def work(tx):
+        audit(tx.batch, Actor("owner@example.org", "192.0.2.1"), workspace, "session.close", viewer)
+
+    await served.engine.submit(work)
+    async with aclosing(client):
+        assert "signed out viewer@example.org" in words(await client.get(PATH))
+
+
+def test_the_name_stands_at_the_end_of_the_words():
+    assert {said.partition(" {}")[2] for said in ACTIONS.values()} == {""}
 
 
 def test_every_action_that_is_written_has_words():

@@ -10,15 +10,10 @@ from luota.web.dashboard.channels import _document
 from tests.hostile import HOSTILE
 from tests.receiver import Receiver, reply
 from tests.served import LOOPBACK, NOBODY
+from tests.web.reading import words
 
 WHERE = "/w/default/channels"
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{40,}")
-
-
-def words(page):
-    """The text of a page as people read it."""
-    text = re.sub(r"<(script|style|title)\b.*?</\1>", "", page.text, flags=re.S)
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 class Operator:

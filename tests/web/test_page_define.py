@@ -10,15 +10,11 @@ from luota.core.text import visible
 from luota.web.dashboard.templates_of_monitors import TEMPLATES
 from tests.hostile import HOSTILE
 from tests.served import NOW
+from tests.web.reading import words
 from tests.web.tab import tab, too_wide
 
 WHERE = "/w/default/monitors"
 HOUR = 3_600_000
-
-
-def words(text):
-    """What people read of a page."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text.replace("</td>", " "))))
 
 
 def posted(text):
@@ -72,7 +68,7 @@ async def test_every_template_is_offered_with_what_it_proves(owner):
     page = await owner.get(f"{WHERE}/new")
     for template in TEMPLATES.values():
         assert f'href="{WHERE}/new?template={template.key}"' in page.text
-        assert template.proves in words(page.text)
+        assert template.proves in words(page)
 
 
 @pytest.mark.parametrize("key", TEMPLATES)
@@ -140,10 +136,10 @@ async def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(se
     form |= {"name": "Job", "owner": "the owner", **wrong}
     page = await owner.post(WHERE, data=form)
     assert page.status_code == 400
-    assert said in words(page.text)
+    assert said in words(page)
     assert f'href="#f-{field}"' in page.text
     assert f'id="f-{field}"' in page.text
-    assert said in words(page.text[page.text.index("</ul>", page.text.index("There is a problem")) :])
+    assert words(page).count(said) >= 2, "in the summary, and beside the field"
     again = posted(page.text)
     kept = form.keys() - {"channels"} - ({"kind"} if field == "kind" else set())  # what cannot be chosen is not
     assert {name: again.get(name) for name in kept} == {name: form[name] for name in kept}
@@ -192,12 +188,12 @@ async def test_an_unknown_template_creates_nothing(served, owner):
 async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes_nothing(served, owner):
     form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
     page = await owner.post(WHERE, data={**form, "preview": "1", "kind": "every", "every": "5", "unit": "m"})
-    assert "Every 5 minutes" in words(page.text)
+    assert "Every 5 minutes" in words(page)
     assert served.rows("SELECT id FROM monitors") == []
     job = await served.monitor()
     form = posted((await owner.get(f"{WHERE}/{job.id}/edit")).text)
     page = await owner.post(f"{WHERE}/{job.id}/edit", data={**form, "preview": "1", "every": "7", "unit": "m"})
-    assert "Every 7 minutes" in words(page.text)
+    assert "Every 7 minutes" in words(page)
     assert (await job.shown())["schedule"] == {"every": 3600}
 
 
@@ -207,22 +203,32 @@ async def test_a_name_that_another_monitor_has_is_said_with_the_slug_that_the_ne
     form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
     said = "Another monitor is called Nightly backup already"
     page = await owner.get(f"{WHERE}/preview?mode=heartbeat&name=nightly+Backup")
-    assert said in words(page.text)
-    assert "the slug of this one will be nightly-backup-2, for nightly-backup is taken" in words(page.text)
-    assert "only their slugs" in words((await owner.get(f"{WHERE}/preview?name=Nightly+backup&slug=x")).text)
-    assert said not in words((await owner.get(f"{WHERE}/preview?name=Nightly")).text)
-    assert said in words((await owner.post(WHERE, data={**form, "name": "Nightly backup", "preview": "1"})).text)
+    assert said in words(page)
+    assert "the slug of this one will be nightly-backup-2, for nightly-backup is taken" in words(page)
+    assert "only their slugs" in words(await owner.get(f"{WHERE}/preview?name=Nightly+backup&slug=x"))
+    assert said not in words(await owner.get(f"{WHERE}/preview?name=Nightly"))
+    assert said in words(await owner.post(WHERE, data={**form, "name": "Nightly backup", "preview": "1"}))
     answer = await owner.post(WHERE, data={**form, "name": "Nightly backup"})
     assert answer.headers["location"] == f"{WHERE}/nightly-backup-2/integration"
     page = await owner.get(f"{WHERE}/preview?name=Other&of={job.id}")
-    assert "Another monitor" not in words(page.text)
-    assert "Another monitor" not in words((await owner.get(f"{WHERE}/other/edit")).text)
-    assert said in words((await owner.get(f"{WHERE}/nightly-backup/edit")).text)
+    assert "Another monitor" not in words(page)
+    assert "Another monitor" not in words(await owner.get(f"{WHERE}/other/edit"))
+    assert said in words(await owner.get(f"{WHERE}/nightly-backup/edit"))
+
+
+async def test_no_slug_is_called_taken_where_the_monitor_of_that_name_has_one_of_its_own(served, owner):
+    await served.monitor(name="Backup", slug="nightly")
+    said = words(await owner.get(f"{WHERE}/preview?mode=heartbeat&name=Backup"))
+    assert "Two may be: the slug of this one will be backup." in said
+    assert "is taken" not in said
+    await served.monitor(name="Other", slug="backup")
+    said = words(await owner.get(f"{WHERE}/preview?mode=heartbeat&name=Backup"))
+    assert "the slug of this one will be backup-2, for backup is taken." in said
 
 
 async def test_the_form_says_what_an_empty_grace_means(owner):
     for mode in ("heartbeat", "run", "freshness"):
-        assert "0 s if it is left empty" in words((await owner.get(f"{WHERE}/new?template={mode}")).text)
+        assert "0 s if it is left empty" in words(await owner.get(f"{WHERE}/new?template={mode}"))
 
 
 # -- the edit ----------------------------------------------------------------------------------------------
@@ -268,7 +274,7 @@ async def test_an_edit_sets_the_deadline_anew_and_neither_opens_nor_resolves(ser
     incident = (await job.shown())["incidentId"]
     assert incident
     page = await owner.get(f"{WHERE}/{job.slug}/edit")
-    assert "It neither opens nor resolves an incident" in words(page.text)
+    assert "It neither opens nor resolves an incident" in words(page)
     form = posted(page.text) | {"every": "1", "unit": "d", "slug": "renamed"}
     answer = await owner.post(f"{WHERE}/{job.slug}/edit", data=form)
     assert answer.headers["location"] == f"{WHERE}/renamed"
@@ -287,6 +293,33 @@ async def test_a_wrong_edit_is_said_beside_its_field_and_changes_nothing(served,
     assert 'id="e-graceSeconds"' in page.text
     assert posted(page.text)["name"] == "New"
     assert (await job.shown())["name"] == "a heartbeat job"
+
+
+async def test_a_form_that_is_older_than_another_edit_is_refused_once_and_then_put_in_its_place(served, owner):
+    job = await served.monitor()
+    path = f"{WHERE}/{job.slug}/edit"
+    first, second = [posted((await owner.get(path)).text) for _ in range(2)]
+    assert (await owner.post(path, data={**first, "promise": "A copy exists"})).status_code == 303
+    page = await owner.post(path, data={**second, "owner": "Ann", "preview": "1"})
+    page = await owner.post(path, data={**posted(page.text), "graceSeconds": "30"})
+    assert page.status_code == 409
+    assert "Somebody has changed this monitor since this form was opened" in words(page)
+    assert (await job.shown())["promise"] == "A copy exists"
+    assert (await owner.post(path, data=posted(page.text))).status_code == 303
+    shown = await job.shown()
+    assert (shown["promise"], shown["owner"], shown["graceSeconds"]) == (second["promise"] or None, "Ann", 30)
+
+
+async def test_a_schedule_that_has_run_out_may_stay_and_no_other_such_may_come(served, owner):
+    job = await served.monitor(schedule={"calendar": "2026-05-01 02:00"})
+    served.clock.advance(4 * 24 * HOUR)
+    form = posted((await owner.get(f"{WHERE}/{job.id}/edit")).text)
+    assert (await owner.post(f"{WHERE}/{job.id}/edit", data={**form, "owner": "Ann"})).status_code == 303
+    assert (await job.shown())["owner"] == "Ann"
+    form = posted((await owner.get(f"{WHERE}/{job.id}/edit")).text)
+    wrong = {"calendar": "2026-05-01 03:00", "graceSeconds": "soon"}
+    page = await owner.post(f"{WHERE}/{job.id}/edit", data={**form, **wrong})
+    assert re.findall(' id="e-([^"]*)"', page.text) == list(wrong), "both at once"
 
 
 async def test_viewers_are_refused_the_forms_and_the_changes(served):

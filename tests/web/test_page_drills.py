@@ -9,15 +9,10 @@ import pytest
 from luota.core.drills import PROOF_LASTS
 from tests.hostile import HOSTILE
 from tests.served import NOBODY, NOW
+from tests.web.reading import words
 
 WHERE = "/w/default/drills"
 DAY = 86_400_000
-
-
-def words(page):
-    """The text of a page as people read it."""
-    text = re.sub(r"<(script|style|title)\b.*?</\1>", "", page.text, flags=re.S)
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 async def ended(served, job, kind, state, at, steps=()):
@@ -56,8 +51,8 @@ async def test_every_monitor_stands_there_with_its_latest_result_and_what_to_pro
     await ended(served, job, "missed", "proven", NOW - 12 * DAY)
     said = words(await client.get(WHERE))
     assert "0 of 2 monitors proven by every drill that fits" in said
-    assert re.search(r"Backup +Missed heartbeat +proven +12 d ago +Dead route +never +See next: dead route", said)
-    assert re.search(r"Report +Stale output +never +Dead route +never +See next: stale output", said)
+    assert re.search(r"Backup ?Missed heartbeat ?proven ?12 d ago ?Dead route ?never ?See next: dead route", said)
+    assert re.search(r"Report ?Stale output ?never ?Dead route ?never ?See next: stale output", said)
 
 
 @pytest.mark.parametrize(("past", "word"), [(0, "proven"), (1, "stale")], ids=["just", "just not"])
@@ -138,7 +133,7 @@ async def test_a_drill_shows_its_steps_with_their_evidence_and_nothing_in_them_i
         assert "<script>x" not in page.text
     said = words(await client.get(f"{WHERE}/{drill}"))
     assert "1 of 2 steps proven" in said
-    assert "<script>x</script> was told not proven HTTP 503" in re.sub(" +", " ", said)
+    assert re.search("<script>x</script> was told ?not proven ?HTTP 503", said)
 
 
 async def test_a_drill_of_another_workspace_is_not_found(served):

@@ -9,13 +9,9 @@ import pytest
 from luota.core.model import Mode
 from luota.web.dashboard.integration import placeholders
 from luota.web.snippets import snippets
+from tests.web.reading import words
 
 WHERE = "/w/default/monitors"
-
-
-def words(text):
-    """What people read of a page."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", text)))
 
 
 @pytest.fixture
@@ -38,7 +34,7 @@ async def test_each_snippet_stands_on_the_page_with_the_real_address_id_and_toke
         for name, text in one.files:
             assert text in shown
             assert f"<h3><code>{html.escape(name)}</code></h3>" in page.text
-        assert one.notes in words(page.text)
+        assert one.notes in words(page)
         assert job.token in shown
     assert same_files(first.text, (await owner.get(f"{WHERE}/{job.slug}/integration?for=nonsense")).text)
 
@@ -50,7 +46,7 @@ async def test_what_people_have_to_replace_in_a_snippet_is_named_above_it(served
         found = placeholders(one.files)
         assert bool(found) == any("your-" in text for _, text in one.files), one.key
         page = await owner.get(f"{WHERE}/{job.slug}/integration?for={one.key}")
-        assert ("Replace " in words(page.text)) == bool(found)
+        assert ("Replace " in words(page)) == bool(found)
         for placeholder in found:
             assert f"<code>{html.escape(placeholder)}</code>" in page.text
 
@@ -74,16 +70,16 @@ async def test_a_viewer_reads_every_snippet_and_no_token(served, mode):
 
 async def test_it_waits_for_the_first_signal_and_then_shows_the_way_on(served, owner):
     job = await served.monitor()
-    before = words((await owner.get(f"{WHERE}/{job.slug}/integration")).text)
+    before = words(await owner.get(f"{WHERE}/{job.slug}/integration"))
     assert "Waiting for the first signal" in before
     assert "proof path" not in before
     await job.ping()
     page = await owner.get(f"{WHERE}/{job.slug}/integration")
-    assert "Waiting" not in words(page.text)
+    assert "Waiting" not in words(page)
     assert "arrival-green" in page.text
-    assert "The proof path from here" in words(page.text)
+    assert "The proof path from here" in words(page)
     for step in ("Run a drill", "Add a channel", "Add the owner", "Add the runbook"):
-        assert step in words(page.text)
+        assert step in words(page)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +98,7 @@ async def test_it_waits_for_the_first_signal_and_then_shows_the_way_on(served, o
 )
 async def test_it_says_what_happens_before_and_after_the_first_signal(served, owner, mode, fields, before, after):
     job = await served.monitor(mode, **fields)
-    said = words((await owner.get(f"{WHERE}/{job.slug}/integration")).text)
+    said = words(await owner.get(f"{WHERE}/{job.slug}/integration"))
     assert "Before that no incident opens and nobody is told" in said
     assert before in said
     assert f"After it, {after}" in said
@@ -112,7 +108,7 @@ async def test_a_run_that_has_only_started_is_not_yet_the_proof(served, owner):
     job = await served.monitor("run")
     run = await job.started()
     page = await owner.get(f"{WHERE}/{job.slug}/integration")
-    assert "Waiting for the first one that ends well" in words(page.text)
+    assert "Waiting for the first one that ends well" in words(page)
     assert "arrival-green" not in page.text
     await job.success(run)
     assert "arrival-green" in (await owner.get(f"{WHERE}/{job.slug}/integration")).text

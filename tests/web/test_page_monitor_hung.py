@@ -5,6 +5,7 @@ import re
 import pytest
 
 from luota.core.model import Window
+from luota.core.spec.values import format_instant
 from luota.web.dashboard.charts import Column, columns
 from tests.web.monitor_page import WHERE, owner, sign_in
 from tests.web.reading import words
@@ -79,8 +80,55 @@ async def test_a_run_whose_limit_passed_unwatched_is_not_accused_of_hanging(serv
     await job.success(run)
     said = words(await client.get(f"{RUNS}/{run}"))
     assert "success, unverified" in said
-    assert "4 min 30 s after its limit of 1 min, which passed while Luota was not watching: nobody knows" in said
+    assert (
+        "4 min 30 s after its limit of 1 min, which passed while Luota was not watching, or while the monitor was paused: nobody knows"
+        in said
+    )
     assert "hung," not in words(await client.get(f"{WHERE}/{job.id}"))
+
+
+async def test_a_run_whose_limit_passed_in_a_pause_is_nowhere_accused_of_hanging(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=600)
+    await job.success(await job.started("first"))
+    served.clock.advance(60_000)
+    run = await job.started()
+    served.clock.advance(300_000)
+    await served.api("POST", f"/api/monitors/{job.id}/pause", {"untilHealthy": True})
+    served.clock.advance(2_100_000)
+    await served.judge()
+    await job.success(run)
+    await job.fail(await job.started("broken"))
+    await job.fail(await job.started("again"))
+    page = await client.get(f"{WHERE}/{job.id}")
+    bar = re.search(r'<svg class="bar".*?</svg>', page.text, re.S)[0]
+    assert re.findall(r'class="slot slot-(\w+)"', bar) == ["ok", "unverified", "failed", "failed"]
+    assert re.search(rf'#m-unverified".*?{run}">success, unverified</a>', page.text)
+    said = words(await client.get(f"{RUNS}/{run}"))
+    assert "success, unverified" in said
+    assert "30 min after its limit of 10 min, which passed while" in said
+    for shown in (page, await client.get("/w/default")):
+        assert "hung" not in shown.text
+
+
+async def test_a_start_that_is_dated_back_over_a_window_reads_alike_on_the_pages_of_run_and_incident(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=3600, schedule={"every": 7200})
+    served.clock.advance(60_000)
+    began = served.clock.now()
+    served.clock.advance(600_000)
+    await served.engine.writer.blind(Window(began, served.clock.now(), "it was down"))
+    run = await job.started("dated back", {"startedAt": format_instant(began - 1000)})
+    served.clock.advance(3_600_000)
+    await served.judge()
+    await job.success(run)
+    served.clock.advance(7_200_000)
+    await served.judge()
+    incident = (await job.shown())["incidentId"]
+    for path in (f"{RUNS}/{run}", f"/w/default/incidents/{incident}", f"/w/default/incidents/{incident}/print"):
+        said = words(await client.get(path))
+        assert "success, unverified" in said, path
+        assert "hung, then" not in said, path
 
 
 async def test_what_is_over_the_limit_is_red_with_a_cap_and_counted_beside_the_limit():

@@ -8,13 +8,9 @@ import pytest
 
 from tests.receiver import Receiver, reply
 from tests.served import LOOPBACK
+from tests.web.reading import words
 
 HOME = "/w/default"
-
-
-def words(page):
-    """The text of a page as people read it."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page.text)))
 
 
 @pytest.fixture

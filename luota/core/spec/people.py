@@ -86,7 +86,8 @@ def parse_workspace_changes(doc: dict[str, Any]) -> dict[str, str | int]:
             value = doc[key]
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 given = value if isinstance(value, int) and not isinstance(value, bool) else kind_of(value)
-                raise invalid(key, f"{key} must be a whole number from {least} to {most}, not {given}.")
+                but = "" if value == "" else f", not {given}"  # an empty field of a form
+                raise invalid(key, f"{key} must be a whole number from {least:,} to {most:,}{but}.")
             changes[column] = value
     return changes
 

@@ -83,8 +83,9 @@ class Dashboard:
         by_path: dict[str, dict[str, tuple[str, Handler]]] = {}
         for method, path, needed, handler in PAGES:
             by_path.setdefault(path, {})[method] = (needed, handler)
-        for path, by_method in by_path.items():
-            by_method.setdefault("GET", ("user", _page_of(path, by_path)))
+        shown = {path for path, by_method in by_path.items() if "GET" in by_method}
+        for path in by_path.keys() - shown:
+            by_path[path]["GET"] = ("user", _page_of(path, shown))
         pages = [Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
         return [Route("/static/{hash}/{name}", self._static), *pages]
 
@@ -187,10 +188,13 @@ def _tidy(request: Request) -> str | None:
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def _page_of(path: str, by_path: Mapping[str, Mapping[str, object]]) -> Handler:
-    """Return what answers a GET of a form's address, of a bookmark or a reload: the way to the page that it is of."""
+def _page_of(path: str, shown: set[str]) -> Handler:
+    """Return what answers a GET of a form's address, of a bookmark or a reload: the way to the page that it is of.
+
+    `shown` are the paths that have a page.
+    """
     above = path
-    while "GET" not in by_path.get(above, {}):
+    while above not in shown:
         above = above.rpartition("/")[0] or "/"
 
     async def to_page(visit: Visit) -> Response:

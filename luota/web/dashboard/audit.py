@@ -14,36 +14,36 @@ PAGE = 50
 KINDS = ("monitor", "incident", "channel", "drill", "member", "user", "workspace", "token", "session")
 _WHERE = {"monitor": "monitors", "drill": "monitors", "token": "monitors", "incident": "incidents"}
 ACTIONS = {
-    "monitor.create": "created the monitor",
-    "monitor.edit": "changed the monitor",
-    "monitor.pause": "paused the monitor",
-    "monitor.resume": "resumed the monitor",
-    "monitor.archive": "archived the monitor",
-    "token.rotate": "replaced the token of",
-    "incident.acknowledge": "acknowledged the incident of",
-    "incident.note": "wrote a note on the incident of",
-    "incident.resolve": "resolved the incident of",
-    "channel.add": "added the channel",
-    "channel.edit": "changed the rules of the channel",
-    "channel.test": "sent a test notice to the channel",
-    "channel.rotate_secret": "replaced the secret of the channel",
-    "channel.remove": "removed the channel",
-    "drill.run": "started a drill on the monitor",
-    "drill.end": "ended the drill on the monitor",
-    "member.add": "added the member",
-    "member.role": "changed the role of",
-    "member.remove": "removed the member",
-    "user.create": "created the user",
-    "user.password": "set the password of",
-    "user.link": "made a password link for",
-    "user.delete": "deleted the user",
-    "workspace.create": "created the workspace",
-    "workspace.edit": "changed the settings of the workspace",
+    "monitor.create": "created the monitor {}",
+    "monitor.edit": "changed the monitor {}",
+    "monitor.pause": "paused the monitor {}",
+    "monitor.resume": "resumed the monitor {}",
+    "monitor.archive": "archived the monitor {}",
+    "token.rotate": "replaced the token of {}",
+    "incident.acknowledge": "acknowledged the incident of {}",
+    "incident.note": "wrote a note on the incident of {}",
+    "incident.resolve": "resolved the incident of {}",
+    "channel.add": "added the channel {}",
+    "channel.edit": "changed the rules of the channel {}",
+    "channel.test": "sent a test notice to the channel {}",
+    "channel.rotate_secret": "replaced the secret of the channel {}",
+    "channel.remove": "removed the channel {}",
+    "drill.run": "started a drill on the monitor {}",
+    "drill.end": "ended the drill on the monitor {}",
+    "member.add": "added the member {}",
+    "member.role": "changed the role of {}",
+    "member.remove": "removed the member {}",
+    "user.create": "created the user {}",
+    "user.password": "set the password of {}",
+    "user.link": "made a password link for {}",
+    "user.delete": "deleted the user {}",
+    "workspace.create": "created the workspace {}",
+    "workspace.edit": "changed the settings of the workspace {}",
     "session.open": "signed in",
     "session.close": "signed out",
     "session.refused": "was refused to sign in",
 }
-"""What people read of each action, before the name of what it was done to."""
+"""What people read of each action; it ends with a `{}` where the name follows of what it was done to."""
 _KEYS = {
     "graceSeconds": "grace",
     "maxRuntimeSeconds": "max runtime",
@@ -85,15 +85,16 @@ def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
     """Return an entry as people read it: who did what to which row, with the details that this leaves open."""
     kind, detail = entry.action.partition(".")[0], dict(entry.detail)
     name = entry.name or detail.get("email") or detail.get("name")
-    words = ACTIONS.get(entry.action, entry.action)
+    said = ACTIONS.get(entry.action, entry.action)
     if entry.action == "session.close" and "count" in detail:  # by another password, or the end of an account
-        words = "ended the sessions of"
-    if name is None and kind in ("token", "workspace"):
-        name = visit.workspace.name
-    elif name is None and words.endswith((" of", " for", " user", " monitor")):
-        name = "one deleted since"
-    elif kind == "session" and name == entry.actor and not words.endswith(" of"):
+        said = "ended the sessions of {}"
+    elif entry.action == "session.close" and name not in (None, entry.actor):  # by somebody else's sign-in
+        said = "signed out {}"
+    words, named, _ = said.partition(" {}")
+    if not named:
         name = None
+    elif name is None:
+        name = visit.workspace.name if kind in ("token", "workspace") else "one deleted since"
     known = {key for key in ("name", "email") if detail.get(key) == name}
     where = _WHERE.get(kind)
     return {

@@ -14,10 +14,9 @@ from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
 from luota.web.channels import add_channel, prove_channel
 from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown, instant
-from luota.web.dashboard.refusals import messages, refusals
+from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.threshold import short
 from luota.web.dashboard.visit import Page, Visit
-from luota.web.http import STATUS
 
 MOST = 50
 """Deliveries that the page of a channel shows."""
@@ -148,7 +147,7 @@ async def _form(
 ) -> Response:
     return await visit.html(
         "channel-new.html",
-        STATUS[next(iter(wrong.values())).code] if wrong else 200,
+        status(wrong or {}),
         type=type_,
         types=TYPES,
         missing=None if type_ is None else visit.site.sender.missing(type_),

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from zoneinfo import available_timezones
 
+import msgspec
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
@@ -18,11 +20,10 @@ from luota.engine import monitors as commands
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.dashboard.definition_form import BLANK, FINE, document, edited, field_of, rules_document, said, values_of
-from luota.web.dashboard.refusals import refusals
+from luota.web.dashboard.refusals import refusals, status
 from luota.web.dashboard.templates_of_monitors import OUTCOMES, TEMPLATES, Template
 from luota.web.dashboard.times import in_zone, local, offset_name
 from luota.web.dashboard.visit import Page, Visit
-from luota.web.http import STATUS
 
 _MORE = {
     "failuresBeforeIncident",
@@ -36,6 +37,10 @@ _MORE = {
 }
 _NEXT = 5
 _NOTHING: Mapping[str, LuotaError] = {}
+_CHANGED = (
+    "Somebody has changed this monitor since this form was opened: the audit log tells who and what. Nothing is saved "
+    "yet. What stands below is yours; save again to put all of it in place of theirs."
+)
 
 
 async def new(visit: Visit) -> Response:
@@ -87,20 +92,21 @@ async def save(visit: Visit) -> Response:
     if "preview" in form:
         return await _edit_form(visit, values, chosen)
     current = definition_json(await monitor_rows.definition_of(visit.reader, live.id))
+    if form.get("seen", "") not in ("", _version(current)):
+        return await _edit_form(visit, values, chosen, {"": LuotaError(Code.CONFLICT, _CHANGED)})
     given, taken = {**form, "channels": chosen}, visit.workspace.slugs
-
-    def changes(given: dict[str, Any]) -> dict[str, Any]:
-        after = definition_json(parse_edit(current, edited(current, given, live.rules.mode)))
-        return {key: value for key, value in after.items() if value != current[key]}
+    made: dict[str, Any] = {}
 
     def check(given: dict[str, Any]) -> None:
-        made = changes(given)
+        nonlocal made
+        after = definition_json(parse_edit(current, edited(current, given, live.rules.mode)))
+        made = {key: value for key, value in after.items() if value != current[key]}
+        # Only now is it known whether the schedule is changed: one that was not may have run out by now.
         parse_edit(current, made, now=visit.now)
         commands.refuse_taken_slug(taken, made.get("slug"), live.id)
 
     wrong = refusals(check, given, FINE, field_of)
-    made = {} if wrong else changes(given)
-    if made:
+    if made and not wrong:
         try:
             live = await visit.engine.submit(commands.edit(live.id, made, visit.actor))
         except LuotaError as error:
@@ -122,15 +128,22 @@ async def preview(visit: Visit) -> Response:
 
 
 async def _namesake(visit: Visit, values: Mapping[str, str], own: str) -> dict[str, Any] | None:
-    """Return which other monitor than `own` has the name in the form, and the slug that the new one gets by it."""
+    """Return which other monitor than `own` has the name in the form.
+
+    For a new one to which none is given also the `slug` that it gets, and which is `taken` if that is another than
+    the name suggests.
+    """
     name = values["name"].strip()
     known = await visit.site.board.cards(visit.reader, visit.workspace.id)
     found = next((one for one in known.all if one.id != own and one.name.casefold() == name.casefold()), None)
     if not name or found is None:
         return None
-    given = bool(own or values["slug"].strip())
-    slug = "" if given else commands.free_slug(slug_of(name), visit.workspace.slugs)
-    return {"name": found.name, "path": visit.path("monitors", found.slug), "taken": found.slug, "slug": slug}
+    slug = taken = ""
+    if not own and not values["slug"].strip():
+        wanted = slug_of(name)
+        slug = commands.free_slug(wanted, visit.workspace.slugs)
+        taken = "" if slug == wanted else wanted
+    return {"name": found.name, "path": visit.path("monitors", found.slug), "slug": slug, "taken": taken}
 
 
 def previewed(form: Mapping[str, str], mode: str, now: int) -> dict[str, Any]:
@@ -196,6 +209,8 @@ async def _edit_form(
     if live.drill_of is not None:  # people see a twin with its monitor alone
         return visit.redirect(visit.path("monitors", live.drill_of) + "/drills")
     current = definition_json(await monitor_rows.definition_of(visit.reader, live.id))
+    # The one that was shown before stays, unless it was just told that there is a newer one.
+    seen = visit.form.get("seen", "") if values is not None and "" not in wrong else _version(current)
     if values is None or chosen is None:
         values, chosen = values_of(current), current["channels"] or []
     return await _form(
@@ -206,6 +221,7 @@ async def _edit_form(
         chosen,
         wrong,
         own=live.id,
+        seen=seen,
         name=current["name"],
         action=path + "/edit",
         path=path,
@@ -229,7 +245,7 @@ async def _form(
     filled = any(values[key] != BLANK[key] for key in _MORE & BLANK.keys())
     return await visit.html(
         page,
-        STATUS[next(iter(wrong.values())).code] if wrong else 200,
+        status(wrong),
         mode=mode,
         values=values,
         errors=errors,
@@ -243,6 +259,11 @@ async def _form(
         own=own,
         **context,
     )
+
+
+def _version(definition: Mapping[str, Any]) -> str:
+    """Return what tells this definition from another one."""
+    return sha256(msgspec.json.encode(definition)).hexdigest()[:16]
 
 
 def _blamed(error: LuotaError) -> dict[str, LuotaError]:

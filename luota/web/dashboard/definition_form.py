@@ -1,4 +1,4 @@
-"""The form of a definition: its fields, what they mean together, and what is wrong with each of them."""
+"""The form of a definition: its fields, what they mean together, and the words of a refusal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -63,7 +63,7 @@ def document(form: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
 def edited(current: dict[str, Any], form: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
     """Return what a form makes of the definition `current`; what was not touched in it stays what it is."""
     kept = {}
-    if form.get("tags") == tag_lines(current["tags"]):  # a key with a `=` in it stays what it is
+    if form.get("tags") == _tag_lines(current["tags"]):  # a key with a `=` in it stays what it is
         kept["tags"] = current["tags"]
     if set(form.get("channels") or ()) == set(current["channels"] or ()):
         kept["channels"] = current["channels"]
@@ -101,7 +101,7 @@ def _tags(text: str) -> dict[str, str]:
     return tags
 
 
-def tag_lines(tags: dict[str, str]) -> str:
+def _tag_lines(tags: dict[str, str]) -> str:
     """Return tags as the form has them."""
     return "\n".join(f"{key}={value}" for key, value in tags.items())
 
@@ -113,7 +113,7 @@ def values_of(doc: dict[str, Any]) -> dict[str, str]:
     for key in ("graceSeconds", "maxRuntimeSeconds", "expectedFreshnessSeconds", "reminderSeconds"):
         values[key] = "" if doc.get(key) is None else short(doc[key] * SECOND)
     values["failuresBeforeIncident"] = str(doc["failuresBeforeIncident"])
-    values["tags"] = tag_lines(doc["tags"])
+    values["tags"] = _tag_lines(doc["tags"])
     schedule = doc["schedule"]
     if schedule is None:
         return {**values, "kind": "none"}

@@ -150,7 +150,6 @@ async def _page(visit: Visit, status: int = 200, error: str | None = None) -> Re
         past=[_shown(visit, one, it.rules) for one in past if one.state is not DrillState.RUNNING],
         most=MOST,
         lasts=PROOF_LASTS // DAY,
-        visible=visible,
     )
 
 

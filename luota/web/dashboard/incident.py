@@ -20,7 +20,7 @@ from luota.engine import incidents as commands
 from luota.store import packet as packet_rows
 from luota.web.dashboard.html import duration, pretty
 from luota.web.dashboard.monitor import link_of, sentence
-from luota.web.dashboard.past import run_shown
+from luota.web.dashboard.past import run_shown, unjudged_of
 from luota.web.dashboard.timeline import deliveries, delivery_shown, timeline, uncounted
 from luota.web.dashboard.times import in_zone, zoned
 from luota.web.dashboard.visit import Page, Visit
@@ -93,7 +93,7 @@ async def printed(visit: Visit) -> Response:
     """Show the packet as it stands on paper: whole, still, with every instant exact."""
     found = await _found(visit)
     names, told = await visit.names(), deliveries(found)
-    return await visit.html("packet-print.html", names=names, deliveries=told, **_shown(visit, found))
+    return await visit.html("packet-print.html", names=names, deliveries=told, **await _shown(visit, found))
 
 
 async def _found(visit: Visit) -> Packet:
@@ -131,7 +131,7 @@ async def _page(
         "incident.html",
         status,
         names=await visit.names(),
-        **_shown(visit, packet),
+        **await _shown(visit, packet),
         watched=_watched(visit, packet),
         errors=errors or {},
         given=given or {},
@@ -142,15 +142,15 @@ async def _page(
     )
 
 
-def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
+async def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
     """Return what the page and the print view show alike."""
     ended = next((event for event in packet.events if event.type == "resolved" and event.actor), None)
     about, rules = packet.incident, packet.monitor.definition.rules
     run, expected, zone = packet.run, about.expected_at, packet.monitor.timezone
     mark, word = None, None
     if run is not None:
-        ends = run.limit_at, run.finish_received_at
-        mark, word = run_shown(run.facts.state, run.start_received_at, *ends, visit.engine.registry.windows)
+        unjudged = await unjudged_of(visit, packet.monitor.id, rules.mode)
+        mark, word = run_shown(run.facts.state, run.effective_at, run.limit_at, run.finish_received_at, unjudged)
     return {
         "packet": packet,
         "incident": about,
@@ -185,7 +185,6 @@ def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "schedule": None if rules.schedule is None else describe(rules.schedule),
         "definition": packet.monitor.definition,
         "rules": rules,
-        "visible": visible,
     }
 
 

@@ -27,7 +27,7 @@ from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.channels import prove_channel
 from luota.web.dashboard.html import told
-from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown
+from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, unjudged_of
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
 from luota.web.dashboard.times import local, offset_name
@@ -165,7 +165,8 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
             token = tokens.monitor_token(visit.engine.registry.secret, live.workspace_id, live.id, live.salt)
     incident = await _incident(visit, live)
     events = await history.events(visit.reader, shown.id)
-    newest = max(events, key=lambda event: event.heard_at, default=None)
+    newest = await history.latest(visit.reader, shown.id, events)
+    unjudged = await unjudged_of(visit, shown.id, rules.mode)
     return await visit.html(
         "monitor.html",
         400 if errors else 200,
@@ -183,12 +184,12 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         schedule=_schedule(shown, visit.now),
         bar=await drawn_bar(visit, shown, shown.archived_at),
         moved_by=live and _moved_by(live, visit.engine.registry.windows),
-        latest=newest and event_shown(visit, newest),
+        latest=newest and event_shown(visit, newest, unjudged),
         payload=newest and await history.payload_of(visit.reader, shown.id, newest),
-        events=[event_shown(visit, event) for event in events],
+        events=[event_shown(visit, event, unjudged) for event in events],
         unheard=live is not None and live.state.signal_at is None and not events,
         base_url=visit.site.base_url().rstrip("/"),
-        chart=durations_chart(rules, runs, visit.engine.registry.windows, visit.now),
+        chart=durations_chart(rules, runs, unjudged, visit.now),
         runs=len(runs),
         channels=channels,
         own_channels=definition.channels is not None,
@@ -199,7 +200,6 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         errors=errors,
         tested=tested,
         done=_DONE.get(visit.query("done")),
-        visible=visible,
     )
 
 

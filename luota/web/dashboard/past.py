@@ -3,9 +3,11 @@
 from typing import Any
 
 from markupsafe import Markup
+from msgspec import Struct
 
 from luota.core.bar import Drawn, Slot, beyond_limit
-from luota.core.model import Rules, RunState, Windows
+from luota.core.model import Mode, Rules, RunState, Windows
+from luota.core.slots import Stretch
 from luota.core.spec.values import format_instant
 from luota.core.text import head, visible
 from luota.core.words import run_said, said
@@ -67,21 +69,39 @@ def _slot(visit: Visit, slot: Slot) -> dict[str, Any]:
     }
 
 
-def run_shown(state: str, began: int, limit_at: int | None, closed_at: int | None, windows: Windows) -> tuple[str, str]:
-    """Return the mark and the word of a run, which are those of a bad one where it succeeded only after its limit."""
-    beyond = beyond_limit(began, limit_at, closed_at, windows) if state == RunState.SUCCESS else None
+class Unjudged(Struct, frozen=True):
+    """When nothing was judged: Luota did not hear, or people had paused the monitor."""
+
+    windows: Windows
+    pauses: tuple[Stretch, ...]
+
+
+async def unjudged_of(visit: Visit, monitor_id: str, mode: Mode) -> Unjudged:
+    """Return when a monitor was not judged."""
+    return Unjudged(visit.engine.registry.windows, await rows.pauses(visit.reader, monitor_id, mode))
+
+
+def run_shown(
+    state: str, began: int, limit_at: int | None, closed_at: int | None, unjudged: Unjudged
+) -> tuple[str, str]:
+    """Return the mark and the word of a run, which are those of a bad one where it succeeded only after its limit.
+
+    `began` is the effective instant of its start, `closed_at` the receipt of its end.
+    """
+    beyond = None
+    if state == RunState.SUCCESS:
+        beyond = beyond_limit(began, limit_at, closed_at, unjudged.windows, unjudged.pauses)
     if beyond is None:
         return RUN_MARKS[state], RUN_WORDS.get(state, state)
     return _BEYOND_MARKS[beyond], run_said(beyond, closed=True)
 
 
-def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
+def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[str, Any]:
     """Return one line of the list of events."""
     run = event.kind == "run"
     mark, word = "late" if event.late else "healthy", "ping"
     if run:
-        windows = visit.engine.registry.windows
-        mark, word = run_shown(event.state or "", event.at, event.limit_at, event.finish_received_at, windows)
+        mark, word = run_shown(event.state or "", event.at, event.limit_at, event.finish_received_at, unjudged)
     return {
         "mark": mark,
         "word": word,
@@ -102,14 +122,14 @@ def event_shown(visit: Visit, event: history.Event) -> dict[str, Any]:
     }
 
 
-def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], windows: Windows, now: int) -> Markup:
+def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Unjudged, now: int) -> Markup:
     """Return the durations of the newest runs with the limit drawn in; one that is open lasts until now.
 
     Over it are those that stand above the line, which is the present limit, and those that hung by their own.
     """
     found = []
     for run in runs:
-        mark, word = run_shown(run.state, run.effective_at, run.limit_at, run.ended_at, windows)
+        mark, word = run_shown(run.state, run.effective_at, run.limit_at, run.ended_at, unjudged)
         lasted = run.duration
         if lasted is None:
             lasted = min(max(0, now - run.started_at), 2 * rules.max_runtime)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from luota.core.errors import LuotaError
+from luota.web.http import STATUS
 
 
 def refusals(
@@ -34,6 +35,11 @@ def refusals(
         else:
             break
     return {field: found[field] for field in fine if field in found}
+
+
+def status(refused: Mapping[str, LuotaError]) -> int:
+    """Return the status of the page with the form: that of the first refusal, 200 if there is none."""
+    return next((STATUS[error.code] for error in refused.values()), 200)
 
 
 def messages(refused: Mapping[str, LuotaError]) -> dict[str, str]:

@@ -6,14 +6,14 @@ from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError
 from luota.core.evidence import changes
-from luota.core.model import RunState
+from luota.core.model import Mode, RunState
 from luota.core.slots import Incident
 from luota.core.spec.values import parse_uuid
 from luota.core.text import visible
 from luota.store import history
 from luota.store import monitors as monitor_rows
 from luota.web.dashboard.html import pretty
-from luota.web.dashboard.past import run_shown
+from luota.web.dashboard.past import run_shown, unjudged_of
 from luota.web.dashboard.visit import Page, Visit
 
 _MOST_INCIDENTS = 200
@@ -31,9 +31,8 @@ async def run(visit: Visit) -> Response:
     before, after = await history.neighbours(visit.reader, found)
     incidents = await history.incidents(visit.reader, found.monitor_id, _MOST_INCIDENTS)
     facts = found.facts
-    mark, word = run_shown(
-        found.state, found.effective_at, found.limit_at, found.finish_received_at, visit.engine.registry.windows
-    )
+    unjudged = await unjudged_of(visit, kept.id, Mode.RUN)
+    mark, word = run_shown(found.state, found.effective_at, found.limit_at, found.finish_received_at, unjudged)
     return await visit.html(
         "run.html",
         run=found,
@@ -53,7 +52,6 @@ async def run(visit: Visit) -> Response:
         before=before,
         after=after,
         incident=_incident(found, incidents, bad=mark == "incident"),
-        visible=visible,
     )
 
 

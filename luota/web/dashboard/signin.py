@@ -1,12 +1,18 @@
 """Signing in and out, the first owner, one's own password."""
 
+from collections.abc import Mapping
+
 from starlette.responses import RedirectResponse, Response
 
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.people import parse_password, parse_user
 from luota.engine import people
 from luota.store import incidents as incident_rows
+from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.visit import Page, Visit, same_site_path
+
+_FINE = {"email": "a@example.org", "name": "x", "password": "never the one of anybody"}
+"""For each field of the first owner something that no rule refuses."""
 
 
 async def front(visit: Visit) -> Response:
@@ -73,13 +79,11 @@ async def set_up(visit: Visit) -> Response:
     """Make the first owner, and sign them in."""
     auth, form = visit.site.auth, visit.form
     token = visit.request.path_params["token"]
-    try:
-        email, name, _, password = parse_user({**_given(form), "role": "owner"})
-        await auth.use_setup_link(visit.request.scope, token, email, name, password)
-    except LuotaError as error:
-        if error.code is not Code.INVALID:
-            raise
-        return await visit.html("set-up.html", 400, values=form, errors={error.field or "": error.message})
+    wrong = refusals(lambda given: parse_user(_given(given)), form, _FINE)
+    if wrong:
+        return await visit.html("set-up.html", status(wrong), values=form, errors=messages(wrong))
+    email, name, _, password = parse_user(_given(form))
+    await auth.use_setup_link(visit.request.scope, token, email, name, password)
     return _signed_in(visit, await auth.sign_in(visit.request.scope, email, password), "/")
 
 
@@ -125,8 +129,8 @@ async def change_password(visit: Visit) -> Response:
     return visit.redirect("/account?done=password")
 
 
-def _given(form: dict[str, str]) -> dict[str, str]:
-    return {key: value for key in ("email", "name", "password") if (value := form.get(key, ""))}
+def _given(form: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key in _FINE if (value := form.get(key, ""))}
 
 
 def _signed_in(visit: Visit, token: str, where: str) -> Response:

@@ -14,7 +14,8 @@ MOST_OF_ONE = 20
 """So many streams are open at once at most, of all people and of one: nobody can take them from all others."""
 _EVERY_S = 1.0
 _ALIVE_S = 4.0
-"""How long the stream is silent at most: a page that hears nothing for twice as long (`luota.js`) is cut off."""
+"""How long the stream is silent at most, and a second more after a change: a page that hears nothing for nine seconds
+(`luota.js`) is cut off."""
 _LOOK_MS = 15_000
 """So often, and when anything about the visitor changes, it is looked whether they are signed in still, and as what."""
 

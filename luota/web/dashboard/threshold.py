@@ -42,7 +42,7 @@ async def threshold(
     """Return what the section shows, and what was wrong with the values to try, by field."""
     rules, now = definition.rules, visit.now
     signals = await history.signals(visit.reader, monitor_id, rules.mode, _MOST, now - LOOKS_BACK)
-    pauses = await rows.pauses(visit.reader, monitor_id, rules.mode, signals)
+    pauses = await rows.pauses(visit.reader, monitor_id, rules.mode)
     lasted = [run.duration for run in runs if run.duration is not None and run.state is RunState.SUCCESS]
     fields = _fields(rules)
     asked = {field: visit.query(field) for field in fields if visit.query(field)}

@@ -1,6 +1,6 @@
 """One request for a page: who asks, in which workspace, and how it is answered."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -108,6 +108,14 @@ class Visit:
                 Code.FORBIDDEN, f"This needs the role {needed}, and you are {role} here: ask an owner of {found.name}."
             )
 
+    def enter_aside(self) -> None:
+        """Enter the workspace visited last, if the page is of none and there is one: its frame shows the way there."""
+        if self._session is None or self._workspace is not None:
+            return
+        last = self._last_visited()
+        if last is not None:
+            self._workspace, self.role, self.aside = last, self._session.roles[last.id], True
+
     @property
     def local_only(self) -> bool:
         """Tell whether snippets and links reach this machine alone, since no public address is set."""
@@ -175,6 +183,7 @@ class Visit:
 
     async def html(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return a page: `template` with `context`, and with what stands around every page."""
+        self.enter_aside()
         frame = await self._frame()
         page = HTMLResponse(self.site.templates.render(template, **frame, **context), status_code=status)
         here = None if self._workspace is None or self.aside or self.htmx else self._workspace.slug
@@ -215,18 +224,20 @@ class Visit:
             "request_id": self.request.scope["luota.request_id"],
         }
         if self._session is not None:
-            all_ = self.engine.registry.workspaces.values()
-            frame["workspaces"] = mine = [w for w in all_ if w.id in self._session.roles]
-            if self._workspace is None and (last := self._last_visited(mine)) is not None:
-                self._workspace, self.role, self.aside = last, self._session.roles[last.id], True
+            frame["workspaces"] = self._mine()
         if self._workspace is not None:
             frame["workspace"] = self.workspace
             frame["open_count"] = self.open_count()
             frame["banners"] = await self._banners()
         return frame
 
-    def _last_visited(self, mine: Sequence[LiveWorkspace]) -> LiveWorkspace | None:
+    def _mine(self) -> list[LiveWorkspace]:
+        """Return the workspaces of which the visitor is a member."""
+        return [w for w in self.engine.registry.workspaces.values() if w.id in self.session.roles]
+
+    def _last_visited(self) -> LiveWorkspace | None:
         """Return the one of the visitor's workspaces in which a page that is of none shows the way."""
+        mine = self._mine()
         of_path = self.request.url.path.split("/")[2] if self.request.url.path.startswith("/w/") else None
         for slug in (of_path, self.request.cookies.get(_LAST)):
             for workspace in mine:
@@ -244,8 +255,9 @@ class Visit:
         ]
 
 
-_LAST, _YEAR_S = "workspace", 31_536_000
+_LAST = "workspace"
 """The cookie with the slug of the workspace of which a page was opened last."""
+_YEAR_S = 31_536_000
 _SAFE = ":/%#?=@[]!$&'()*+,"
 """What stands in a redirect as it is, beside letters and digits; a header holds nothing beyond ASCII."""
 

@@ -117,10 +117,9 @@ def fly(wiring: Wiring) -> Snippet:
 of the app. Fly.io chooses the minute itself, so give the monitor an interval and a generous grace."
     )
     if gap(wiring.schedule) < HOUR:
-        notes += (
-            " It starts a Machine once an hour at most, and this monitor expects signals more often: it would be in \
-incident between them. Run a scheduler inside the Machine, or let the monitor expect a signal every hour."
-        )
+        notes += " It starts a Machine once an hour at most, and this monitor expects signals closer together: it \
+would be in incident between them. Run a scheduler inside the Machine, or let the monitor expect no more than a signal \
+every hour."
     return Snippet("fly", "Fly.io", "sh", (("terminal", commands), script), notes)
 
 

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from luota.core.schedule import Calendar, Cron, Every, Schedule
@@ -11,6 +14,8 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 _EXAMPLE = "0 2 * * *"
+_STRETCH_COUNT, _STRETCH = 200, 5 * 366 * DAY
+"""How far to look for the two closest times: over every hour of a day, or every month with a leap year's."""
 _INTERVALS = (  # all that cron can say, the longest first
     (31 * DAY, "0 2 1 * *"),
     (7 * DAY, "0 2 * * 1"),
@@ -59,16 +64,32 @@ def timer(schedule: Schedule | None) -> str:
     return "OnCalendar=*-*-* 02:00:00"
 
 
+@lru_cache(maxsize=4096)
 def gap(schedule: Schedule | None) -> int:
-    """Return the milliseconds between two times of a schedule; a day where there are none."""
+    """Return the milliseconds between the two closest times of a schedule; a day where there are not two.
+
+    They are looked for among the first 200, or those of five years where these are fewer, on the schedule's own clock
+    without its changes: in spring a day is no shorter.
+    """
     match schedule:
         case Every(interval):
             return interval
         case Cron() | Calendar():
-            first = schedule.after(0)
-            second = None if first is None else schedule.after(first)
-            return DAY if first is None or second is None else second - first
+            times = _stretch(replace(schedule, timezone="UTC"))
+            return min((later - time for time, later in pairwise(times)), default=DAY)
     return DAY
+
+
+def _stretch(schedule: Cron | Calendar) -> list[int]:
+    """Return the first times of a schedule: two where there are two, and then as many as the stretch holds."""
+    times: list[int] = []
+    following = schedule.after(-1)
+    while following is not None and len(times) < _STRETCH_COUNT:
+        times.append(following)
+        if following - times[0] > _STRETCH:
+            break
+        following = schedule.after(following)
+    return times
 
 
 def caution(schedule: Schedule | None, least: int = MINUTE) -> str:
@@ -76,17 +97,18 @@ def caution(schedule: Schedule | None, least: int = MINUTE) -> str:
 
     `least` is the shortest interval of the scheduler in milliseconds.
     """
-    shortest = Every(least).describe()
-    if gap(schedule) < least:
-        return f" A job starts {shortest} at most here, and this monitor expects signals more often: it would be in \
-incident between them. Use a systemd timer, or let the monitor expect a signal {shortest}."
+    told = ""
     match schedule:
-        case Every(interval) if interval not in dict(_INTERVALS):
-            return f" Cron cannot say {schedule.describe()}: this is the nearest interval that is shorter, with which \
+        case Every(interval) if interval >= least and interval not in dict(_INTERVALS):
+            told = f" Cron cannot say {schedule.describe()}: this is the nearest interval that is shorter, with which \
 the monitor stays healthy. A systemd timer says it exactly."
         case Calendar():
-            return " The time here is an example: put those of the monitor's calendar in, or it will be in incident."
-    return ""
+            told = " The time here is an example: put those of the monitor's calendar in, or it will be in incident."
+    if gap(schedule) < least:
+        shortest = Every(least).describe()
+        told += f" A job starts {shortest} at most here, and this monitor expects signals closer together: it would be \
+in incident between them. Use a systemd timer, or let the monitor expect no more than a signal {shortest}."
+    return told
 
 
 def when(schedule: Schedule | None, zone: str, least: int = MINUTE) -> str:

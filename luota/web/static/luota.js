@@ -68,7 +68,7 @@
   const STOOD_STILL = 5000;
   const LIVE = { "X-Luota-Live": "1" };  // so that a page that lies open does not pass for a person who uses it
   let source = null, pending = new Set(), timer = null, lost = null, again = null, asking = false;
-  let heard = 0, looked = 0, sent = 0, stale = false;
+  let heard = 0, looked = 0, sent = 0;
   // Which rows are shown, in which order and groups, as the server makes it of those that are to be (overview.py).
   function shown(rows) {
     const each = $$("#rows > [data-row], #rows > [data-head]");
@@ -272,7 +272,9 @@
   });
   document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.target.matches("[data-rows]")) hold(); });
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.triggeringEvent?.type === "luota:changed") Object.assign(event.detail.headers, LIVE);
+    const { headers, triggeringEvent } = event.detail;
+    if (triggeringEvent?.type === "luota:changed") Object.assign(headers, LIVE);
+    if ("X-Luota-Live" in headers) event.detail.timeout = SILENT;  // an answer that never comes would end all further ones
   });
   // What is open stays open when its surroundings are swapped.
   let opened = [];
@@ -281,20 +283,22 @@
   document.addEventListener("htmx:afterSettle", (event) => prepare(event.target));
   document.addEventListener("htmx:oobAfterSwap", (event) => { prepare(event.detail.target?.parentElement ?? document); });
   // What was refused or lost is asked for again while the stream lives, and until it comes the page says that it is old.
-  const follows = (part) => part?.matches?.("[data-rows], [data-live]");
+  const stale = new Set(), follows = (part) => part?.matches?.("[data-rows], [data-live]");
   function unanswered(event) {
-    if (event.detail.xhr?.status === 401) { signIn(); return; }
-    if (!source || !follows(event.detail.elt) || (event.detail.xhr?.status >= 400 && event.detail.xhr.status < 500)) return;
-    stale = true;
+    const part = event.detail.elt, status = event.detail.xhr?.status ?? 0;
+    if (status === 401) { signIn(); return; }
+    if (!source || !follows(part)) return;
+    if (status >= 400 && status < 500 && status !== 429) { come(part); return; }  // another try would be refused as well
+    stale.add(part);
     cutOff(LOST);
     setTimeout(() => changed(["*"]), 3000);
   }
-  for (const kind of ["htmx:responseError", "htmx:sendError"]) document.addEventListener(kind, unanswered);
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (!stale || !event.detail.successful || !follows(event.detail.elt)) return;
-    stale = false;
-    if (source?.readyState === EventSource.OPEN) connected();
-  });
+  function come(part) {
+    const last = stale.delete(part) && ![...stale].some((one) => one.isConnected);
+    if (last && source?.readyState === EventSource.OPEN) connected();
+  }
+  for (const kind of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(kind, unanswered);
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) come(event.detail.elt); });
   prepare();
   open();
 })();
