@@ -36,7 +36,8 @@ class Slot(Struct, frozen=True, gc=False):
 
     `at` is the effective instant of the signal that met it, which lies ahead of `start` where it came early;
     None where nothing came. `run` is the run that decided how it is drawn, `incident` the newest one that
-    belongs to it, `blind` the stretches inside it in which Luota was not watching.
+    belongs to it, `blind` the stretches inside it in which Luota was not watching. The `first` one begins with the
+    creation of the monitor, where that precedes all that was expected.
     """
 
     start: int
@@ -48,6 +49,7 @@ class Slot(Struct, frozen=True, gc=False):
     incident: str | None = None
     blind: tuple[Stretch, ...] = ()
     scheduled: bool = True
+    first: bool = False
 
 
 def slots(
@@ -158,6 +160,7 @@ class _Drawing:
             incident,
             blind,
             self._rules.schedule is not None and self._rules.mode is not Mode.FRESHNESS,
+            entry.start == self._layout.created,
         )
 
     def _state(self, entry: Entry) -> Drawn:
@@ -205,7 +208,7 @@ class _Drawing:
         """Return how a slot is drawn that nothing met."""
         layout, rules, start = self._layout, self._rules, entry.start
         deadline = layout.moved(start + rules.grace)
-        if layout.first is None or layout.first > deadline:
+        if layout.first is None or layout.first > deadline or start == layout.created:
             return Drawn.NONE
         if any(began <= deadline and start <= ended for began, ended in layout.pauses):
             return Drawn.PAUSED

@@ -1,9 +1,9 @@
 """Where the slots of a monitor's bar lie: laid out on the schedule (docs/verdicts.md, "Expected, grace, deadline").
 
 A slot begins at the moment at which a signal was expected, and lasts until the next one. With cron and
-calendar that is an occurrence. With `every` and freshness, which have no grid of their own, it is an interval
-counted from the signal before, so that a job which drifts by a second a day leaves no false gap. A run
-monitor without a schedule has a slot per run.
+calendar that is an occurrence; what precedes the first one begins with the creation of the monitor. With
+`every` and freshness, which have no grid of their own, it is an interval counted from the signal before, so
+that a job which drifts by a second a day leaves no false gap. A run monitor without a schedule has a slot per run.
 """
 
 from bisect import bisect_right
@@ -89,6 +89,7 @@ class Layout:
         self.now = now
         self.n = n
         self.judged: list[int] = []  # moments that were judged in silence, though what came later is dated before
+        self.created: int | None = None  # where the first slot begins with the creation: nothing was expected in it
         self.first: int | None = None  # the receipt of the first signal: nothing is judged before
         self.following: int | None = None
         self._opened = {i.opened_at for i in incidents if i.kind in (Kind.MISSED, Kind.STALE)}
@@ -143,6 +144,9 @@ class Layout:
         oldest = starts[0] - schedule.slack(starts[0])
         self._narrow(oldest)
         entries = {start: Entry(start, start, []) for start in starts}
+        # Where older signals were not read, `since` is the oldest that was.
+        if starts[0] < since <= self.now and all(signal.at > since for signal in signals):
+            self.created = entries[starts[0]].start = since
         for signal in signals:
             if signal.at >= oldest:
                 met = schedule.met_by(signal.at)

@@ -107,11 +107,14 @@ def said(slot: Slot) -> tuple[str | int, ...]:
         words: tuple[str | int, ...] = ("run of ", start if slot.at is None else slot.at, f": {word}")
         return words if slot.ended_at is None else (*words, ", ended ", slot.ended_at)
     if slot.at is not None:
-        if not slot.scheduled or slot.at == start:
+        if slot.first or not slot.scheduled or slot.at == start:
             off = ""
         else:
             off = f"{format_duration(abs(slot.at - start))} {'after' if slot.at > start else 'before'} expected"
-        return ("signal at ", slot.at, *([f", {off}"] if off else []), *([", late"] if state is Drawn.LATE else []))
+        word, late = "first signal at " if slot.first else "signal at ", [", late"] if state is Drawn.LATE else []
+        return (word, slot.at, *([f", {off}"] if off else []), *late)
+    if slot.first:
+        return ("nothing expected yet, created ", start)
     if state is Drawn.STALE:
         return ("stale output, to be renewed by ", start)
     return (f"{_SILENCE_WORDS[state]}, expected ", start)

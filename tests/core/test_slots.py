@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from luota.core.bar import Drawn, slots
 from luota.core.events import Fail, Success, Tick
-from luota.core.model import Mode, Rules, Windows
+from luota.core.model import Mode, Rules, Window, Windows
 from luota.core.schedule import Every
 from luota.core.slots import Signal
 from luota.core.words import said
@@ -57,8 +57,48 @@ def test_without_a_schedule_each_run_is_a_slot():
 
 
 def test_nothing_is_drawn_from_before_the_creation_nor_judged_before_the_first_signal():
-    assert drawn(pinged(HOURLY, now="02:30", created="00:30")) == ["00:00 none", "01:00 none", "02:00 none"]
+    assert drawn(pinged(HOURLY, now="02:30", created="00:30")) == ["00:30 none", "01:00 none", "02:00 none"]
     assert pinged(EVERY, now="02:30", created="00:30") == ()
+
+
+def test_the_slot_before_the_first_occurrence_begins_with_the_creation_and_expected_nothing():
+    nightly = heartbeat(cron("0 2 * * *", "Europe/Helsinki"))
+    (slot,) = pinged(nightly, "12:31:31", now="12:32", created="12:31")
+    assert (slot.start, slot.state) == (at("12:31"), Drawn.OK)
+    assert said(slot) == ("first signal at ", at("12:31:31"))
+
+
+def test_a_slot_before_the_first_occurrence_is_no_gap_though_a_signal_came_within_its_grace():
+    before, _ = pinged(HOURLY, "01:00:02", now="01:30", created="00:59:30")
+    assert (before.start, before.state) == (at("00:59:30"), Drawn.NONE)
+    assert said(before) == ("nothing expected yet, created ", at("00:59:30"))
+
+
+def test_a_blind_window_before_the_creation_is_in_no_slot():
+    job = Job(HOURLY, at("00:37"))
+    job.windows = Windows((Window(at("00:20"), at("00:22")), Window(at("00:36"), at("00:38"))))
+    job.now = at("00:40")
+    assert [slot.blind for slot in job.bar()] == [((at("00:37"), at("00:38")),)]
+
+
+def test_a_signal_dated_before_the_creation_meets_the_occurrence_that_it_is_dated_to():
+    job = Job(HOURLY, at("00:30"))
+    job.now = at("00:31")
+    job.ping(at("00:10"))
+    (slot,) = job.bar()
+    assert slot.start == at("00:00")
+    assert said(slot) == ("signal at ", at("00:10"), ", 10 min after expected")
+
+
+def test_where_older_signals_were_not_read_the_oldest_is_not_taken_for_the_first():
+    seen = [Signal(at("01:10"), at("01:10"))]
+    (slot,) = slots(HOURLY, seen, [], [], Windows(), at("01:10"), at("01:30"), 5)
+    assert said(slot) == ("signal at ", at("01:10"), ", 10 min after expected")
+
+
+def test_no_slot_begins_after_now_though_the_clock_stepped_back_behind_the_creation():
+    bar = slots(HOURLY, [], [], [], Windows(), at("03:30"), at("01:30"), 5)
+    assert drawn(bar) == ["01:00 none"]
 
 
 def test_years_of_silence_of_a_dense_schedule_cost_no_more_than_the_bar():

@@ -138,6 +138,48 @@ async def test_a_run_of_a_program_tells_its_exception_and_lets_it_pass(luota, ke
     assert "end" in first[5]
 
 
+@pytest.mark.parametrize(
+    ("ending", "status", "summary"),
+    [
+        ("sys.exit()", 0, "exit status 0"),
+        ("sys.exit(False)", 0, "exit status 0"),
+        ("sys.exit(True)", 1, "exit status 1"),
+        ("sys.exit(-1)", 255, "exit status 255"),
+        ("sys.exit(2**40)", 0, "exit status 0"),
+        ("sys.exit(2**70)", 255, "exit status 255"),
+        ("sys.exit(-2**70)", 255, "exit status 255"),
+        ("sys.exit('disk full')", 1, "disk full"),
+        ("sys.exit('ä' * 300)", 1, "ä" * 240),
+        ("sys.exit('')", 1, "exit status 1"),
+        ("raise type('Mute', (Exception,), {'__str__': None})", 1, "exit status 1"),
+    ],
+)
+async def test_a_run_in_python_is_told_of_with_the_status_that_the_system_sees(
+    luota, ending, status, summary, tmp_path
+):
+    job, it = await wire(tmp_path, luota, "python", "run")
+    done = await asyncio.to_thread(it.run, ending)
+    assert done.returncode == status, done.stderr
+    told = luota.rows("SELECT state, coalesce(exit_code, 0), summary FROM runs WHERE monitor_id = ?", job.id)
+    assert told == [("failed" if status else "success", status, summary)]
+
+
+async def test_what_sys_exit_prints_is_kept_whole_as_the_output(luota, tmp_path):
+    job, it = await wire(tmp_path, luota, "python", "run")
+    await asyncio.to_thread(it.run, "sys.exit('disk full ' * 100 + 'end')")
+    assert [run[-1] for run in runs(luota, job)] == ["disk full " * 100 + "end"]
+
+
+@pytest.mark.parametrize("key", ["node", "vercel"])
+async def test_a_run_that_throws_what_has_no_text_is_told_as_failed_and_lets_it_pass(luota, key, tmp_path):
+    job, it = await wire(tmp_path, luota, key, "run")
+    done = await asyncio.to_thread(it.run, "throw Object.create(null);")
+    assert done.returncode == 1
+    assert b"[Object: null prototype] {}" in done.stderr
+    told = luota.rows("SELECT state, exit_code, summary FROM runs WHERE monitor_id = ?", job.id)
+    assert told == [("failed", 1, "failed")]
+
+
 async def test_a_run_ended_by_a_signal_is_told_and_the_job_gets_the_signal(luota, tmp_path):
     job, it = await wire(tmp_path, luota, "curl", "run")
     ready = tmp_path / "ready"

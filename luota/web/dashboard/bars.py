@@ -60,7 +60,7 @@ def describe(slot: Slot) -> str:
     word = _SAID[slot.state] if slot.run is None else run_said(slot.state, closed=slot.ended_at is not None)
     said = f"{exact(slot.start)}: {word}"
     if slot.at is not None:
-        said += f", signal {exact(slot.at)}"
+        said += f", {'first ' if slot.first else ''}signal {exact(slot.at)}"
     return said + (", Luota was not watching all of it" if slot.blind else "")
 
 

@@ -74,21 +74,28 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 start = {"monitorId": MONITOR_ID, "externalRunId": str(uuid.uuid4()), "host": platform.node()}
 started_at = datetime.now(timezone.utc).isoformat()
 run = luota("/v1/runs/start", start, tries=3)
-status, summary, output = 0, "done", ""
+status, summary, output = 1, "", ""
 try:
     main()
+    status, summary = 0, "done"
 except SystemExit as end:
-    status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    summary = f"exit status {status}"
+    if end.code is None or isinstance(end.code, int):
+        status = int(end.code or 0)
+        status = status if abs(status) <= sys.maxsize else -1  # as Python does
+        status = status & 0xFF if os.name == "posix" else status  # as Unix does
+    else:
+        summary = output = str(end.code)
     raise
 except BaseException as error:
-    status, summary, output = 1, f"{type(error).__name__}: {error}", traceback.format_exc()
+    output = traceback.format_exc()
+    summary = f"{type(error).__name__}: {error}"
     raise
 finally:
     run = run or luota("/v1/runs/start", {**start, "startedAt": started_at})
     if run:
         verdict = "fail" if status else "success"
-        close = {"summary": text(summary[:240], 1000), "exitCode": status, "output": text(output, 10000)}
+        summary = text(summary[:240], 1000) or f"exit status {status}"
+        close = {"summary": summary, "exitCode": status, "output": text(output, 10000)}
         luota(f"/v1/runs/{run['run']['id']}/{verdict}", close)
 '''
 
@@ -123,19 +130,24 @@ async function asRun(job) {
   const start = { monitorId, externalRunId: crypto.randomUUID(), @ORIGIN@ };
   const startedAt = new Date().toISOString();
   let run = await luota("/v1/runs/start", start, 3);
-  let verdict = "success";
-  let close = { summary: "done" };
+  let verdict = "fail";
+  let close = { summary: "failed", exitCode: 1 };
   try {
     const result = await job();
     if (process.exitCode) {
-      verdict = "fail";
       close = { summary: `exit status ${process.exitCode}`, exitCode: Number(process.exitCode) };
+    } else {
+      verdict = "success";
+      close = { summary: "done" };
     }
     return result;
   } catch (error) {
-    verdict = "fail";
-    close = { summary: text(String(error).slice(0, 240), 1000) || "failed", exitCode: 1 };
-    close.output = text(error?.stack ?? error, 10000);
+    try {
+      close.output = text(error?.stack ?? error, 10000);
+      close.summary = text(String(error).slice(0, 240), 1000) || "failed";
+    } catch {
+      // What was thrown has no text.
+    }
     throw error;
   } finally {
     run ??= await luota("/v1/runs/start", { ...start, startedAt });
