@@ -59,6 +59,13 @@ class Storm(Rig):
         self.engine.clock.advance(ms)
         await self.settled()
 
+    async def is_gathered(self, count):
+        """The first are told at once, one by one; the rest in one message more, and each of all is named."""
+        assert len(self.server.mails) == MOST
+        await self.pass_(SPAN)
+        assert len(self.server.mails) == MOST + 1
+        assert self.named() == [*range(count)]
+
     def named(self):
         said = "".join(mail.part("plain") + str(mail.message["subject"]) for mail in self.server.mails)
         return [number for number in range(self.opened) if f"job {number:03}" in said]
@@ -76,10 +83,7 @@ async def test_forty_one_by_one_are_few_messages_and_each_is_named(storm):
     async with MailServer() as server:
         await storm.tell(server)
         await storm.open(40)
-        assert len(server.mails) == MOST, "the first are told at once, one by one"
-        await storm.pass_(SPAN)
-        assert len(server.mails) == MOST + 1
-        assert storm.named() == [*range(40)]
+        await storm.is_gathered(40)
 
 
 async def test_forty_that_end_one_by_one_are_few_messages_and_each_is_named(storm):
@@ -107,10 +111,7 @@ async def test_what_a_channel_holds_back_for_longer_than_a_storm_takes_is_gather
         assert server.mails == []
         for _ in range(20):
             await storm.pass_(EACH_MS)
-        assert len(server.mails) == MOST
-        await storm.pass_(SPAN)
-        assert len(server.mails) == MOST + 1
-        assert storm.named() == [*range(20)]
+        await storm.is_gathered(20)
 
 
 async def test_what_is_held_back_though_it_is_no_opening_is_gathered_too(storm):
@@ -126,10 +127,7 @@ async def test_what_is_held_back_though_it_is_no_opening_is_gathered_too(storm):
         assert server.mails == [], "each was stuck, which this channel does not want to hear"
         for _ in range(20):
             await storm.pass_(EACH_MS)
-        assert len(server.mails) == MOST
-        await storm.pass_(SPAN)
-        assert len(server.mails) == MOST + 1
-        assert storm.named() == [*range(20)]
+        await storm.is_gathered(20)
 
 
 async def test_one_that_stays_alone_is_held_and_then_told_as_what_it_is(storm):

@@ -75,3 +75,14 @@ class Luota:
 @pytest.fixture
 def luota(tmp_path):
     return Luota(tmp_path / "data")
+
+
+@pytest.fixture(params=["in this process", "over the socket"])
+def reached(request, luota):
+    """An initialised data directory, without and with a daemon that runs on it."""
+    luota.run("init")
+    if request.param == "in this process":
+        yield luota
+        return
+    with luota.daemon():
+        yield luota

@@ -3,17 +3,6 @@ import json
 import pytest
 
 
-@pytest.fixture(params=["in this process", "over the socket"])
-def reached(request, luota):
-    """An initialised data directory, without and with a daemon that runs on it."""
-    luota.run("init")
-    if request.param == "in this process":
-        yield luota
-        return
-    with luota.daemon():
-        yield luota
-
-
 def created(luota, email, *more):
     args = ("user", "create", email, "--password-stdin", *more)
     return luota.json(*args, stdin=b"correct horse battery\n")["user"]

@@ -11,17 +11,6 @@ import pytest
 from luota.cli.monitor_text import in_words
 
 
-@pytest.fixture(params=["in this process", "over the socket"])
-def reached(request, luota):
-    """An initialised data directory, without and with a daemon that runs on it."""
-    luota.run("init")
-    if request.param == "in this process":
-        yield luota
-        return
-    with luota.daemon():
-        yield luota
-
-
 @pytest.fixture
 def initialised(luota):
     luota.run("init")
