@@ -19,7 +19,7 @@ from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver, open_client, trusted
 from luota.alerts.types import routes
 from luota.clock import Clock, SystemClock
 from luota.config import Config
@@ -83,7 +83,9 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
         dead_routes: set[tuple[str, int]] = set()
-        client = await reverse.enter_async_context(open_client(policy, resolver, own=dead_routes))
+        client = await reverse.enter_async_context(
+            open_client(policy, resolver, own=dead_routes, ssl_context=trusted())
+        )
         table = routes(client, _relay(config, resolver), Services(policy))
         drills = Drills(engine, dead_routes)
         sender, alarm = Sender(engine, table, config.server.base_url), Alarm(engine)
@@ -127,6 +129,7 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         reverse.push_async_callback(_cancel, tasks)
         reverse.push_async_callback(sender.finish, FINISH_WITHIN_S)
         reverse.push_async_callback(server.stop, STOP_WITHIN_S)
+        reverse.callback(sender.end_proofs)  # whoever waits for one would be cut off without a word
         reverse.callback(engine.changes.end)  # open event streams would keep the server from stopping
         if window is not None:
             log.info("was not watching %s to %s", format_instant(window.start), format_instant(window.end))

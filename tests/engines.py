@@ -5,6 +5,7 @@ import contextlib
 from luota.engine import Engine
 from luota.engine.audit import Actor
 from tests.clock import FakeClock
+from tests.prepared import prepare
 
 ACTOR = Actor("test", "test")
 
@@ -17,6 +18,7 @@ def no_death(name, error):
 @contextlib.asynccontextmanager
 async def engine_on(directory, clock=None):
     """An open engine of a fresh instance, closed at the end. It stands in the clock's own instant unless one is given."""
+    await prepare(directory)
     engine = await Engine.open(directory, clock or FakeClock(), "a test")
     await engine.watch(no_death)
     try:

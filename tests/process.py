@@ -19,6 +19,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -29,6 +30,10 @@ from typing import Any
 
 import httpx
 
+from tests.forks import Fork
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: to make a context that trusts the usual authorities takes longer than a request."""
 NO_LIMITS = {
     "limits.monitor_per_minute": 0,
     "limits.monitor_per_hour": 0,
@@ -77,7 +82,7 @@ class Daemon:
         self._environ = {k: v for k, v in os.environ.items() if not k.startswith(("LUOTA_", "NOTIFY_", "WATCHDOG_"))}
         for name, value in {"alerts.allow_networks": "127.0.0.0/8", **(settings or {})}.items():
             self._environ["LUOTA_" + name.replace(".", "_").upper()] = str(value)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._clients: list[httpx.AsyncClient] = []
 
     # -- the process -------------------------------------------------------------------------------
@@ -110,12 +115,16 @@ class Daemon:
         self.port = int(said[1])
         self._clients = [
             httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{self.port}", timeout=30, limits=httpx.Limits(), trust_env=False
+                base_url=f"http://127.0.0.1:{self.port}",
+                timeout=30,
+                limits=httpx.Limits(),
+                trust_env=False,
+                verify=NO_TLS,
             ),
             httpx.AsyncClient(
                 base_url="http://luota",
                 timeout=30,
-                transport=httpx.AsyncHTTPTransport(uds=str(self.data_dir / "luota.sock")),
+                transport=httpx.AsyncHTTPTransport(uds=str(self.data_dir / "luota.sock"), verify=NO_TLS),
                 trust_env=False,
             ),
         ]
@@ -123,11 +132,13 @@ class Daemon:
             self._must_go_on(give_up_at, begin, "become healthy")
             await asyncio.sleep(0.02)
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "luota", "serve", "--data-dir", str(self.data_dir), "--port", "0"]
+    def _spawn(self) -> "subprocess.Popen[bytes] | Fork":
+        serve = ["serve", "--data-dir", str(self.data_dir), "--port", "0", *self._args]
+        if not self._wrap:
+            return Fork(serve, self.log_path, self._environ)
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [*_LEASH, *self._wrap, *command, *self._args],
+                [*_LEASH, *self._wrap, sys.executable, "-m", "luota", *serve],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

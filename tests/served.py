@@ -5,10 +5,12 @@ Only the clock is fake. Limits are off unless a test brings its own.
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import re
 import sqlite3
 import ssl
+import sys
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
@@ -37,6 +39,10 @@ from luota.web.ingest import Ingest
 from luota.web.passwords import Passwords
 from luota.web.server import WebServer
 from tests.clock import FakeClock
+from tests.prepared import prepare
+
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # httpcore tries to import it some times per request, each time by all of the path
 
 NOW = 1_777_426_391_398
 """2026-04-29T01:33:11.398Z: an instant with milliseconds."""
@@ -190,6 +196,7 @@ async def serving(
 
     clock = clock or FakeClock(NOW)
     async with contextlib.AsyncExitStack() as reverse:
+        await prepare(data_dir)
         engine = await Engine.open(data_dir, clock, "a test")
         reverse.push_async_callback(engine.close)
         policy, resolver = AddressPolicy(allow, ()), Resolver()

@@ -11,11 +11,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from playwright.async_api import async_playwright
-
-from tests.programs import CHROMIUM
 from tests.browser.eyes import DESKTOP, PHONE
 from tests.browser.test_pages import NEEDED, VARIANTS
+from tests.chromium import launched
 from tests.process import NO_LIMITS, Daemon
 from tests.receiver import Receiver
 from tests.seed import PASSWORD, USERS, drill, seed
@@ -27,9 +25,8 @@ async def shoot(out, parts):
         data_dir = Path(place) / "data"
         async with Receiver() as hook:
             await seed(data_dir, hook.url, hostile=False)
-            async with Daemon(data_dir, NO_LIMITS) as luota, async_playwright() as playwright:
+            async with Daemon(data_dir, NO_LIMITS) as luota, launched() as browser:
                 known = await _known(luota)
-                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
                     for theme in ("light", "dark"):
                         how = {
@@ -38,7 +35,6 @@ async def shoot(out, parts):
                             "base_url": f"http://127.0.0.1:{luota.port}",
                         }
                         await _theme(browser, how, out, f"{size}.{theme}", known, parts)
-                await browser.close()
 
 
 async def _known(luota):

@@ -10,9 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.async_api import async_playwright
-
-from tests.programs import CHROMIUM
+from tests.chromium import launched
 
 SIZE = {"width": 1280, "height": 1000}
 THEMES = {"overview": ("light", "dark")}
@@ -45,8 +43,7 @@ async def _read(stream):
 
 
 async def _pictures(out, known):
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    async with launched() as browser:
         context = await browser.new_context(base_url=known["url"], viewport=SIZE, reduced_motion="reduce")
         form = {"email": known["email"], "password": known["password"]}
         await context.request.post("/sign-in", form=form, headers={"origin": known["url"]})
@@ -68,7 +65,6 @@ async def _pictures(out, known):
                 ending = f"-{theme}" if name in THEMES else ""
                 await page.screenshot(path=out / f"{name}{ending}.png")
             await page.emulate_media(color_scheme="light")
-        await browser.close()
 
 
 def main():

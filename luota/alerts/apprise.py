@@ -133,8 +133,13 @@ class _Sent:
 _ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
-def _judge(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in _DIALLING and (attempt := _ATTEMPT.get()) is not None:
+def _judge(
+    event: str,
+    arguments: tuple[Any, ...],
+    dialling: frozenset[str] = _DIALLING,  # bound here: at the end of the process it outlives the module's names
+    current: ContextVar[_Attempt | None] = _ATTEMPT,
+) -> None:
+    if event in dialling and (attempt := current.get()) is not None:
         attempt.dial(*arguments)
 
 
@@ -233,7 +238,9 @@ class Services:
             async with limit:
                 result = await done
         except TimeoutError:
-            return AttemptResult(ok=False, error=attempt.refusal or f"no answer within {within:g} s")
+            return AttemptResult(
+                ok=False, error=attempt.refusal or f"no answer within {within:g} s", unsent=attempt.refusal is not None
+            )
         finally:
             attempt.end()
             self._free.release()
@@ -344,7 +351,8 @@ def _notify(url: str, notice: Notice, attempt: _Attempt, sent: _Sent, extend: Ca
     status = int(found[1]) if found else None
     error = f"{service.service_name} " + (f"refused it: HTTP {status}" if status else "was not reached, or refused it")
     error = attempt.refusal or error
-    return AttemptResult(ok=False, terminal=status == GONE, status=status, error=error[:ERROR_LENGTH])
+    unsent = attempt.refusal is not None
+    return AttemptResult(ok=False, terminal=status == GONE, status=status, error=error[:ERROR_LENGTH], unsent=unsent)
 
 
 def parts(text: str, most: int) -> Iterator[str]:

@@ -14,12 +14,12 @@ from typing import Any
 from luota.alerts.notice import notice_of
 from luota.alerts.types import Route
 from luota.core import storms
-from luota.core.errors import LuotaError
+from luota.core.errors import Code, LuotaError
 from luota.core.retry import AttemptResult, retry_at
 from luota.core.spec.monitors import Definition
 from luota.core.wants import EVERYTHING
 from luota.engine import Engine
-from luota.engine.deliveries import RecordAttempt, gather, give_up
+from luota.engine.deliveries import RecordAttempt, gather, give_up, withdraw
 from luota.store import deliveries
 from luota.store.deliveries import Channel, Evidence, Outgoing
 from luota.store.monitors import definitions
@@ -37,6 +37,12 @@ TOO_MANY_REQUESTS = 429
 LONGEST_REST = 3_600_000
 """How long a channel rests at most when it says that it got too much, in milliseconds."""
 
+NOT_THE_DAEMON = (
+    ". Luota does not run, so this command's own settings hold, and the channel keeps its state: "
+    "give the command the daemon's (--config, LUOTA_…), or start Luota and test again."
+)
+"""What is said when a command that sends by itself is kept from it by its settings, which may not be the daemon's."""
+
 
 class Sender:
     """Sends the outbox by `routes`, the table of channel types, until it is cancelled.
@@ -50,6 +56,7 @@ class Sender:
         self._base_url = base_url
         self._lanes: dict[str, asyncio.Event] = {}
         self._proofs: dict[str, asyncio.Event] = {}
+        self._proofs_ended = False
         self._tested = asyncio.Event()
         self._under_test: set[str] = set()
         self._rests: dict[str, int] = {}
@@ -58,6 +65,12 @@ class Sender:
         self._running = False
         self._stopping = False
         self._attempts: set[asyncio.Task[None]] = set()
+
+    def end_proofs(self) -> None:
+        """Let nobody wait for a test any longer, since Luota stops; the attempts themselves go on until `finish`."""
+        self._proofs_ended = True
+        for done in self._proofs.values():
+            done.set()
 
     async def finish(self, within: float) -> None:
         """Begin no more attempts, and give those under way up to `within` seconds to end and be recorded."""
@@ -109,7 +122,10 @@ class Sender:
                 await asyncio.sleep(STORAGE_PAUSE_S)
 
     async def prove(self, delivery_id: str, within: float = 35.0) -> None:
-        """Have a test attempted, whatever else waits for its channel, and wait for the end of that."""
+        """Have a test attempted, whatever else waits for its channel, and wait for the end of that.
+
+        STOPPING when Luota stops before; the test is then made again by the next start, if its end is not recorded.
+        """
         if not self._running:
             for outgoing in await deliveries.waiting_tests(self._engine.reader):
                 if outgoing.id == delivery_id:
@@ -118,13 +134,16 @@ class Sender:
         done = self._proofs.setdefault(delivery_id, asyncio.Event())
         self._tested.set()
         try:
-            if await deliveries.attempts_of(self._engine.reader, delivery_id) == 0:
+            if await deliveries.attempts_of(self._engine.reader, delivery_id) == 0 and not self._proofs_ended:
                 async with asyncio.timeout(within):
                     await done.wait()
         except TimeoutError:
             pass
         finally:
             self._proofs.pop(delivery_id, None)
+        if self._proofs_ended and await deliveries.attempts_of(self._engine.reader, delivery_id) == 0:
+            said = "Luota is stopping; nothing was proven. Test the channel again once Luota runs."
+            raise LuotaError(Code.STOPPING, said)
 
     def _open(self, lanes: asyncio.TaskGroup, channel_id: str) -> None:
         if channel_id not in self._lanes:
@@ -283,6 +302,8 @@ class Sender:
         where = None if channel is None else channel.workspace_id
         record = RecordAttempt(outgoing.id, outgoing.channel_id, number, started_at, finished_at, result, again, where)
         change = record if result.ok or again is not None else give_up(record, outgoing.type)
+        if result.unsent and not self._running:
+            change = withdraw(record, f"{(result.error or '').rstrip('.')}{NOT_THE_DAEMON}")
         if not result.ok:
             log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)
         if result.status == TOO_MANY_REQUESTS and result.retry_after:
@@ -316,7 +337,7 @@ class Sender:
         if route is None:
             return AttemptResult(ok=False, error=f"this program cannot send to channels of type {channel.type}")
         if route.missing is not None:
-            return AttemptResult(ok=False, error=route.missing)
+            return AttemptResult(ok=False, error=route.missing, unsent=True)
         try:
             notice = notice_of(outgoing, channel.name, monitor, evidence, self._base_url)
             return await route.send(notice, channel.settings, now)

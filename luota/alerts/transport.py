@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import h11
 import httpcore
@@ -35,6 +36,10 @@ Lookup = Callable[[str, int], Sequence[str]]
 
 class Unreachable(httpx.TransportError):
     """The exchange ended without a whole HTTP answer. Its text is short, for people, and holds no URL."""
+
+
+class NotAllowed(Unreachable):
+    """Nothing was dialled, for the policy of addresses refuses."""
 
 
 def system_lookup(host: str, port: int) -> list[str]:
@@ -147,7 +152,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
             return await self._dialler.connect_tcp(host, port, timeout, local_address, socket_options)
         allowed, refusal = _judge(await self._resolver.addresses(host, port), self._policy)
         if refusal is not None:
-            raise Unreachable(refusal)
+            raise NotAllowed(refusal)
         # One silent address must leave time for the next one.
         share = None if timeout is None else timeout / len(allowed)
         *others, last = allowed
@@ -181,14 +186,19 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         policy: AddressPolicy,
         resolver: Resolver,
         own: Container[tuple[str, int]],
-        ssl_context: ssl.SSLContext,
+        ssl_context: ssl.SSLContext | None,
     ) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context,
+        self._backend = _GuardedBackend(policy, resolver, own)
+        self._ssl_context = ssl_context
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._ssl_context or trusted(),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=_GuardedBackend(policy, resolver, own),
+            network_backend=self._backend,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -206,7 +216,8 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        if "_pool" in self.__dict__:
+            await self._pool.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -222,6 +233,13 @@ class _Body(httpx.AsyncByteStream):
         await self._answer.aclose()
 
 
+def trusted() -> ssl.SSLContext:
+    """Return what trusts the certificates of the host's store and of httpx's own bundle; to load them takes a while."""
+    ssl_context = httpx.create_ssl_context(trust_env=False)
+    ssl_context.load_default_certs()
+    return ssl_context
+
+
 def open_client(
     policy: AddressPolicy,
     resolver: Resolver,
@@ -235,12 +253,9 @@ def open_client(
     (IP address, port): what this process itself listens on for a drill (docs/drills.md, "Dead route"). The
     environment (proxies, netrc) is ignored, redirects are not followed, cookies are neither kept nor sent, and
     answers are asked for uncompressed.
-    Certificates are checked against the host's store and httpx's own bundle unless `ssl_context` is given.
+    Certificates are checked by `trusted()`, made at the first message, unless `ssl_context` is given.
     There is no deadline over a whole exchange: that is the caller's. Failures raise `Unreachable`.
     """
-    if ssl_context is None:
-        ssl_context = httpx.create_ssl_context(trust_env=False)
-        ssl_context.load_default_certs()
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, resolver, own, ssl_context),

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from luota import __version__
-from luota.alerts.transport import Unreachable
+from luota.alerts.transport import NotAllowed, Unreachable
 from luota.core.retry import ERROR_LENGTH, AttemptResult
 from luota.core.spec.channels import secret_key
 
@@ -59,6 +59,7 @@ async def exchange(
     BODY_BYTES are read at most.
     """
     result = None
+    unsent = False
     answer = bytearray()
     try:
         sent = httpx.Headers({"content-type": "application/json", "user-agent": f"luota/{__version__}"})
@@ -76,12 +77,12 @@ async def exchange(
     except TimeoutError:
         error = f"no answer within {deadline:g} s"
     except Unreachable as failure:
-        error = str(failure)
+        error, unsent = str(failure), isinstance(failure, NotAllowed)
     except httpx.HTTPError:  # httpx's own texts quote URLs
         error = "the answer cannot be read"
     except (httpx.InvalidURL, ValueError):
         error = "the URL or a header of the channel is not valid"
-    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH]), bytes(answer)
+    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH], unsent=unsent), bytes(answer)
 
 
 def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int) -> dict[str, str]:

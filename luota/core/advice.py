@@ -77,11 +77,13 @@ def intervals(signals: Iterable[Signal]) -> tuple[int, ...]:
 
 
 def suggestions(
-    rules: Rules, signals: Sequence[Signal], durations: Sequence[int] = ()
+    rules: Rules, signals: Sequence[Signal], durations: Sequence[int] = (), hung: int = 0
 ) -> Generator[None, None, tuple[Suggestion, ...]]:
     """Find what the evidence suggests for the keys that decide the verdicts of a monitor; nothing without enough.
 
-    `durations` are those of successful runs. What is more than twice the median is taken as missed, and said so.
+    `durations` are those of the runs that succeeded within their limits; how many succeeded only after them is `hung`:
+    what those took is no evidence, and the words say that they are left out. What is more than twice the median is
+    taken as missed, and said so.
     Yields every now and then, so that others get their turn.
     """
     found: list[Suggestion | None] = []
@@ -93,7 +95,7 @@ def suggestions(
     elif schedule is not None:
         found.append((yield from _grace(schedule, signals)))
     if rules.mode is Mode.RUN:
-        found.append(_suggestion("maxRuntimeSeconds", durations, "durations", factor=2))
+        found.append(_suggestion("maxRuntimeSeconds", durations, "durations", factor=2, hung=hung))
     return tuple(one for one in found if one is not None)
 
 
@@ -143,8 +145,8 @@ def _history(
 ) -> Generator[tuple[int, str, Signal | None], None, None]:
     for signal in signals:
         yield signal.received_at, "ping" if signal.run is None else "start", signal
-        if signal.state in (RunState.SUCCESS, RunState.FAILED) and signal.ended_at is not None:
-            yield min(max(signal.ended_at, signal.received_at), now), signal.state.value, signal
+        if signal.state in (RunState.SUCCESS, RunState.FAILED) and signal.finished_at is not None:
+            yield min(max(signal.finished_at, signal.received_at), now), signal.state.value, signal
     for start, end in pauses:
         yield start, "pause", None
         if end <= now:
@@ -195,7 +197,9 @@ def _gap(schedule: Cron | Calendar, occurrence: int) -> int:
     return 2 * _HOUR if following is None else following - occurrence
 
 
-def _suggestion(key: str, values: Sequence[int], word: str, *, factor: int = 1, beyond: int = 0) -> Suggestion | None:
+def _suggestion(
+    key: str, values: Sequence[int], word: str, *, factor: int = 1, beyond: int = 0, hung: int = 0
+) -> Suggestion | None:
     """Suggest what lies a little above the longest that is no plain exception: times `factor`, or `beyond` so much."""
     if len(values) < LEAST:
         return None
@@ -205,6 +209,8 @@ def _suggestion(key: str, values: Sequence[int], word: str, *, factor: int = 1, 
     evidence = f"the longest of {len(kept)} {word} was {format_duration(longest)}"
     if left:
         evidence += f"; {left} longer than twice the usual {'was' if left == 1 else 'were'} left out"
+    if hung:
+        evidence += f"; {hung} that hung {'was' if hung == 1 else 'were'} left out"
     return Suggestion(key, _round_up(max(0, longest - beyond) * factor * 11 // 10), evidence)
 
 

@@ -45,7 +45,7 @@ class Slot(Struct, frozen=True, gc=False):
     state: Drawn
     at: int | None = None
     run: str | None = None
-    ended_at: int | None = None
+    finished_at: int | None = None
     incident: str | None = None
     blind: tuple[Stretch, ...] = ()
     scheduled: bool = True
@@ -75,27 +75,35 @@ def slots(
     return _Drawing(layout).slots()
 
 
-def beyond_limit(
-    began: int, limit_at: int | None, closed_at: int | None, windows: Windows, pauses: Sequence[Stretch]
-) -> Drawn | None:
-    """Return how a run is drawn that succeeded only after its limit: stuck, which was the verdict at its limit.
-
-    It is unverified where there was none, since a window hid whether it hung, or the limit passed in one of the
-    `pauses`. None for a run that is open, or was closed in time. `began` is the effective instant of its start,
-    `closed_at` the receipt of its end.
-    """
-    if limit_at is None or closed_at is None or closed_at <= limit_at:
-        return None
-    paused = any(start <= limit_at <= end for start, end in pauses)
-    return Drawn.UNVERIFIED if paused or windows.over(began, limit_at) is not None else Drawn.STUCK
-
-
 _RUN_DRAWN = {
+    RunState.SUCCESS: Drawn.OK,
     RunState.FAILED: Drawn.FAILED,
     RunState.STUCK: Drawn.STUCK,
     RunState.UNKNOWN: Drawn.UNVERIFIED,
     RunState.RUNNING: Drawn.RUNNING,
 }
+
+
+def run_drawn(
+    state: RunState,
+    began: int,
+    limit_at: int | None,
+    finish_received_at: int | None,
+    windows: Windows,
+    pauses: Sequence[Stretch],
+) -> Drawn:
+    """Return how a run is drawn: by its state, unless it succeeded only after its limit.
+
+    Then it is stuck, which was the verdict at its limit; or unverified where there was none, since a window hid
+    whether it hung, or the limit passed in one of the `pauses`. `began` is the effective instant of its start.
+    """
+    late = limit_at is not None and finish_received_at is not None and finish_received_at > limit_at
+    if limit_at is None or not late or state is not RunState.SUCCESS:
+        return _RUN_DRAWN[state]
+    paused = any(start <= limit_at <= end for start, end in pauses)
+    return Drawn.UNVERIFIED if paused or windows.over(began, limit_at) is not None else Drawn.STUCK
+
+
 _WORST_FIRST = (Drawn.FAILED, Drawn.STUCK, Drawn.UNVERIFIED, Drawn.RUNNING, None)
 
 
@@ -156,7 +164,7 @@ class _Drawing:
             state,
             None if told is None else told.at,
             None if told is None else told.run,
-            None if told is None else told.ended_at,
+            None if told is None else told.finished_at,
             incident,
             blind,
             self._rules.schedule is not None and self._rules.mode is not Mode.FRESHNESS,
@@ -193,10 +201,11 @@ class _Drawing:
 
     def _of_run(self, signal: Signal) -> Drawn | None:
         """Return how a run decides its slot; None where it ended well and in time, and for a ping."""
-        if signal.state is RunState.SUCCESS:
-            layout = self._layout
-            return beyond_limit(signal.at, signal.limit_at, signal.closed_at, layout.windows, layout.pauses)
-        return None if signal.state is None else _RUN_DRAWN[signal.state]
+        if signal.state is None:
+            return None
+        limit_at, end, layout = signal.limit_at, signal.finish_received_at, self._layout
+        drawn = run_drawn(signal.state, signal.at, limit_at, end, layout.windows, layout.pauses)
+        return None if drawn is Drawn.OK else drawn
 
     def _decisive(self, signals: list[Signal]) -> Signal | None:
         """Return what a slot is drawn by: its worst run, else the signal that came first."""

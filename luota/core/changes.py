@@ -90,7 +90,7 @@ def clock_back(case: Case) -> None:
     case.rearm(lambda r: replace(r, started_at=min(r.started_at, now), limit_at=min(r.limit_at, latest)))
     changes: dict[str, Any] = {
         "signal_at": None if state.signal_at is None else min(state.signal_at, now),
-        "closed_at": None if state.closed_at is None else min(state.closed_at, now),
+        "last_close_at": None if state.last_close_at is None else min(state.last_close_at, now),
         "evidence_at": None if state.evidence_at is None else min(state.evidence_at, now),
         "since": min(state.since, now),
         "basis_at": min(state.basis_at, now),

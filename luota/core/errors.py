@@ -14,6 +14,7 @@ class Code(StrEnum):
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
+    STOPPING = "stopping"
 
 
 class LuotaError(Exception):

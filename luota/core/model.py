@@ -112,8 +112,8 @@ class Pause(Struct, frozen=True):
 class State(Struct, frozen=True, gc=False):
     """The live state of one monitor: all that `evaluate` remembers between two events.
 
-    `signal_at` is the newest ping or run start. A close, the newest of which is `closed_at`, says nothing against
-    the schedule and decides nothing there: only `last_signal_at`, which people are shown, tells of both.
+    `signal_at` is the newest ping or run start. A close, the newest of which is at `last_close_at`, says nothing
+    against the schedule and decides nothing there: only `last_signal_at`, which people are shown, tells of both.
     `basis_at` is the instant from which the present expectation was derived: the newest ping or start, or the
     creation, edit, resume or end of a blind window that stands in for one; while paused, what the resume will
     look back at. `set_at` is when that was done: no verdict on it may lie before. `evidence_at` is the newest
@@ -141,12 +141,12 @@ class State(Struct, frozen=True, gc=False):
     pause: Pause | None = None
     archived: bool = False
     runs: tuple[OpenRun, ...] = ()
-    closed_at: int | None = None
+    last_close_at: int | None = None
 
     @property
     def last_signal_at(self) -> int | None:
         """The effective instant of the newest signal of any kind, or None before the first."""
-        return max((at for at in (self.signal_at, self.closed_at) if at is not None), default=None)
+        return max((at for at in (self.signal_at, self.last_close_at) if at is not None), default=None)
 
 
 class Transition(Struct, frozen=True, kw_only=True, gc=False):

@@ -28,6 +28,7 @@ from msgspec import Struct
 
 BEFORE: Final = -(1 << 62)  # stands for "no earlier occurrence"
 AFTER: Final = 1 << 62  # stands for "no later occurrence"
+SLACK: Final = 60_000  # docs/verdicts.md, "Schedules": at most a minute, at most a tenth of the gap
 
 _CORRECTION = 3 * 3600  # seconds; see the table above
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local wall-clock time has no zone
@@ -37,6 +38,11 @@ _RING = 128  # known occurrences kept per timetable
 
 Matches = Callable[[datetime], Iterator[datetime]]  # local times strictly after a local time
 Walk = Callable[[int], Iterator[int]]  # occurrences strictly after an instant
+
+
+def slack(before: int, o: int) -> int:
+    """Return how many milliseconds ahead of occurrence `o`, the next one after `before`, a signal counts for it."""
+    return min(SLACK, (o - before) // 10)
 
 
 class Turn(Struct, frozen=True, gc=False):
@@ -54,15 +60,13 @@ class Turn(Struct, frozen=True, gc=False):
 class Memo:
     """Consecutive occurrences around the latest queries, and the walk that continues them.
 
-    A query inside what is known is one bisection; the next occurrence is one step of the walk. A signal meets an
-    occurrence early by at most `slack` milliseconds, and at most a tenth of the gap before it.
+    A query inside what is known is one bisection; the next occurrence is one step of the walk.
     """
 
-    __slots__ = ("_known", "_last", "_live", "_slack", "_turn", "_walk")
+    __slots__ = ("_known", "_last", "_live", "_turn", "_walk")
 
-    def __init__(self, walk: Walk, slack: int) -> None:
+    def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        self._slack = slack
         self._known: list[int] = []
         self._live: Iterator[int] = iter(())
         # What was answered last: most queries are about the same gap again.
@@ -75,16 +79,13 @@ class Memo:
         if turn.since <= t < turn.until:
             return turn
         met, unmet = self.around(t)
-        since, until = met, self._early(met, unmet)
+        since, until = met, unmet - slack(met, unmet)
         if until <= t:
             since, met = until, unmet
             unmet = self.around(met)[1]  # at least nine tenths of a gap away
-            until = self._early(met, unmet)
+            until = unmet - slack(met, unmet)
         self._turn = turn = Turn(since, until, met, unmet)
         return turn
-
-    def _early(self, before: int, o: int) -> int:
-        return o - min(self._slack, (o - before) // 10)
 
     def around(self, t: int) -> tuple[int, int]:
         """Return the last occurrence not after `t` or BEFORE, and the first after `t` or AFTER."""

@@ -6,38 +6,24 @@ How a change of the clock is treated: `luota.core.occurrences`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Final, cast
+from typing import cast
 from weakref import WeakValueDictionary
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
 from oncalendar import BaseIterator, OnCalendarError
 
+from luota.core.cron import MACROS, Named, named, without_idle_steps
 from luota.core.errors import invalid
-from luota.core.occurrences import AFTER, BEFORE, Memo, every_day, occurrences
+from luota.core.occurrences import AFTER, BEFORE, SLACK, Memo, every_day, occurrences, slack
 from luota.core.spec.values import parse_duration
 
-SLACK: Final = 60_000  # docs/verdicts.md, "Schedules": at most a minute, at most a tenth of the gap
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 _QUARTZ = re.compile(r"LW?|[0-9]*W|([0-7]|[A-Z]{3})L", re.IGNORECASE)  # what cronsim takes beyond Debian's cron
-
-_NAMES = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split())} | {
-    name: n for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
-}
-
-MACROS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +70,8 @@ class _Grid:
         return None if previous == BEFORE else previous
 
     def slack(self, o: int) -> int:
-        """Return how many milliseconds ahead of occurrence `o` a signal already counts for it.
-
-        docs/verdicts.md, "Schedules": min(60 s, a tenth of the gap to the previous occurrence).
-        """
-        return min(SLACK, (o - self._memo.around(o - 1)[0]) // 10)
+        """Return how many milliseconds ahead of occurrence `o` a signal already counts for it."""
+        return slack(self._memo.around(o - 1)[0], o)
 
     def meets(self, t: int, o: int) -> bool:
         """Tell whether a signal at `t` counts for occurrence `o` or a later one, slack counted."""
@@ -110,24 +93,28 @@ class Cron(_Grid):
     """A five-field cron expression or a macro such as `@daily`, read as Debian's cron does."""
 
     def __post_init__(self) -> None:
-        expression, wildcard = _without_idle_steps(" ".join(self.fields), "[0-9]+|[A-Za-z]+", "-"), self.wildcard
+        expression, wildcard = without_idle_steps(" ".join(self.fields)), self.wildcard
 
         def matches(local: datetime) -> Iterator[datetime]:
             return CronSim(expression, local)
 
         if self.timezone == "UTC" and expression.endswith(" * * *"):
             # On every day alike: no walk of cronsim is needed, which costs more than all that follows from it.
-            # Asked for what it reads alone, which is the sets of hours and minutes.
-            sim = CronSim(expression, datetime.fromtimestamp(0, UTC))
-            walk = every_day(sorted(h * 3600 + m * 60 for h in sim.hours for m in sim.minutes))
+            named = self.named
+            walk = every_day(sorted(h * 3600 + m * 60 for h in named.hours for m in named.minutes))
         else:
             walk = occurrences(matches, self.timezone, at_jump=not wildcard, both_passes=wildcard)
-        object.__setattr__(self, "_memo", Memo(walk, SLACK))
+        object.__setattr__(self, "_memo", Memo(walk))
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The five fields: minute, hour, day of the month, month, day of the week."""
         return tuple(MACROS.get(self.expression.lower(), self.expression).split())
+
+    @property
+    def named(self) -> Named:
+        """What the fields name."""
+        return named(" ".join(self.fields))
 
     @property
     def wildcard(self) -> bool:
@@ -148,13 +135,13 @@ class Calendar(_Grid):
     """A systemd OnCalendar expression without its timezone, which is the second field."""
 
     def __post_init__(self) -> None:
-        expression = _without_idle_steps(self.expression, "[0-9]+", r"\.\.")
+        expression = without_idle_steps(self.expression, "[0-9]+", r"\.\.")
 
         def matches(local: datetime) -> Iterator[datetime]:
             return cast("Iterator[datetime]", BaseIterator(expression, local))
 
         walk = occurrences(matches, self.timezone, at_jump=False, both_passes=False)
-        object.__setattr__(self, "_memo", Memo(walk, SLACK))
+        object.__setattr__(self, "_memo", Memo(walk))
 
     def describe(self) -> str:
         """Return a fragment of a sentence, such as `calendar Mon *-*-* 02:00 (UTC)`."""
@@ -273,25 +260,6 @@ def _check_cron(text: str, field: str) -> None:
         if slash and base != "*" and "-" not in base:
             # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
             raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")
-
-
-def _without_idle_steps(expression: str, value: str, between: str) -> str:
-    """Return an expression whose steps over a range of one value, as in `5-5/15`, are left out.
-
-    Both libraries take such a range for a bare `5`, and step on from it: every 15 minutes.
-    """
-
-    def shortened(match: re.Match[str]) -> str:
-        return match[1] if _value(match[2]) == _value(match[3]) and int(match[4]) else match[0]
-
-    before, after = r"(?<![^\s,~:-])", r"(?![^\s,:~-])"
-    return re.sub(rf"{before}(({value}){between}({value}))/([0-9]+){after}", shortened, expression)
-
-
-def _value(text: str) -> int:
-    """Return what a number or name in an expression stands for, in whichever field it may be."""
-    number = int(text) if text.isdigit() else _NAMES.get(text.upper(), -1)
-    return number + 2000 if 0 <= number < 70 else number + 1900 if 70 <= number < 100 else number  # 27 is 2027
 
 
 def _split_zone(text: str, zone: str | None, field: str) -> tuple[str, str | None]:

@@ -110,7 +110,7 @@ def _close(case: Case, run: OpenRun, client_at: int | None) -> int:
     at, skewed = effective(case.rules.mode, client_at, case.now)
     case.mark = Mark(at, skewed=skewed)
     left = tuple(r for r in case.state.runs if r.id != run.id)
-    case.state = replace(case.state, runs=left, closed_at=newest(case.state.closed_at, at))
+    case.state = replace(case.state, runs=left, last_close_at=newest(case.state.last_close_at, at))
     return at
 
 

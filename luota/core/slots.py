@@ -24,8 +24,8 @@ Stretch = tuple[int, int]
 class Signal(Struct, frozen=True, gc=False):
     """A ping or a run start as recorded: its effective instant, when it was received, whether it came late.
 
-    The rest is of the run that a start began: `ended_at` is its client's word, `limit_at` the instant by which its end
-    was to be received, `closed_at` that of this receipt.
+    The rest is of the run that a start began: `finished_at` is its client's word, `limit_at` the instant by which its
+    end was to be received, `finish_received_at` that of this receipt.
     """
 
     at: int
@@ -33,9 +33,9 @@ class Signal(Struct, frozen=True, gc=False):
     late: bool = False
     run: str | None = None
     state: RunState | None = None
-    ended_at: int | None = None
+    finished_at: int | None = None
     limit_at: int | None = None
-    closed_at: int | None = None
+    finish_received_at: int | None = None
 
 
 class Incident(Struct, frozen=True, gc=False):

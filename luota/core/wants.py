@@ -21,9 +21,5 @@ class Wants(Struct, frozen=True):
         """Tell whether a notice of `type_` about an incident that is of `kind` now is wanted."""
         return kind in self.kinds and (self.resolved if type_ == "incident.resolved" else self.opened)
 
-    def held(self, type_: str) -> int:
-        """Return for how long a notice of `type_` is held back whatever was told before, in milliseconds."""
-        return self.delay if type_ == "incident.opened" else 0
-
 
 EVERYTHING = Wants()

@@ -1,15 +1,14 @@
 """A schedule and what it promises, in words for people.
 
-Only what is certain to be meant is put into words: an expression is read into the sets of minutes, hours and
-days that it names, and any that has no plain name is shown as it was written.
+Only what is certain to be meant is put into words, by the sets of minutes, hours and days that an expression names;
+any that has no plain name is shown as it was written.
 """
 
 import re
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from luota.core.bar import Drawn, Slot
+from luota.core.cron import Named
 from luota.core.model import Mode, Rules
 from luota.core.schedule import Calendar, Cron, Every, Schedule
 from luota.core.spec.values import format_duration
@@ -51,22 +50,6 @@ _SILENCE_WORDS = {
 }
 
 
-class _Named(Struct, frozen=True):
-    """When a schedule occurs, as sets; `weekdays` counts from Sunday, 0.
-
-    `days` is those of the month, counted back from its last where they are `from_end`. A day must be of both sets, or
-    of `either` of the two.
-    """
-
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    from_end: bool = False
-    either: bool = False
-
-
 def describe(schedule: Schedule) -> str:
     """Return a schedule in words, such as `every weekday at 07:00, Europe/Helsinki`.
 
@@ -74,7 +57,7 @@ def describe(schedule: Schedule) -> str:
     """
     if isinstance(schedule, Every):
         return _every(schedule.interval)
-    named = _of_cron(schedule) if isinstance(schedule, Cron) else _of_calendar(schedule)
+    named = schedule.named if isinstance(schedule, Cron) else _of_calendar(schedule)
     said = None if named is None else _said(named)
     if said is None:
         said = f"by {'cron' if isinstance(schedule, Cron) else 'calendar'} {schedule.expression}"
@@ -103,9 +86,9 @@ def said(slot: Slot) -> tuple[str | int, ...]:
     """Return the words for a slot, instants among them as integers for the page to write out."""
     state, start = slot.state, slot.start
     if slot.run is not None:
-        word = run_said(state, closed=slot.ended_at is not None)
+        word = run_said(state, closed=slot.finished_at is not None)
         words: tuple[str | int, ...] = ("run of ", start if slot.at is None else slot.at, f": {word}")
-        return words if slot.ended_at is None else (*words, ", ended ", slot.ended_at)
+        return words if slot.finished_at is None else (*words, ", ended ", slot.finished_at)
     if slot.at is not None:
         if slot.first or not slot.scheduled or slot.at == start:
             off = ""
@@ -128,7 +111,7 @@ def _every(interval: int) -> str:
     return "every second" if interval == 1_000 else f"every {interval // 1000} seconds"
 
 
-def _said(named: _Named) -> str | None:
+def _said(named: Named) -> str | None:
     days, time, exact = _days(named), *_time(named.minutes, named.hours)
     if days is None or time is None:
         return None
@@ -137,7 +120,7 @@ def _said(named: _Named) -> str | None:
     return time if days == "every day" else f"{days}, {time}"
 
 
-def _days(named: _Named) -> str | None:
+def _days(named: Named) -> str | None:
     """Return the days in words: those that a date and a weekday name, or either of the two where a schedule says so."""
     weekly, dates = _weekly(named.weekdays), _dates(named)
     if dates is None:
@@ -160,7 +143,7 @@ def _weekly(weekdays: frozenset[int]) -> str:
     return "every " + _listed([_DAYS[day] for day in sorted(weekdays, key=lambda day: day or 7)])
 
 
-def _dates(named: _Named) -> str | None:
+def _dates(named: Named) -> str | None:
     """Return the days of the month in words; empty where it is any, None where they have no plain name."""
     days, months, months_said = sorted(named.days), named.months, _months(named.months)
     if len(days) == 31:
@@ -190,7 +173,7 @@ def _numbers(days: list[int]) -> str | None:
     return _listed([str(day) for day in days]) if len(days) <= _MOST_LISTED else None
 
 
-def _of_months(days: str, named: _Named) -> str | None:
+def _of_months(days: str, named: Named) -> str | None:
     if len(named.months) == 12:
         return days
     months = _months(named.months)
@@ -240,26 +223,7 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _of_cron(schedule: Cron) -> _Named | None:
-    minute, hour, day, month, weekday = (field.upper() for field in schedule.fields)
-    sets = [
-        _values(minute, 0, 59),
-        _values(hour, 0, 23),
-        _values(day, 1, 31),
-        _values(month, 1, 12, [name[:3].upper() for name in _MONTHS], 1),
-        _values(weekday, 0, 7, [name[:3].upper() for name in _DAYS]),
-    ]
-    return _named(sets, either=not day.startswith("*") and not weekday.startswith("*"))
-
-
-def _named(sets: list[frozenset[int] | None], *, from_end: bool = False, either: bool = False) -> _Named | None:
-    minutes, hours, days, months, weekdays = sets
-    if minutes is None or hours is None or days is None or months is None or weekdays is None:
-        return None
-    return _Named(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), from_end, either)
-
-
-def _of_calendar(schedule: Calendar) -> _Named | None:
+def _of_calendar(schedule: Calendar) -> Named | None:
     text = _SPECIALS.get(schedule.expression.lower(), schedule.expression)
     parts = text.split()
     hour, minute, day, month, weekday, from_end = "0", "0", "*", "*", "*", False
@@ -277,27 +241,26 @@ def _of_calendar(schedule: Calendar) -> _Named | None:
         return None
     names = [name[:3].upper() for name in _DAYS]
     weekday = re.sub(r"[A-Z]+", lambda match: match[0][:3], weekday.upper())
-    numbers = [
-        _values(*field, calendar=True) for field in ((minute, 0, 59), (hour, 0, 23), (day, 1, 31), (month, 1, 12))
-    ]
-    return _named([*numbers, _values(weekday, 0, 7, names, calendar=True)], from_end=from_end)
+    minutes, hours, days = _values(minute, 0, 59), _values(hour, 0, 23), _values(day, 1, 31)
+    months, weekdays = _values(month, 1, 12), _values(weekday, 0, 7, names)
+    if minutes is None or hours is None or days is None or months is None or weekdays is None:
+        return None
+    return Named(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), from_end=from_end)
 
 
-def _values(
-    text: str, least: int, most: int, names: Sequence[str] = (), first: int = 0, *, calendar: bool = False
-) -> frozenset[int] | None:
-    """Return the numbers that a field names, or None for what is not certain to be read right."""
-    between, found = (r"\.\." if calendar else "-"), set[int]()
+def _values(text: str, least: int, most: int, names: Sequence[str] = ()) -> frozenset[int] | None:
+    """Return the numbers that a field of a calendar names, or None for what is not certain to be read right."""
+    found = set[int]()
     value = rf"\d+{''.join(f'|{name}' for name in names)}"
     for term in text.split(","):
-        match = re.fullmatch(rf"(?:(\*)|({value})(?:{between}({value}))?)(?:/(\d+))?", term)
+        match = re.fullmatch(rf"(?:(\*)|({value})(?:\.\.({value}))?)(?:/(\d+))?", term)
         if match is None:
             return None
         star, one, other, step = match.groups()
         if step is not None and (not int(step) or (names and one)):
             return None
-        start = least if star else _number(one, names, first)
-        end = most if star or (step and not other) else _number(other or one, names, first)
+        start = least if star else _number(one, names)
+        end = most if star or (step and not other) else _number(other or one, names)
         # A step over a range of one is read in two ways.
         if not least <= start <= end <= most or (step and start == end):
             return None
@@ -305,5 +268,5 @@ def _values(
     return frozenset(found)
 
 
-def _number(text: str, names: Sequence[str], first: int) -> int:
-    return names.index(text) + first if text in names else int(text)
+def _number(text: str, names: Sequence[str]) -> int:
+    return names.index(text) if text in names else int(text)

@@ -186,7 +186,7 @@ class Engine:
 
     def _committed(self, batch: Batch) -> None:
         self.deadlines_changed.set()
-        self.changes.publish(batch.changed())
+        self.changes.publish(batch.changed(), batch.turned.union(batch.concerns))
         if batch.queued_notice:
             self.notices_queued.set()
         if batch.found_unverified:

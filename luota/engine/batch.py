@@ -51,7 +51,8 @@ class Batch:
     `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
     by (monitor id, external run id), the new ones of the batch included. `before` is the batch on top of
     which it is planned, while that is not live yet. `concerns` are the ids of what it
-    changes beside monitors, by workspace.
+    changes beside monitors, by workspace. After COMMIT, `turned` are the workspaces with a monitor that it gave another
+    status or incident, made or removed.
     """
 
     def __init__(self, registry: Registry, now: int, before: "Batch | None" = None) -> None:
@@ -65,6 +66,7 @@ class Batch:
         self.queued_notice = False
         self.found_unverified = False
         self.concerns: dict[str, set[str]] = {}
+        self.turned: set[str] = set()
         self._staged: dict[str, Live] = {}
 
     def live(self, monitor_id: str) -> Live | None:
@@ -103,8 +105,9 @@ class Batch:
         for live in self._staged.values():
             if live.state.archived:
                 self.registry.remove(live)
-            else:
-                self.registry.put(live)
+                self.turned.add(live.workspace_id)
+            elif self.registry.put(live):
+                self.turned.add(live.workspace_id)
 
     def concern(self, workspace_id: str, *ids: str) -> None:
         """Note what this batch changes beside monitors."""
@@ -194,16 +197,15 @@ class Batch:
         notice: str,
         if_told: bool = False,
     ) -> None:
-        """Queue a notice of an incident to a channel; the first one is held back by the delay of the channel.
+        """Queue a notice of an incident to a channel; what its delay does to it, the statements decide.
 
         With `if_told` it comes to nothing unless an earlier one was queued. What came earlier stands in the file
         alone: the statements look there.
         """
-        held = wanted.held(type_)
-        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, held, if_told)
-        if wanted.delay and not held:
-            change = "ended_early" if type_ == "incident.resolved" else "held"
-            self.rows.add(change, (wanted.delay, delivery_id))
+        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, if_told)
+        if wanted.delay:
+            for change in ("held", "ended_early"):
+                self.rows.add(change, (wanted.delay, delivery_id))
 
     def queue(
         self,
@@ -213,10 +215,9 @@ class Batch:
         monitor_id: str | None,
         type_: str,
         notice: str,
-        held: int = 0,
         if_told: bool = False,
     ) -> str:
-        """Queue one notice to one channel, to be sent `held` milliseconds from now; return the delivery's id.
+        """Queue one notice to one channel, to be sent at once; return the delivery's id.
 
         With `if_told` it comes to nothing unless an earlier notice of its incident was queued to the channel.
         """
@@ -234,7 +235,7 @@ class Batch:
                 notice,
                 "queued",
                 self.now,
-                self.now + held,
+                self.now,
             ),
         )
         return delivery_id

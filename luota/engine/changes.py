@@ -69,17 +69,27 @@ class Changes:
         self.ended = False
         self._first = first
         self._numbers: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
 
     def number(self, workspace_id: str) -> int:
         """Return what grows with every change in a workspace: who read before it grew must read again."""
         return self._first + self._numbers.get(workspace_id, 0)
 
+    def turn(self, workspace_id: str) -> int:
+        """Return what grows with each change of a workspace but those signals that leave all monitors as they were.
+
+        Then only when they came, and what falls due when, has changed.
+        """
+        return self._turns.get(workspace_id, 0)
+
     def listen(self, workspace_id: str, who: str = "") -> Listener:
         """Return a listener, to be entered. It hears nothing of other workspaces."""
         return Listener(self, workspace_id, who)
 
-    def publish(self, changed: Mapping[str, AbstractSet[str]]) -> None:
-        """Tell all listeners what a transaction has changed, by workspace."""
+    def publish(self, changed: Mapping[str, AbstractSet[str]], turned: AbstractSet[str] = frozenset()) -> None:
+        """Tell all listeners what a transaction has changed, by workspace; `turned` are those where `turn` grows."""
+        for workspace_id in turned:
+            self._turns[workspace_id] = self._turns.get(workspace_id, 0) + 1
         for workspace_id in changed:
             self._numbers[workspace_id] = self._numbers.get(workspace_id, 0) + 1
         for listener in self.listeners:

@@ -111,6 +111,23 @@ def give_up(record: RecordAttempt, type_: str) -> Work:
     return work
 
 
+def withdraw(record: RecordAttempt, why: str) -> Work:
+    """Cancel a test that this process could not send: it says nothing of the channel."""
+
+    async def work(tx: Transaction) -> None:
+        if record.workspace_id is not None:
+            tx.batch.concern(record.workspace_id, record.delivery_id, record.channel_id)
+        await tx.execute(
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, last_error = ? "
+            "WHERE id = ?",
+            record.finished_at,
+            why,
+            record.delivery_id,
+        )
+
+    return work
+
+
 def gather(workspace_id: str, channel_id: str, delivery_ids: list[str]) -> Work:
     """Let one digest tell what these deliveries would have told; each is cancelled and names the digest.
 

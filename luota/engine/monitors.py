@@ -1,6 +1,7 @@
 """What people change about monitors: create, edit, pause, resume, archive, a new token."""
 
 import secrets
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -59,12 +60,22 @@ def create(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
     return work
 
 
-def edit(monitor_id: str, changes: dict[str, Any], actor: Actor) -> Work:
-    """Change the definition of a monitor by the keys of `changes`; the result is its Live."""
+def version(definition: dict[str, Any]) -> str:
+    """Return what tells this definition, as `definition_json` writes it, from another one."""
+    return sha256(msgspec.json.encode(definition)).hexdigest()[:16]
+
+
+def edit(monitor_id: str, changes: dict[str, Any], actor: Actor, expected: str | None = None) -> Work:
+    """Change the definition of a monitor by the keys of `changes`; the result is its Live.
+
+    With `expected`, CONFLICT and no field if its `version` is another one by now.
+    """
 
     async def work(tx: Transaction) -> Live:
         live = _live(tx, monitor_id)
         before = definition_json(await definition_of(tx.db, monitor_id))
+        if expected not in (None, version(before)):
+            raise LuotaError(Code.CONFLICT, "Somebody has changed the monitor meanwhile: look at it and edit it again.")
         after = parse_edit(before, changes, now=tx.now)
         slug = after.slug or live.slug
         refuse_taken_slug(tx.registry.workspaces[live.workspace_id].slugs, slug, monitor_id)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from luota.core.errors import Code, LuotaError, invalid
-from luota.core.spec.people import parse_workspace, parse_workspace_changes
+from luota.core.spec.people import RETENTION, parse_workspace, parse_workspace_changes
 from luota.core.spec.values import slug_of
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
@@ -251,26 +251,34 @@ def create_workspace(name: object, slug: object, actor: Actor, owner_id: str | N
 def edit_workspace(workspace_id: str, doc: dict[str, Any], actor: Actor) -> Work:
     """Change a workspace's name and retention by the keys of `doc` (`core.spec.people`); the result is the workspace.
 
-    INVALID, also for incidents that would be kept shorter than signals.
+    The audit entry has what became another, and what it was. INVALID, also for incidents that would be kept shorter
+    than signals.
     """
 
     async def work(tx: Transaction) -> LiveWorkspace:
-        changes = parse_workspace_changes(doc)
+        given = parse_workspace_changes(doc)
         workspace = tx.registry.workspaces[workspace_id]
+        columns = {"name": "name"} | {key: column for key, (column, _, _) in RETENTION.items()}
+        sql = f"SELECT {', '.join(columns.values())} FROM workspaces WHERE id = ?"
+        (row,) = await tx.fetch(sql, workspace_id)
+        present = dict(zip(columns, row, strict=True))
+        # A form gives all of them, where one was changed.
+        changes = {
+            key: given[column] for key, column in columns.items() if given.get(column, present[key]) != present[key]
+        }
         if not changes:
             return workspace
-        sql = "SELECT name, retention_days, incident_retention_days FROM workspaces WHERE id = ?"
-        before = await tx.fetch(sql, workspace_id)
-        columns = ", ".join(f"{column} = ?" for column in changes)
-        await tx.execute(f"UPDATE workspaces SET {columns} WHERE id = ?", *changes.values(), workspace_id)
-        ((name, days, incident_days),) = await tx.fetch(sql, workspace_id)
+        after = present | changes
+        days, incident_days = after["retentionDays"], after["incidentRetentionDays"]
         if incident_days < days:
-            # Both may be given where one was changed.
-            field = "retentionDays" if incident_days == before[0][2] else "incidentRetentionDays"
+            field = "incidentRetentionDays" if "incidentRetentionDays" in changes else "retentionDays"
             said = f"Incidents would be kept for {incident_days} days and signals for {days}: keep incidents as long."
             raise invalid(field, said)
-        audit(tx.batch, actor, workspace_id, "workspace.edit", workspace_id, changes=doc)
-        renewed = msgspec.structs.replace(workspace, name=name)
+        sets = ", ".join(f"{columns[key]} = ?" for key in changes)
+        await tx.execute(f"UPDATE workspaces SET {sets} WHERE id = ?", *changes.values(), workspace_id)
+        before = {key: present[key] for key in changes}
+        audit(tx.batch, actor, workspace_id, "workspace.edit", workspace_id, changes=changes, before=before)
+        renewed = msgspec.structs.replace(workspace, name=after["name"])
         _publish(tx, renewed)
         return renewed
 

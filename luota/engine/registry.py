@@ -51,13 +51,16 @@ class Registry:
         self.deadlines = Deadlines()
         self.windows: Windows = NO_WINDOWS
 
-    def put(self, live: Live) -> None:
-        """Make `live` the present state of its monitor."""
+    def put(self, live: Live) -> bool:
+        """Make `live` the present state of its monitor; tell whether it came, or has another status or incident now."""
         before = self.monitors.get(live.id)
         self.monitors[live.id] = live
+        self.deadlines.set(live.id, wake_at(live.state))
         if before is None or before.slug != live.slug:
             self.workspaces[live.workspace_id].slugs[live.slug] = live.id
-        self.deadlines.set(live.id, wake_at(live.state))
+            return True
+        was, state = before.state, live.state
+        return (was.status, was.since, before.incident_id) != (state.status, state.since, live.incident_id)
 
     def index(self) -> None:
         """Build slugs and deadlines for all monitors at once, after a start filled `monitors`."""

@@ -20,6 +20,7 @@ from luota.core.events import ClockBack
 from luota.core.model import Window
 from luota.engine.batch import Batch
 from luota.engine.flight import Broken, Flight, Superseded, answer, planned, worked
+from luota.engine.outage import Outage
 from luota.engine.registry import Registry
 from luota.engine.work import Command, Item, Transaction, Work
 from luota.store import reads
@@ -68,6 +69,7 @@ class Writer:
         self._unchecked = 0
         self._blind_since: int | None = None
         self._blind_reason = ""
+        self._outage = Outage()
         self._set_back = False
         self._cramped = False
         self._last_at = 0
@@ -324,8 +326,8 @@ class Writer:
     def _committed(self, batch: Batch, window: Window | None) -> None:
         """After COMMIT: storage works, and what was decided holds."""
         self.committed_at = self._clock.monotonic()
-        if self.failure is not None and not self.full.is_set():
-            log.warning("storage works again")
+        if not self.full.is_set():
+            self._outage.passed(self.committed_at)
             self.failure = None
         if window is not None:
             self._blind_since = None
@@ -352,8 +354,6 @@ class Writer:
 
     def _failed(self, error: sqlite3.Error, items: list[Item]) -> None:
         """Remember since when nothing is heard: since the oldest signal that is refused for it."""
-        if self.failure is None:
-            log.error("nothing can be written: %s; signals are answered with 503 until it works again", error)
         self.failure = str(error)
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
             self.full.set()
@@ -361,6 +361,9 @@ class Writer:
         if self._blind_since is None:
             self._blind_since = min((item.at for item in items), default=self._clock.now())
             self._blind_reason = f"nothing could be written: {error}"
+        newest = self._registry.windows.all[-1:]
+        start = newest[0].start if newest else None
+        self._blind_since = self._outage.failed(self.failure, self._blind_since, start, self._clock.monotonic())
 
     async def _checkpoint(self) -> None:
         """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""

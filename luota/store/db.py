@@ -78,8 +78,8 @@ def translated(error: sqlite3.Error) -> LuotaError:
 async def open_writer(data_dir: Path) -> aiosqlite.Connection:
     """Open the only connection that writes, on the present schema. The caller holds the owner lock.
 
-    Makes the file in a directory that never had one. Raises CONFLICT, with all files untouched, if it is lost, not
-    Luota's, or newer than this program.
+    Makes the file in a directory that never had one. Raises CONFLICT if it is lost, not Luota's, or newer than this
+    program; the directory then holds the same files as before, and none is changed but the index of a log.
     """
     refuse_lost(data_dir)
     path = data_dir / FILE
@@ -104,6 +104,9 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
             await db.execute(f"PRAGMA {pragma}")
         await _migrate(db)
         await db.execute("PRAGMA foreign_keys = ON")  # not before: a migration rebuilds tables that others refer to
+    except sqlite3.OperationalError as error:  # no room for the index of the log, say
+        await db.close()
+        raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from None
     except BaseException:
         await db.close()
         raise
@@ -171,9 +174,23 @@ def _was_empty(path: Path) -> bool:
 
 
 async def _check(path: Path) -> None:
-    """Refuse a file that is not ours or too new, without opening it for writing."""
+    """Refuse a file that is not ours or too new; no file is written or left beside it for that."""
+    log, index, journal = (path.with_name(name) for name in _BESIDE)
+    # An immutable file is read without a log and its index, which SQLite else makes and leaves behind. The log of a
+    # killed process must be read: it may hold the version.
+    alone = not log.exists() and not journal.exists()
+    indexed = index.exists()
     try:
-        db = await aiosqlite.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
+        await _judge(path, "mode=ro&immutable=1" if alone else "mode=ro")
+    except LuotaError:
+        if not indexed:
+            index.unlink(missing_ok=True)
+        raise
+
+
+async def _judge(path: Path, how: str) -> None:
+    try:
+        db = await aiosqlite.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
     except sqlite3.Error as error:
         raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from None
     try:

@@ -93,6 +93,12 @@ FIRST = (
 )
 """Of a delivery `d`: it is the first notice of its incident to its channel."""
 
+HELD = f"(d.type <> 'incident.resolved' AND {FIRST})"
+"""Of a delivery `d` about an incident: the delay of its channel holds it back."""
+
+ENDED_FIRST = f"(d.type = 'incident.resolved' AND {FIRST})"
+"""Of a delivery `d`: the incident ended before its channel was told. Within the delay, it comes to nothing."""
+
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
@@ -150,11 +156,10 @@ async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> 
 async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, delay: int) -> list[int]:
     """Return when the notices about incidents fell due that were tried or gathered, from after `since` on.
 
-    `delay` is the channel's: the first notice of an incident falls due so much later than it was queued, unless it
-    is the end.
+    `delay` is the channel's: what it holds back falls due so much later than it was queued.
     """
     sql = (
-        f"SELECT d.queued_at, d.type <> 'incident.resolved' AND {FIRST} FROM deliveries d "
+        f"SELECT d.queued_at, {HELD} FROM deliveries d "
         f"WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
         "AND (d.attempts > 0 OR d.told_by IS NOT NULL)"
     )

@@ -83,11 +83,11 @@ class Payload(Struct, frozen=True):
 
 
 class Lasted(Struct, frozen=True):
-    """A run for the chart of durations; `duration` is None while it has no end, which was heard of at `ended_at`."""
+    """A run for the chart of durations; `duration` is None while its end is not received."""
 
     id: str
     started_at: int
-    ended_at: int | None
+    finish_received_at: int | None
     duration: int | None
     state: RunState
     effective_at: int
@@ -195,8 +195,8 @@ async def durations(db: aiosqlite.Connection, monitor_id: str, most: int = 100) 
     )
     rows = await fetch(db, sql, (monitor_id, most))
     return tuple(
-        Lasted(run, began, heard, _duration(began, ended), RunState(state), *limited)
-        for run, began, ended, heard, state, *limited in reversed(rows)
+        Lasted(run, began, received, _duration(began, finished), RunState(state), *limited)
+        for run, began, finished, received, state, *limited in reversed(rows)
     )
 
 

@@ -105,7 +105,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         paused,
         pause_until,
         pause_until_healthy,
-        closed_at,
+        last_close_at,
     ) = row[2:]
     return State(
         _STATUS[status],
@@ -127,7 +127,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         Pause(pause_until, bool(pause_until_healthy)) if paused else None,
         False,
         runs,
-        closed_at,
+        last_close_at,
     )
 
 

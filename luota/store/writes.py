@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
-from luota.store.deliveries import FIRST, TOLD
+from luota.store.deliveries import ENDED_FIRST, HELD, TOLD
 
 Row = tuple[Any, ...]
 
@@ -100,9 +100,9 @@ _UPDATES = {
     "deliveries_if_told": f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT "
     f"{', '.join(f'?{n}' for n in range(1, len(_COLUMNS['deliveries']) + 1))} WHERE EXISTS (SELECT 1 FROM deliveries e "
     f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {TOLD})",
-    "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {FIRST}",
+    "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {HELD}",
     "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
-    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {FIRST} AND queued_at < ?1 + "
+    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {ENDED_FIRST} AND queued_at < ?1 + "
     "(SELECT opened_at FROM incidents WHERE id = incident_id)",
     "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
     "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "
@@ -213,7 +213,7 @@ def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
         +(pause is not None),
         None if pause is None else pause.until,
         +(pause is not None and pause.until_healthy),
-        state.closed_at,
+        state.last_close_at,
     )
 
 

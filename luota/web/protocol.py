@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from luota.web.connections import Connections
 from luota.web.exchange import Direct, Exchange
+from luota.web.framing import fault
 from luota.web.refusal import refusal
 from luota.web.request_id import new_request_id
 
@@ -25,7 +26,6 @@ HEAD_LIMIT = 16 * 1024  # bytes of request line and headers together
 _PIECE = 4096  # the parser is fed this much at a time, so that it buffers little beyond HEAD_LIMIT
 _LINGER_S = 2.0  # how long a client has to read a refusal
 _UNREAD_S = 30.0  # how long a client may leave an answer unread that no longer fits into the buffers
-_VERSIONS = ("1.1", "1.0")  # of HTTP that this protocol speaks
 
 
 class _Phase(Enum):
@@ -165,14 +165,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._span = self._fed
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_http_version() not in _VERSIONS:  # RFC 9110, 15.6.6
-            self._refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
-            raise _Refused
         # The span is exact but for a request that began in the middle of a piece.
         if self._span > HEAD_LIMIT - _PIECE and self._head_size() > HEAD_LIMIT:
             self._refuse_head()
             raise _Refused
-        self._check_coding()
+        found = fault(self.parser.get_http_version(), self.headers)
+        if found is not None:
+            self._refuse(*found)
+            raise _Refused
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 self._refuse(HTTPStatus.BAD_REQUEST, "Malformed HTTP request")
@@ -191,18 +191,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._span = 0
         # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
         self.headers = []
-
-    def _check_coding(self) -> None:
-        # The parser lets "gzip, chunked" pass, and the app would take what is packed for the body itself.
-        lines = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if not lines:
-            return
-        codings = [coding for each in b",".join(lines).lower().split(b",") if (coding := each.strip(b" \t"))]
-        if codings != [b"chunked"]:
-            # Without chunked at its end nobody can tell where a body ends (RFC 9112, 6.1 and 6.3).
-            status = HTTPStatus.NOT_IMPLEMENTED if codings[-1:] == [b"chunked"] else HTTPStatus.BAD_REQUEST
-            self._refuse(status, "The only transfer coding understood here is chunked")
-            raise _Refused
 
     def on_body(self, body: bytes) -> None:
         self._span = 0

@@ -13,8 +13,14 @@ from luota.engine import channels, monitors
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store.reads import fetch
 from tests.engines import ACTOR, workspace_of
+from tests.served import NO_TLS
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
+
+
+def plain_client(policy, resolver):
+    """A client for receivers without TLS: it trusts nobody, which spares the time to load all certificates."""
+    return open_client(policy, resolver, ssl_context=NO_TLS)
 
 
 class Rig:
@@ -31,7 +37,7 @@ class Rig:
         return workspace_of(self.engine)
 
     async def start(self):
-        self.client = open_client(self.policy, Resolver())
+        self.client = plain_client(self.policy, Resolver())
         self.send_by(routes(self.client))
 
     def send_by(self, table):

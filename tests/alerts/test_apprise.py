@@ -357,3 +357,19 @@ async def test_attempts_at_once_do_not_hear_of_the_outcome_of_each_other():
         services = Services(LOOPBACK)
         results = await asyncio.gather(*(services.send(notice(), to(receiver)) for receiver in receivers * 2))
     assert [result.status for result in results] == [*range(500, 508)] * 2
+
+
+def test_the_judgement_says_nothing_of_what_happens_while_the_process_ends():
+    program = """
+        import sys
+        from luota.alerts import apprise
+        class Last:
+            def __del__(self, audit=sys.audit):
+                audit("the end")
+        apprise.last = Last()  # it goes once the names with an underscore have gone
+        apprise._prepare()
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,12 +9,12 @@ import pytest
 from luota.alerts.apprise import THREADS_OF_ONE, Services
 from luota.alerts.sender import AT_ONCE, Sender
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.config import Email
 from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK
+from tests.alerts.rig import LOOPBACK, plain_client
 from tests.engines import ACTOR
 from tests.mailserver import MailServer
 from tests.receiver import Receiver, hang
@@ -87,7 +87,7 @@ async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_tha
         resolver = Resolver(lookup)
         stack.callback(stuck.set)
         email = Email(host="mail.test", port=server.port, security="plain", sender="luota@example.org")
-        client = await stack.enter_async_context(open_client(LOOPBACK, resolver))
+        client = await stack.enter_async_context(plain_client(LOOPBACK, resolver))
         table = routes(client, Relay(email, resolver), Services(LOOPBACK))
 
         async with sending(rig, table):

@@ -11,11 +11,12 @@ import pytest
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, open_client, system_lookup
+from luota.alerts.transport import Resolver, system_lookup
 from luota.alerts.types import routes
 from luota.core.errors import LuotaError
 from luota.engine import channels
 from luota.store.reads import fetch
+from tests.alerts.rig import plain_client
 from tests.engines import ACTOR
 from tests.alerts.test_guard import DENIED
 from tests.receiver import Receiver
@@ -45,7 +46,7 @@ async def added(rig, type_, name, url):
 
 @contextlib.asynccontextmanager
 async def sending(rig, policy, lookup=system_lookup):
-    async with open_client(policy, Resolver(lookup)) as client:
+    async with plain_client(policy, Resolver(lookup)) as client:
         task = asyncio.ensure_future(Sender(rig.engine, routes(client, None, Services(policy))).run())
         yield
         task.cancel()

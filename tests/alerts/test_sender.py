@@ -4,11 +4,11 @@ import asyncio
 
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.sender import STUCK_MS, Sender
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.engine import channels, monitors
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK, Rig
+from tests.alerts.rig import LOOPBACK, Rig, plain_client
 from tests.engines import ACTOR, engine_on
 from tests.clock import FakeClock
 from tests.receiver import Receiver, hang, reply
@@ -208,7 +208,7 @@ async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_i
 async def test_links_lead_to_the_public_address(rig):
     async with Receiver() as receiver:
         await rig.channel("hook", receiver.url)
-        async with open_client(LOOPBACK, Resolver()) as client:
+        async with plain_client(LOOPBACK, Resolver()) as client:
             task = asyncio.ensure_future(Sender(rig.engine, routes(client), "https://luota.example.org").run())
             await rig.fail(await rig.monitor())
             await receiver.wait(1)

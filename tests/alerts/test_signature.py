@@ -6,12 +6,12 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK
+from tests.alerts.rig import LOOPBACK, plain_client
 from tests.engines import ACTOR, engine_on
 from tests.receiver import Receiver
 
@@ -37,7 +37,7 @@ class Rig:
 
 @pytest.fixture
 async def rig(tmp_path):
-    async with engine_on(tmp_path, SystemClock()) as engine, open_client(LOOPBACK, Resolver()) as client:
+    async with engine_on(tmp_path, SystemClock()) as engine, plain_client(LOOPBACK, Resolver()) as client:
         yield Rig(engine, Sender(engine, routes(client)))
 
 

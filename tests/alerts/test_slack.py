@@ -9,14 +9,14 @@ from msgspec import structs
 from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
 from luota.alerts.sender import Sender
 from luota.alerts.slack import FALLBACK, HEADER, MOST_BLOCKS, SECTION, Pace, message_of, pieces, send
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.core.evidence import RunFacts
 from luota.core.text import visible
 from luota.engine import Engine, channels
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK
+from tests.alerts.rig import LOOPBACK, plain_client
 from tests.engines import ACTOR, no_death
 from tests.hostile import HOSTILE, cut_inside
 from tests.receiver import Receiver, reply
@@ -140,7 +140,7 @@ def test_what_fits_into_no_message_says_so():
 
 @pytest.fixture
 async def client():
-    async with open_client(LOOPBACK, Resolver()) as opened:
+    async with plain_client(LOOPBACK, Resolver()) as opened:
         yield opened
 
 

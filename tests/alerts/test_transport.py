@@ -14,6 +14,7 @@ import pytest
 
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.transport import Resolver, Unreachable, open_client, refusal_of_url
+from tests.alerts.rig import plain_client
 from tests.alerts.test_guard import DENIED
 from tests.receiver import Receiver, close, drip_body, garbage, hang, reply, reset, self_signed
 
@@ -50,7 +51,7 @@ async def failure(client, url):
 
 async def test_a_name_is_resolved_and_the_request_keeps_its_host_header():
     names = Names(hook_test=[["127.0.0.1"]])
-    async with Receiver() as r, open_client(LOOPBACK, Resolver(names)) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver(names)) as client:
         answer = await client.post(f"http://hook.test:{r.port}/a?b=c", content=b"{}")
         assert answer.status_code == 200
         assert r.requests[0].headers["host"] == f"hook.test:{r.port}"
@@ -59,7 +60,7 @@ async def test_a_name_is_resolved_and_the_request_keeps_its_host_header():
 
 async def test_a_name_that_rebinds_to_a_denied_address_after_the_check_gets_no_connection():
     names = Names(hook_test=[["127.0.0.2"], ["127.0.0.1"]])
-    async with Receiver() as denied, open_client(SECOND_ONLY, resolver := Resolver(names)) as client:
+    async with Receiver() as denied, plain_client(SECOND_ONLY, resolver := Resolver(names)) as client:
         url = f"http://hook.test:{denied.port}/"
         assert await refusal_of_url(url, SECOND_ONLY, resolver) is None
         assert "127.0.0.1 is a loopback address" in await failure(client, url)
@@ -70,7 +71,7 @@ async def test_a_name_that_rebinds_to_a_denied_address_after_the_check_gets_no_c
 async def test_only_the_allowed_ones_of_a_names_addresses_are_dialled():
     names = Names(hook_test=[["127.0.0.1", "::ffff:127.0.0.1", "0x7f.1", "not an address", "127.0.0.2"]])
     async with Receiver() as denied, Receiver(host="127.0.0.2", port=denied.port) as allowed:
-        async with open_client(SECOND_ONLY, Resolver(names)) as client:
+        async with plain_client(SECOND_ONLY, Resolver(names)) as client:
             answer = await client.post(f"http://hook.test:{denied.port}/", content=b"{}")
         assert answer.status_code == 200
         assert (denied.connections, allowed.connections) == (0, 1)
@@ -78,7 +79,7 @@ async def test_only_the_allowed_ones_of_a_names_addresses_are_dialled():
 
 async def test_when_the_first_address_does_not_answer_the_next_is_tried():
     names = Names(hook_test=[["127.0.0.3", "127.0.0.1"]])
-    async with Receiver() as r, open_client(LOOPBACK, Resolver(names)) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver(names)) as client:
         assert (await client.post(f"http://hook.test:{r.port}/", content=b"{}")).status_code == 200
 
 
@@ -86,7 +87,7 @@ async def test_no_denied_literal_in_any_spelling_nor_a_name_for_it_gets_a_connec
     async with Receiver(host="0.0.0.0") as r:
         names = Names(**{f"n{i}_test": [[address]] for i, address in enumerate(DENIED)})
         tried = 0
-        async with open_client(AddressPolicy(), resolver := Resolver(names)) as client:
+        async with plain_client(AddressPolicy(), resolver := Resolver(names)) as client:
             for i, address in enumerate(DENIED):
                 host = f"[{address.strip('[]')}]" if ":" in address else address
                 for url in (f"http://{host}:{r.port}/", f"http://n{i}.test:{r.port}/"):
@@ -104,7 +105,7 @@ async def test_no_denied_literal_in_any_spelling_nor_a_name_for_it_gets_a_connec
 
 
 async def test_localhost_is_refused_through_the_systems_own_lookup():
-    async with Receiver() as r, open_client(AddressPolicy(), Resolver()) as client:
+    async with Receiver() as r, plain_client(AddressPolicy(), Resolver()) as client:
         assert "is a loopback address" in await failure(client, f"http://localhost:{r.port}/")
         assert r.connections == 0
 
@@ -163,7 +164,7 @@ async def test_tls_verifies_the_name_although_the_address_is_dialled(tmp_path):
 )
 async def test_failures_are_told_in_few_words_without_the_url(answer, words, caplog):
     caplog.set_level(logging.DEBUG)
-    async with Receiver() as r, open_client(LOOPBACK, Resolver()) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver()) as client:
         r.answers = [answer]
         assert await failure(client, f"{r.url}/sEcReT") == words
         await client.post(f"{r.url}/sEcReT", content=b"{}")
@@ -172,12 +173,12 @@ async def test_failures_are_told_in_few_words_without_the_url(answer, words, cap
 
 async def test_further_failures_below_http_have_their_words():
     names = Names(empty_test=[[]])
-    async with open_client(LOOPBACK, Resolver(names)) as client:
+    async with plain_client(LOOPBACK, Resolver(names)) as client:
         assert await failure(client, f"http://127.0.0.1:{unused_port()}/") == "connection refused"
         assert await failure(client, "http://unknown.test/") == "the host name does not exist"
         assert await failure(client, "http://empty.test/") == "the host name has no address"
         assert await failure(client, "http://127.0.0.1:99999/") == "the URL's port is not between 1 and 65535"
-    async with open_client(LOOPBACK, Resolver()) as client:
+    async with plain_client(LOOPBACK, Resolver()) as client:
         assert await failure(client, f"http://{'a' * 70}.test/") == "the host name cannot be resolved"
 
 
@@ -206,7 +207,7 @@ async def test_a_receiver_that_takes_no_connection_is_given_up_in_time():
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        async with open_client(LOOPBACK, Resolver()) as client:
+        async with plain_client(LOOPBACK, Resolver()) as client:
             client.timeout = httpx.Timeout(0.3)
             assert await failure(client, f"http://127.0.0.1:{full.getsockname()[1]}/") == "no connection in time"
 
@@ -216,14 +217,14 @@ async def test_a_failure_while_the_body_is_read_is_told_in_the_same_words():
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nab")
         writer.close()
 
-    async with Receiver() as r, open_client(LOOPBACK, Resolver()) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver()) as client:
         r.answers = [cut]
         with pytest.raises(Unreachable):
             await client.post(r.url, content=b"{}")
 
 
 async def test_connections_are_kept_and_used_again():
-    async with Receiver() as r, open_client(LOOPBACK, Resolver()) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver()) as client:
         for _ in range(3):
             await client.post(r.url, content=b"{}")
         assert (len(r.requests), r.connections) == (3, 1)
@@ -234,7 +235,7 @@ async def test_cookies_are_not_kept_redirects_not_followed_and_the_environment_n
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         r.answers = [reply(307, {"location": "/elsewhere", "set-cookie": "a=b"})]
-        async with open_client(LOOPBACK, Resolver()) as client:
+        async with plain_client(LOOPBACK, Resolver()) as client:
             assert (await client.post(r.url, content=b"{}")).status_code == 307
             await client.post(r.url, content=b"{}")
         assert proxy.connections == 0
@@ -243,7 +244,7 @@ async def test_cookies_are_not_kept_redirects_not_followed_and_the_environment_n
 
 
 async def test_a_hanging_receiver_delays_no_other():
-    async with Receiver() as stuck, Receiver() as healthy, open_client(LOOPBACK, Resolver()) as client:
+    async with Receiver() as stuck, Receiver() as healthy, plain_client(LOOPBACK, Resolver()) as client:
         stuck.default = hang
         waiting = [asyncio.ensure_future(client.post(stuck.url, content=b"{}")) for _ in range(20)]
         await stuck.wait(20)
@@ -255,7 +256,7 @@ async def test_a_hanging_receiver_delays_no_other():
 
 
 async def test_a_cancelled_request_leaves_the_client_usable():
-    async with Receiver() as r, open_client(LOOPBACK, Resolver()) as client:
+    async with Receiver() as r, plain_client(LOOPBACK, Resolver()) as client:
         r.answers = [hang, drip_body]
         for _ in range(2):
             with pytest.raises(TimeoutError):

@@ -7,9 +7,10 @@ import pytest
 
 from luota import __version__
 from luota.alerts.guard import AddressPolicy
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import Resolver
 from luota.alerts.webhook import retry_after, send
 from luota.core.retry import AttemptResult
+from tests.alerts.rig import plain_client
 from tests.receiver import (
     Receiver,
     close,
@@ -38,7 +39,7 @@ async def receiver():
 
 @pytest.fixture
 async def client():
-    async with open_client(LOOPBACK, Resolver()) as opened:
+    async with plain_client(LOOPBACK, Resolver()) as opened:
         yield opened
 
 
@@ -168,7 +169,7 @@ async def test_a_bad_certificate_is_told(client, tmp_path):
 
 
 async def test_the_guards_refusal_is_told_word_for_word(receiver):
-    async with open_client(AddressPolicy(), Resolver()) as client:
+    async with plain_client(AddressPolicy(), Resolver()) as client:
         result = await post(client, receiver)
     assert result.error == AddressPolicy().refusal("127.0.0.1")
     assert receiver.connections == 0

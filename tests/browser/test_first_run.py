@@ -1,5 +1,6 @@
 """The first run, and the ways in and out."""
 
+import asyncio
 import re
 
 import pytest
@@ -12,9 +13,17 @@ from tests.seed import PASSWORD, USERS
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+async def logged_link(luota):
+    """The link, which is logged once the daemon is ready."""
+    async with asyncio.timeout(20):
+        while (said := re.search(r"create the first owner here, within 24 h: (\S+)", luota.log)) is None:
+            await asyncio.sleep(0.02)
+    return said[1]
+
+
 async def test_the_link_that_serve_logs_makes_the_first_owner_once(tmp_path, chromium, axe):
     async with Daemon(tmp_path / "data") as luota:
-        link = re.search(r"create the first owner here, within 24 h: (\S+)", luota.log)[1]
+        link = await logged_link(luota)
         context = await chromium.new_context(viewport=PHONE)
         tab = await new_tab(context, f"http://127.0.0.1:{luota.port}")
         page = tab.page

@@ -36,17 +36,13 @@ def test_a_user_gets_another_role_and_password_and_is_deleted(reached):
     assert "role must be one of" in reached.run("user", "role", "bob@example.org", "king", status=1).stderr
 
 
-def test_a_note_stands_on_the_timeline_of_an_incident(luota):
-    luota.run("init")
-    luota.run("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1")
-    with luota.daemon():
-        luota.run("ping", "quick")
-        while not (found := luota.json("incident", "list", "--state", "open")["incidents"]):
-            pass
-        events = luota.json("incident", "note", found[0]["id"], "db-1 is slow\ntoday")["incident"]["events"]
+def test_a_note_stands_on_the_timeline_of_an_incident(initialised):
+    with initialised.daemon():
+        missed = initialised.missed()["id"]
+        events = initialised.json("incident", "note", missed, "db-1 is slow\ntoday")["incident"]["events"]
         assert [(e["type"], e["text"], e["actor"]) for e in events][1:] == [("note", "db-1 is slow\ntoday", "operator")]
-        assert "blank" in luota.run("incident", "note", found[0]["id"], "  ", status=1).stderr
-        error = json.loads(luota.run("incident", "note", found[0]["id"], "x" * 2001, "--json", status=1).stderr)
+        assert "blank" in initialised.run("incident", "note", missed, "  ", status=1).stderr
+        error = json.loads(initialised.run("incident", "note", missed, "x" * 2001, "--json", status=1).stderr)
         assert error["field"] == "text"
 
 

@@ -13,38 +13,68 @@ def lines(luota):
     return [line.split() for line in luota.run("channel", "list").stdout.splitlines()]
 
 
-def test_an_apprise_channel_is_added_and_its_url_shown_by_no_command(luota):
-    luota.run("init")
+def test_an_apprise_channel_is_added_and_its_url_shown_by_no_command(initialised):
     shown = (
-        luota.run(*NTFY).stdout + luota.run("channel", "list").stdout + luota.run("channel", "list", "--json").stdout
+        initialised.run(*NTFY).stdout
+        + initialised.run("channel", "list").stdout
+        + initialised.run("channel", "list", "--json").stdout
     )
     assert "phone" in shown
     assert "s3cret" not in shown
 
 
-def test_without_the_extra_it_is_told_what_to_install(luota, monkeypatch):
-    luota.run("init")
+def test_without_the_extra_it_is_told_what_to_install(initialised, monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
-    assert "install luota[apprise] into " in luota.run(*NTFY, status=1).stderr
+    assert "install luota[apprise] into " in initialised.run(*NTFY, status=1).stderr
 
 
-def test_a_url_that_apprise_does_not_know_adds_no_channel(luota):
-    luota.run("init")
-    said = luota.run("channel", "add", "apprise", "--name", "phone", "--url", "nope://s3cret", status=1)
+def test_a_url_that_apprise_does_not_know_adds_no_channel(initialised):
+    said = initialised.run("channel", "add", "apprise", "--name", "phone", "--url", "nope://s3cret", status=1)
     assert "Apprise does not know this URL: look its form up at https://appriseit.com" in said.stderr
     assert "s3cret" not in said.stdout + said.stderr
-    assert "phone" not in luota.run("channel", "list").stdout
+    assert "phone" not in initialised.run("channel", "list").stdout
 
 
-def test_the_list_says_in_plain_words_whether_a_channel_works(luota):
-    luota.run("init")
-    luota.run("channel", "add", "apprise", "--name", "phone", "--url", "json://127.0.0.1:9/s3cret")
-    assert lines(luota)[:2] == [
+def test_the_list_says_in_plain_words_whether_a_channel_works(initialised, monkeypatch):
+    monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
+    initialised.run("channel", "add", "apprise", "--name", "phone", "--url", "json://127.0.0.1:9/s3cret")
+    assert lines(initialised)[:2] == [
         ["NAME", "TYPE", "TO", "STATE", "LAST", "DELIVERY"],
         ["phone", "apprise", "-", "unproven", "none", "yet"],
     ]
-    luota.run("channel", "test", "phone", status=1)
-    assert lines(luota)[1][:6] == ["phone", "apprise", "-", "failing", "given", "up"]
-    shown = luota.run("channel", "list").stdout
-    assert "127.0.0.1 is a loopback address" in shown
+    initialised.run("channel", "test", "phone", status=1)
+    assert lines(initialised)[1][:6] == ["phone", "apprise", "-", "failing", "given", "up"]
+    shown = initialised.run("channel", "list").stdout
+    assert "JSON was not reached" in shown
     assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "apprise", "email"])
+def test_without_a_daemon_a_test_that_this_commands_settings_refuse_leaves_the_channel_as_it_was(
+    initialised, monkeypatch, kind
+):
+    monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
+    for key, value in {"HOST": "127.0.0.1", "SENDER": "luota@example.org"}.items():
+        monkeypatch.setenv(f"LUOTA_EMAIL_{key}", value)
+    url = ("--url", "json://127.0.0.1:9/" if kind == "apprise" else "http://127.0.0.1:9/")
+    where = ("--to", "ann@example.org") if kind == "email" else url
+    initialised.run("channel", "add", kind, "--name", "w", *where)
+    for key in ("ALERTS_ALLOW_NETWORKS", "EMAIL_HOST", "EMAIL_SENDER"):
+        monkeypatch.delenv(f"LUOTA_{key}")
+    said = initialised.run("channel", "test", "w", status=1).stdout
+    assert "Luota does not run, so this command's own settings hold" in said
+    assert ("No SMTP server" if kind == "email" else "127.0.0.1 is a loopback address") in said
+    (channel,) = initialised.json("channel", "list")["channels"]
+    assert (channel["failing"], channel["failedAt"], channel["lastDelivery"]["attempts"]) == (False, None, 0)
+    assert channel["lastDelivery"]["state"] == "cancelled"
+
+
+def test_the_daemon_marks_a_channel_as_failing_whose_test_its_settings_refuse(initialised, monkeypatch):
+    monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
+    initialised.run("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:9/")
+    monkeypatch.delenv("LUOTA_ALERTS_ALLOW_NETWORKS")
+    with initialised.daemon():
+        said = initialised.run("channel", "test", "w", status=1).stdout
+        assert "127.0.0.1 is a loopback address" in said
+        assert "Luota does not run" not in said
+        assert initialised.json("channel", "list")["channels"][0]["failing"]

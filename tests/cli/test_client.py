@@ -141,80 +141,63 @@ def test_a_path_that_no_system_takes_is_said(tmp_path):
     assert "cannot be used" in refusal(tmp_path / ("d" * 300)).message
 
 
-def test_a_socket_that_a_killed_daemon_left_is_passed_over(luota):
-    luota.run("init")
+def test_a_socket_that_a_killed_daemon_left_is_passed_over(initialised):
     with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(luota.data_dir / "luota.sock"))
-    assert luota.json("workspace", "list")["workspaces"]
+        left.bind(str(initialised.data_dir / "luota.sock"))
+    assert initialised.json("workspace", "list")["workspaces"]
 
 
-def test_a_command_waits_for_another_that_holds_the_directory_for_a_moment(luota):
-    luota.run("init")
-    lock = OwnerLock(luota.data_dir)
+def test_a_command_waits_for_another_that_holds_the_directory_for_a_moment(initialised):
+    lock = OwnerLock(initialised.data_dir)
     lock.acquire("a test")
     threading.Timer(0.5, lock.release).start()
-    assert luota.json("workspace", "list")["workspaces"]
+    assert initialised.json("workspace", "list")["workspaces"]
 
 
-def test_a_command_waits_for_longer_while_one_after_the_other_holds_the_directory(luota, monkeypatch):
-    luota.run("init")
+def test_a_command_waits_for_longer_while_one_after_the_other_holds_the_directory(initialised, monkeypatch):
     monkeypatch.setattr(client, "RETRY_FOR_MS", 1000)
-    lock = OwnerLock(luota.data_dir)
+    lock = OwnerLock(initialised.data_dir)
     lock.acquire("command 0")
 
     def take_turns():
         for number in range(1, 6):
             time.sleep(0.4)  # what they hold never comes free, as in a crowd where another is always first
-            (luota.data_dir / "luota.lock").write_text(f"command {number} (process {number})\n")
+            (initialised.data_dir / "luota.lock").write_text(f"command {number} (process {number})\n")
         time.sleep(0.4)
         lock.release()
 
     others = threading.Thread(target=take_turns)
     others.start()
     try:
-        assert luota.json("workspace", "list")["workspaces"]
+        assert initialised.json("workspace", "list")["workspaces"]
     finally:
         others.join()
 
 
-def test_a_command_gives_up_naming_the_owner(luota, monkeypatch):
-    luota.run("init")
+def test_a_command_gives_up_naming_the_owner(initialised, monkeypatch):
     monkeypatch.setattr(client, "RETRY_FOR_MS", 200)
-    lock = OwnerLock(luota.data_dir)
+    lock = OwnerLock(initialised.data_dir)
     lock.acquire("a test")
     try:
-        error = luota.run("workspace", "list", status=1).stderr
+        error = initialised.run("workspace", "list", status=1).stderr
     finally:
         lock.release()
     assert f"a test (process {os.getpid()})" in error
 
 
-def test_many_commands_at_once_all_succeed(luota):
-    luota.run("init")
-    command = [
-        sys.executable,
-        "-m",
-        "luota",
-        "monitor",
-        "create",
-        "--mode",
-        "run",
-        "--data-dir",
-        luota.data_dir,
-    ]
-    running = [subprocess.Popen([*command, f"m{n}"], stdout=subprocess.DEVNULL) for n in range(12)]
+def test_many_commands_at_once_all_succeed(initialised):
+    running = [initialised.fork("monitor", "create", "--mode", "run", f"m{n}", said=f"{n}.log") for n in range(12)]
     assert [process.wait(120) for process in running] == [0] * 12
-    assert len(luota.json("monitor", "list")["monitors"]) == 12
+    assert len(initialised.json("monitor", "list")["monitors"]) == 12
 
 
-def test_a_command_finds_a_daemon_that_is_just_starting(luota):
-    luota.run("init")
-    command = [sys.executable, "-m", "luota", "serve", "--port", "0", "--data-dir", luota.data_dir]
+def test_a_command_finds_a_daemon_that_is_just_starting(initialised):
+    command = [sys.executable, "-m", "luota", "serve", "--port", "0", "--data-dir", initialised.data_dir]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            while process.poll() is None and "serve" not in (luota.data_dir / "luota.lock").read_text():
+            while process.poll() is None and "serve" not in (initialised.data_dir / "luota.lock").read_text():
                 time.sleep(0.01)
-            assert luota.json("workspace", "list")["workspaces"]
+            assert initialised.json("workspace", "list")["workspaces"]
             assert process.poll() is None
         finally:
             process.terminate()
@@ -226,8 +209,7 @@ def test_root_acts_as_the_owner_of_the_directory_even_where_only_root_can_reach_
     luota.data_dir.mkdir(mode=0o700)
     os.chown(luota.data_dir, OTHER, OTHER)
     for args in (["init"], ["monitor", "create", "M", "--mode", "run"], ["monitor", "list"]):
-        done = luota.program(*args)
-        assert done.returncode == 0, done.stderr
+        assert luota.fork(*args).wait(60) == 0, luota.said()
     owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in luota.data_dir.iterdir()}
     assert "luota.db" in owners
     assert set(owners.values()) == {(OTHER, OTHER)}
@@ -236,9 +218,8 @@ def test_root_acts_as_the_owner_of_the_directory_even_where_only_root_can_reach_
 @needs_root
 @pytest.mark.parametrize("command", ["init", "monitor list"])
 @pytest.mark.parametrize("below", [False, True])
-def test_another_user_is_refused_without_a_traceback(luota, command, below):
-    luota.run("init")
-    data_dir = luota.data_dir / "below" if below else luota.data_dir
+def test_another_user_is_refused_without_a_traceback(initialised, command, below):
+    data_dir = initialised.data_dir / "below" if below else initialised.data_dir
     arguments = ["luota", *command.split(), "--data-dir", str(data_dir)]
     # The interpreter's files may be out of that user's reach: load all that a refusal takes, then become the user.
     program = (

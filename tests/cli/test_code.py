@@ -7,11 +7,10 @@ from tests.markdown import ROOT, fences
 
 
 @pytest.fixture
-def luota(luota, monkeypatch):
+def luota(initialised, monkeypatch):
     monkeypatch.setenv("LUOTA_EMAIL_HOST", "127.0.0.1")
     monkeypatch.setenv("LUOTA_EMAIL_SENDER", "luota@example.org")
-    luota.run("init")
-    return luota
+    return initialised
 
 
 @pytest.fixture

@@ -11,43 +11,38 @@ def relay(monkeypatch, port="9"):
         monkeypatch.setenv(f"LUOTA_EMAIL_{key}", value)
 
 
-def test_without_an_smtp_server_the_lines_to_add_are_named(luota):
-    luota.run("init")
-    refused = luota.run(*ADD, status=1)
+def test_without_an_smtp_server_the_lines_to_add_are_named(initialised):
+    refused = initialised.run(*ADD, status=1)
     assert 'add host = "…" and sender = "…" below [email]' in refused.stderr
-    assert luota.json("channel", "list") == {"channels": []}
+    assert initialised.json("channel", "list") == {"channels": []}
 
 
-def test_a_channel_is_added_with_its_addresses_which_the_list_shows(luota, monkeypatch):
+def test_a_channel_is_added_with_its_addresses_which_the_list_shows(initialised, monkeypatch):
     relay(monkeypatch)
-    luota.run("init")
-    assert luota.json(*ADD)["channel"]["to"] == ["ann@example.org", "bob@example.org"]
-    assert luota.json("channel", "list")["channels"][0]["to"] == ["ann@example.org", "bob@example.org"]
-    assert "email  ann@example.org, bob@example.org" in luota.run("channel", "list").stdout
+    assert initialised.json(*ADD)["channel"]["to"] == ["ann@example.org", "bob@example.org"]
+    assert initialised.json("channel", "list")["channels"][0]["to"] == ["ann@example.org", "bob@example.org"]
+    assert "email  ann@example.org, bob@example.org" in initialised.run("channel", "list").stdout
 
 
-def test_an_address_that_is_none_is_refused_by_its_place(luota, monkeypatch):
+def test_an_address_that_is_none_is_refused_by_its_place(initialised, monkeypatch):
     relay(monkeypatch)
-    luota.run("init")
-    refused = luota.run(*ADD[:-1], "Bob <bob@example.org>", "--json", status=1)
+    refused = initialised.run(*ADD[:-1], "Bob <bob@example.org>", "--json", status=1)
     assert json.loads(refused.stderr)["field"] == "to.1"
 
 
-def test_a_test_shows_what_the_server_said(luota, monkeypatch):
+def test_a_test_shows_what_the_server_said(initialised, monkeypatch):
     relay(monkeypatch)
-    luota.run("init")
-    luota.run(*ADD)
-    result = luota.run("channel", "test", "night", status=1)
+    initialised.run(*ADD)
+    result = initialised.run("channel", "test", "night", status=1)
     assert "connection: connection refused" in result.stdout
 
 
-def test_a_channel_whose_server_is_no_longer_set_says_so(luota, monkeypatch):
+def test_a_channel_whose_server_is_no_longer_set_says_so(initialised, monkeypatch):
     relay(monkeypatch)
-    luota.run("init")
-    luota.run(*ADD)
+    initialised.run(*ADD)
     for key in ("HOST", "PORT", "SECURITY", "SENDER"):
         monkeypatch.delenv(f"LUOTA_EMAIL_{key}")
-    assert "No SMTP server" in luota.run("channel", "test", "night", status=1).stdout
+    assert "No SMTP server" in initialised.run("channel", "test", "night", status=1).stdout
 
 
 def test_the_password_is_shown_by_no_command(luota, monkeypatch):

@@ -48,15 +48,14 @@ async def digested(data_dir, result):
         ),
     ],
 )
-def test_of_a_notice_left_to_a_digest_one_reads_what_became_of_the_digest(luota, result, state, reason):
-    luota.run("init")
-    asyncio.run(digested(luota.data_dir, result))
-    found = luota.json("incident", "list")["incidents"]
-    listed = luota.run("incident", "list").stdout
+def test_of_a_notice_left_to_a_digest_one_reads_what_became_of_the_digest(initialised, result, state, reason):
+    asyncio.run(digested(initialised.data_dir, result))
+    found = initialised.json("incident", "list")["incidents"]
+    listed = initialised.run("incident", "list").stdout
     assert listed.count(f"1 {state}") == 2
     assert "cancelled" not in listed
     for incident in found:
-        shown = luota.run("incident", "show", incident["id"]).stdout
+        shown = initialised.run("incident", "show", incident["id"]).stdout
         (opened, digest) = [line for line in shown.splitlines() if line.startswith("team ")]
         assert opened.endswith(reason)
         assert digest.split()[1:4] == ["incident.digest", state, "1"]

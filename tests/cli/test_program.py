@@ -11,12 +11,6 @@ import pytest
 from luota.cli.monitor_text import in_words
 
 
-@pytest.fixture
-def initialised(luota):
-    luota.run("init")
-    return luota
-
-
 def heartbeat(luota, name="Nightly", *more):
     args = ("monitor", "create", name, "--mode", "heartbeat", "--every", "60", "--grace", "30", *more)
     return luota.json(*args)
@@ -112,13 +106,12 @@ def test_channels_are_added_listed_and_removed(reached):
     assert reached.json("channel", "list") == {"channels": []}
 
 
-def test_the_test_of_a_channel_that_fails_exits_with_1_and_whole_json(luota, monkeypatch):
+def test_the_test_of_a_channel_that_fails_exits_with_1_and_whole_json(initialised, monkeypatch):
     monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
-    luota.run("init")
-    luota.run("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:1/")
-    result = luota.run("channel", "test", "w", "--json", status=1)
+    initialised.run("channel", "add", "webhook", "--name", "w", "--url", "http://127.0.0.1:1/")
+    result = initialised.run("channel", "test", "w", "--json", status=1)
     assert json.loads(result.stdout)["delivery"]["state"] != "delivered"
-    assert "refused" in luota.run("channel", "list").stdout
+    assert "refused" in initialised.run("channel", "list").stdout
 
 
 def test_users_are_created_with_a_password_from_standard_input(reached):
@@ -133,26 +126,21 @@ def test_without_a_terminal_a_password_is_not_asked_for(initialised):
     assert "--password-stdin" in initialised.run("user", "create", "a@b.c", status=2).stderr
 
 
-def test_a_missed_signal_is_an_incident_to_list_show_acknowledge_and_resolve(luota):
-    luota.run("init")
-    luota.json("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1")
-    with luota.daemon():
-        luota.run("ping", "quick")
-        while not (found := luota.json("incident", "list", "--monitor", "quick", "--state", "open")["incidents"]):
-            pass
-        (incident,) = found
+def test_a_missed_signal_is_an_incident_to_list_show_acknowledge_and_resolve(initialised):
+    with initialised.daemon():
+        incident = initialised.missed()
         keys = "id monitorId kind state openedAt acknowledgedAt resolvedAt summary deliveries".split()
         assert set(keys) <= set(incident)
         assert incident["kind"] == "missed"
-        assert "missed" in luota.run("incident", "list").stdout
-        shown = luota.run("incident", "show", incident["id"]).stdout
+        assert "missed" in initialised.run("incident", "list").stdout
+        shown = initialised.run("incident", "show", incident["id"]).stdout
         assert "opened" in shown
         assert "Nobody was told" in shown
-        acknowledged = luota.json("incident", "ack", incident["id"], "--reason", "on it")["incident"]
+        acknowledged = initialised.json("incident", "ack", incident["id"], "--reason", "on it")["incident"]
         assert (acknowledged["state"], acknowledged["id"]) == ("acknowledged", incident["id"])
-        resolved = luota.json("incident", "resolve", incident["id"])["incident"]
+        resolved = initialised.json("incident", "resolve", incident["id"])["incident"]
         assert resolved["state"] == "resolved"
-        assert "on it" in luota.run("incident", "show", incident["id"]).stdout
+        assert "on it" in initialised.run("incident", "show", incident["id"]).stdout
 
 
 def test_a_run_monitor_takes_no_ping_and_the_refusal_says_what_it_takes(initialised):
@@ -239,19 +227,18 @@ def test_a_workspace_is_chosen_by_slug_or_id(initialised):
     assert "not found" in initialised.run("incident", "list", "--workspace", "other", status=1).stderr
 
 
-def test_a_refused_definition_names_the_option_to_give(luota):
-    luota.run("init")
-    done = luota.run("monitor", "create", "prices", "--mode", "freshness", status=1)
+def test_a_refused_definition_names_the_option_to_give(initialised):
+    done = initialised.run("monitor", "create", "prices", "--mode", "freshness", status=1)
     assert done.stderr.startswith("error: --freshness is required")
-    done = luota.run("monitor", "create", "x", "--mode", "heartbeat", status=1)
+    done = initialised.run("monitor", "create", "x", "--mode", "heartbeat", status=1)
     assert done.stderr.startswith("error: --every, --cron or --calendar is required")
-    done = luota.run("monitor", "create", "x", "--mode", "hartbeat", status=1)
+    done = initialised.run("monitor", "create", "x", "--mode", "hartbeat", status=1)
     assert done.stderr.endswith(
         "mode must be one of heartbeat, run, freshness, not hartbeat. Did you mean heartbeat?\n"
     )
-    done = luota.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
+    done = initialised.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
     assert done.stderr.endswith("(option --cron)\n")
-    done = luota.run("monitor", "create", "x", "--mode", "run", "--tag", f"a={'x' * 200}", "--json", status=1)
+    done = initialised.run("monitor", "create", "x", "--mode", "run", "--tag", f"a={'x' * 200}", "--json", status=1)
     error = json.loads(done.stderr)
     assert error["field"] == "tags.a"
     assert error["message"].endswith("(option --tag)")
@@ -330,17 +317,13 @@ def test_a_draft_shows_no_deadline_as_if_it_were_armed(initialised):
     assert "next expected  no signal yet\n" in initialised.run("monitor", "show", "job").stdout
 
 
-def test_a_monitor_with_an_incident_shows_it_whatever_happened_since(luota):
-    luota.run("init")
-    luota.run("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1")
-    with luota.daemon():
-        luota.run("ping", "quick")
-        while not (found := luota.json("incident", "list", "--state", "open")["incidents"]):
-            pass
-        luota.run("monitor", "pause", "quick")
-        shown = luota.run("monitor", "resume", "quick") and luota.run("monitor", "show", "quick").stdout
-        assert f"missed, open since {found[0]['openedAt']}: {found[0]['summary']}" in shown
-        resolved = luota.run("incident", "resolve", found[0]["id"]).stdout
+def test_a_monitor_with_an_incident_shows_it_whatever_happened_since(initialised):
+    with initialised.daemon():
+        found = initialised.missed()
+        initialised.run("monitor", "pause", "quick")
+        shown = initialised.run("monitor", "resume", "quick") and initialised.run("monitor", "show", "quick").stdout
+        assert f"missed, open since {found['openedAt']}: {found['summary']}" in shown
+        resolved = initialised.run("incident", "resolve", found["id"]).stdout
         assert "unverified until its next signal" in resolved
 
 

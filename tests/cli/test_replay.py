@@ -16,36 +16,40 @@ PING = '{"at":"2026-03-02T00:00:01Z","event":"ping","monitor":"a"}'
 STEP = "2026-03-02T00:00:01.000Z  a       draft → healthy     -                  ping at 2026-03-02T00:00:01.000Z\n"
 
 
-def replay(*args, stdin=None, cwd=None):
-    command = [sys.executable, "-m", "luota", "replay", *map(str, args)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, cwd=cwd, env=env)
+@pytest.fixture
+def replay(luota):
+    """Replay a trace in this process, to an exit status."""
+
+    def replayed(*args, stdin=None, status=0):
+        return luota.run("replay", *map(str, args), stdin=stdin, status=status)
+
+    return replayed
 
 
-def test_a_walk_through_all_verdicts_gives_the_same_lines_for_ever():
-    done = replay(HERE / "walk.jsonl", "--json")
+def test_a_walk_through_all_verdicts_gives_the_same_lines_for_ever(luota):
+    done = luota.program("replay", str(HERE / "walk.jsonl"), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == (HERE / "walk.expected.jsonl").read_text().splitlines()
 
 
-def test_a_trace_may_come_from_stdin_and_is_told_in_aligned_text_without_json():
+def test_a_trace_may_come_from_stdin_and_is_told_in_aligned_text_without_json(replay):
     done = replay("-", stdin=f"{MONITOR}\n\n{PING}\n")
-    assert (done.returncode, done.stdout, done.stderr) == (0, STEP, "")
+    assert (done.stdout, done.stderr) == (STEP, "")
 
 
 @pytest.mark.parametrize("first", [f"{MONITOR}\n", f"\n{MONITOR}\n"])
-def test_a_byte_order_mark_at_the_begin_is_skipped_and_nowhere_else(first, tmp_path):
+def test_a_byte_order_mark_at_the_begin_is_skipped_and_nowhere_else(replay, first, tmp_path):
     trace = tmp_path / "trace.jsonl"
     trace.write_text(f"\ufeff{first}{PING}\n")
-    assert (replay(trace).stdout, replay(trace).stderr) == (STEP, "")
+    done = replay(trace)
+    assert (done.stdout, done.stderr) == (STEP, "")
     trace.write_text(f"{first}{PING}\n\ufeff{PING}\n")
-    assert f"line {first.count(chr(10)) + 2}: not valid JSON" in replay(trace).stderr
+    assert f"line {first.count(chr(10)) + 2}: not valid JSON" in replay(trace, status=1).stderr
 
 
-def test_it_needs_no_data_and_makes_none(tmp_path):
-    data = tmp_path / "data"
-    assert replay("-", "--data-dir", data, stdin=MONITOR).returncode == 0
-    assert not data.exists()
+def test_it_needs_no_data_and_makes_none(luota):
+    assert luota.program("replay", "-", input=MONITOR).returncode == 0
+    assert not luota.data_dir.exists()
 
 
 @pytest.mark.parametrize(
@@ -67,36 +71,33 @@ def test_it_needs_no_data_and_makes_none(tmp_path):
         (PING.replace("}", ',"monitor":"b"}'), "monitor stands twice on the line. Give each key once."),
     ],
 )
-def test_a_line_that_cannot_be_ends_it_with_its_number(line, said, tmp_path):
+def test_a_line_that_cannot_be_ends_it_with_its_number(replay, line, said, tmp_path):
     trace = tmp_path / "trace.jsonl"
     trace.write_text(f"{MONITOR}\n\n{PING}\n{line}\n{PING}\n")
-    done = replay(trace)
-    assert (done.returncode, done.stdout) == (1, STEP)
+    done = replay(trace, status=1)
+    assert done.stdout == STEP
     assert done.stderr.startswith(f"error: {trace} line 4: {said}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_line_that_is_not_utf_8_is_refused(tmp_path):
+def test_a_line_that_is_not_utf_8_is_refused(replay, tmp_path):
     trace = tmp_path / "trace.jsonl"
     trace.write_bytes(PING.replace('"a"', '"ä"').encode("latin-1"))
-    done = replay(trace)
-    assert (done.returncode, done.stderr.startswith(f"error: {trace} line 1: not valid JSON: ")) == (1, True)
+    assert replay(trace, status=1).stderr.startswith(f"error: {trace} line 1: not valid JSON: ")
 
 
-def test_an_error_names_its_field_in_json():
-    done = replay("-", "--json", stdin=PING)
-    assert done.returncode == 1
-    assert '"field": "monitor"' in done.stderr
+def test_an_error_names_its_field_in_json(replay):
+    assert '"field": "monitor"' in replay("-", "--json", stdin=PING, status=1).stderr
 
 
-def test_a_trace_that_cannot_be_read_is_an_error(tmp_path):
-    done = replay(tmp_path / "none.jsonl")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+def test_a_trace_that_cannot_be_read_is_an_error(replay, tmp_path):
+    done = replay(tmp_path / "none.jsonl", status=1)
+    assert done.stderr.count("\n") == 1
     assert "none.jsonl cannot be read: No such file or directory." in done.stderr
 
 
-def test_no_trace_is_a_usage_error():
-    assert replay().returncode == 2
+def test_no_trace_is_a_usage_error(replay):
+    replay(status=2)
 
 
 def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path):

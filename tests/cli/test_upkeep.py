@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -10,12 +11,6 @@ from luota.store.db import OwnerLock
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 OTHER = 54321
-
-
-@pytest.fixture
-def initialised(luota):
-    luota.run("init")
-    return luota
 
 
 def a_monitor(luota, name):
@@ -157,8 +152,9 @@ def test_a_lost_file_is_said_by_every_command_and_a_restore_makes_it_good(initia
 )
 def test_what_is_no_sound_copy_is_refused_and_changes_nothing(initialised, tmp_path, spoil, said):
     file = tmp_path / "copy.db"
-    for number in range(30):
-        a_monitor(initialised, f"a{number}")
+    many = tmp_path / "many.json"
+    many.write_text(json.dumps({"monitors": [{"name": f"a{number}", "mode": "run"} for number in range(30)]}))
+    initialised.run("apply", str(many))
     initialised.run("backup", str(file))
     if spoil is None:
         file.write_bytes(b"not a database" * 1000)
@@ -183,10 +179,9 @@ def test_root_copies_the_data_of_another_user_and_leaves_nothing_of_its_own_ther
     for path in initialised.data_dir.iterdir():
         os.chown(path, OTHER, OTHER)
     file = tmp_path / "copy.db"
-    assert initialised.program("backup", str(file)).returncode == 0
+    assert initialised.fork("backup", str(file)).wait(60) == 0, initialised.said()
     assert file.stat().st_uid == 0
-    done = initialised.program("restore", str(file))
-    assert done.returncode == 0, done.stderr
+    assert initialised.fork("restore", str(file)).wait(60) == 0, initialised.said()
     assert {path.stat().st_uid for path in initialised.data_dir.iterdir()} == {OTHER}
 
 

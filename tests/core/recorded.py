@@ -60,7 +60,7 @@ class Job:
         limit_at = self.open[run].limit_at
         self.take(event(self.open.pop(run)))
         self.mark(run, RunState.SUCCESS if event is Success else RunState.FAILED)
-        closed = {"ended_at": self.now, "limit_at": limit_at, "closed_at": self.now}
+        closed = {"finished_at": self.now, "limit_at": limit_at, "finish_received_at": self.now}
         self.signals = [replace(s, **closed) if s.run == run else s for s in self.signals]
 
     def blind(self, length):

@@ -76,6 +76,11 @@ def test_freshness_and_the_longest_run_are_suggested_from_what_was_seen():
     assert (found.key, found.value) == ("maxRuntimeSeconds", 27 * MINUTE)
 
 
+def test_what_hung_is_said_to_be_left_out_of_the_evidence_for_a_limit():
+    (found,) = suggestions(Rules(mode=Mode.RUN), [], [10 * MINUTE] * 9, 2)
+    assert found.evidence == "the longest of 9 durations was 10 min; 2 that hung were left out"
+
+
 def test_the_incidents_are_those_that_the_rules_would_have_opened():
     result = would_have_opened(NIGHTLY, nights(90, without=(10, 11, 40)), at("90 12:00"))
     assert result.opened == ((Kind.MISSED, at("11 02:30")), (Kind.MISSED, at("41 02:30")))

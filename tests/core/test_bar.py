@@ -316,7 +316,7 @@ def test_a_bad_run_is_never_drawn_as_ok(rules, steps):
     judged = {(end.id, end.at) for end in job.ended if end.state is RunState.STUCK}
     began = begun(job)
     for signal in job.signals:
-        was_stuck = any(run == signal.run and at != signal.closed_at and at not in began for run, at in judged)
+        was_stuck = any(run == signal.run and at != signal.finish_received_at and at not in began for run, at in judged)
         if (was_stuck or signal.state in (RunState.FAILED, RunState.STUCK)) and signal.at >= job.created:
             near = max(signal.at + MINUTE, bar[0].start)  # it may count for the slot ahead
             assert [s for s in bar if s.start <= near and s.state in ("failed", "stuck")], signal

@@ -292,7 +292,7 @@ def test_random_histories_keep_the_invariants(request):
 
 
 INSTANTS = (
-    "since basis_at set_at signal_at closed_at expected_at deadline_at counted_at evidence_at unverified_by".split()
+    "since basis_at set_at signal_at last_close_at expected_at deadline_at counted_at evidence_at unverified_by".split()
 )
 STEPS = st.lists(
     st.tuples(

@@ -1,5 +1,6 @@
 """What anybody wrote is code in the Markdown of a packet: a parser finds nothing active in it, and the text exactly."""
 
+import functools
 import itertools
 import re
 
@@ -98,51 +99,56 @@ def packet(text, kind="failed", mode=Mode.RUN):
     )
 
 
-def tokens(markdown, parser=PARSER):
-    """All tokens of a text, those inside lines too, in order."""
-    for token in parser.parse(markdown):
+def tokens(parsed):
+    """All tokens of a parsed text, those inside lines too, in order."""
+    for token in parsed:
         yield token
         yield from token.children or ()
 
 
-def own_words(markdown):
+def own_words(parsed):
     """What is not code in a text, and the shape in which it stands."""
     return [
         (token.type, token.content if token.type == "text" else token.info if token.type == "fence" else "")
-        for token in tokens(markdown)
+        for token in tokens(parsed)
         if token.type != "code_inline"
     ]
 
 
-def spoken(markdown):
-    return [token.content for token in tokens(markdown) if token.type == "code_inline"]
+@functools.cache
+def own_words_of(text):
+    return own_words(PARSER.parse(to_markdown(packet(text))))
 
 
-def blocks(markdown):
-    return [token.content for token in tokens(markdown) if token.type == "fence"]
+def spoken(parsed):
+    return [token.content for token in tokens(parsed) if token.type == "code_inline"]
+
+
+def blocks(parsed):
+    return [token.content for token in tokens(parsed) if token.type == "fence"]
 
 
 def check(text):
     markdown = to_markdown(packet(text))
     shown = visible(text, lines=True)
-    for parser in (PARSER, STRICT):
-        found = {token.type for token in tokens(markdown, parser)}
+    parsed = PARSER.parse(markdown)
+    for one in (parsed, STRICT.parse(markdown)):
+        found = {token.type for token in tokens(one)}
         assert found <= HARMLESS, found - HARMLESS
     # A text of the same lines, with nothing in it that any Markdown knows, leads to the same document.
     tame = re.sub(r"[^\n]+", "x", shown)
-    assert own_words(markdown) == own_words(to_markdown(packet(tame)))
+    assert own_words(parsed) == own_words_of(tame)
     ended = shown if shown.endswith("\n") else shown + "\n"
-    assert blocks(markdown) == [ended] * 4  # the ping's payload, output, payloads of start and close
+    assert blocks(parsed) == [ended] * 4  # the ping's payload, output, payloads of start and close
     # Every table tells every line of it, one after the other.
-    promise, *_ = [block for block in tables(markdown) if block[0][0] == "Promise"]
+    promise, *_ = [block for block in tables(parsed) if block[0][0] == "Promise"]
     for label in ("Promise", "Why this verdict", "Runbook at opening"):
         assert value_of(promise, label) == (shown or "-")
 
 
-def tables(markdown):
+def tables(parsed):
     """The rows of each table, each cell as the code in it, else as its text."""
     found, row = [], []
-    parsed = PARSER.parse(markdown)
     for before, token in itertools.pairwise(parsed):
         if token.type == "tbody_open":
             found.append([])
@@ -187,7 +193,7 @@ def test_any_text_is_shown_exactly_and_nothing_in_it_is_active(text):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=4))
 def test_a_table_keeps_its_shape_and_tells_every_line_exactly(rows):
-    (found,) = tables(table(("A", "B"), [(code(a), code(b)) for a, b in rows]))
+    (found,) = tables(PARSER.parse(table(("A", "B"), [(code(a), code(b)) for a, b in rows])))
     told = iter(found)
     for pair in rows:
         lines = [(visible(text, lines=True) or "-").split("\n") for text in pair]
@@ -199,12 +205,12 @@ def test_a_table_keeps_its_shape_and_tells_every_line_exactly(rows):
 @settings(max_examples=300, deadline=None)
 @given(texts)
 def test_a_block_ends_where_its_text_does(text):
-    markdown = fence(text, "text") + "\nafter\n"
-    assert [token.type for token in PARSER.parse(markdown)] == [
+    parsed = PARSER.parse(fence(text, "text") + "\nafter\n")
+    assert [token.type for token in parsed] == [
         *("fence", "paragraph_open", "inline", "paragraph_close"),
     ]
     shown = visible(text, lines=True)
-    assert blocks(markdown) == [shown if shown.endswith("\n") else shown + "\n"]
+    assert blocks(parsed) == [shown if shown.endswith("\n") else shown + "\n"]
 
 
 @settings(max_examples=300, deadline=None)
@@ -213,8 +219,9 @@ def test_a_text_in_a_heading_or_a_sentence_stays_on_its_line(text):
     line = visible(text)
     for sentence in (f"# Incident: {in_line(text)} failed", f"The last one was {in_line(text)}, started."):
         assert "\n" not in in_line(text)
-        assert spoken(sentence) == ([line] if line else [])
-        assert {token.type for token in tokens(sentence)} <= HARMLESS
+        parsed = PARSER.parse(sentence)
+        assert spoken(parsed) == ([line] if line else [])
+        assert {token.type for token in tokens(parsed)} <= HARMLESS
 
 
 def test_what_a_terminal_would_obey_is_written_out_in_markdown_and_exact_in_json():

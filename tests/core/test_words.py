@@ -33,6 +33,8 @@ MONTHS = "January February March April May June July August September October No
         ("*/15 8-17 * * MON-FRI", "every weekday, every 15 minutes from 08:00 to 17:45"),
         ("0 0 * * 0,6", "every Saturday and Sunday at 00:00"),
         ("0 0 * * 7", "every Sunday at 00:00"),
+        ("0 7 * * mon-fri/2", "every Monday, Wednesday and Friday at 07:00"),
+        ("5-5/15 7 * * *", "every day at 07:05"),
         ("30 4 1 * *", "on day 1 of every month at 04:30"),
         ("30 4 31 * *", "on day 31 of every month that has one at 04:30"),
         ("0 9 24 dec *", "every 24 December at 09:00"),
@@ -171,17 +173,19 @@ def minutes_of(text):
     return int(text[:2]) * 60 + int(text[3:5])
 
 
-def at_time(time, minute):
+def minutes_at(time):
+    """Return all minutes of a day of which words speak, in order."""
     if found := re.fullmatch(r"at minutes? (.*) of every hour", time):
-        return str(minute % 60) in re.findall(r"\d+", found[1])
+        named = re.findall(r"\d+", found[1])
+        return [minute for minute in range(24 * 60) if str(minute % 60) in named]
     if re.fullmatch(r"(\d\d:\d\d(, | and )?)+", time):
-        return minute in [minutes_of(one) for one in re.findall(r"\d\d:\d\d", time)]
+        return sorted({minutes_of(one) for one in re.findall(r"\d\d:\d\d", time)})
     found = re.fullmatch(r"every (?:(\d+) )?(minute|hour)s?(?: from (\d\d:\d\d)(?: to (\d\d:\d\d))?)?", time)
     assert found, time
     step = int(found[1] or 1) * (60 if found[2] == "hour" else 1)
     begin = minutes_of(found[3]) if found[3] else 0
-    end = minutes_of(found[4]) if found[4] else 24 * 60
-    return begin <= minute <= end and (minute - begin) % step == 0
+    end = minutes_of(found[4]) if found[4] else 24 * 60 - 1
+    return list(range(begin, end + 1, step))
 
 
 def field(least, most):
@@ -216,6 +220,7 @@ def check(schedule):
     if words.startswith("by "):
         return
     days, time = split(words)
+    minutes = minutes_at(time)
     for start in WHOLE_DAYS:
         occurrence, end = schedule.after(start - 1), start + DAY
         occurs = []
@@ -223,7 +228,7 @@ def check(schedule):
             occurs.append((occurrence - start) // MINUTE)
             occurrence = schedule.after(occurrence)
         today = on_day(days, datetime.fromtimestamp(start // 1000, UTC))
-        assert occurs == [minute for minute in range(24 * 60) if today and at_time(time, minute)], (words, start)
+        assert occurs == (minutes if today else []), (words, start)
 
 
 @settings(max_examples=150, deadline=None)

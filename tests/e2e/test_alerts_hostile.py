@@ -2,21 +2,20 @@
 
 import asyncio
 import re
-import subprocess
-import sys
 
 from luota.core.text import visible
 from tests.e2e.told import telling
+from tests.forks import Fork
 from tests.hostile import HOSTILE, cut_inside
 
 NAMES = ("html", "header break", "terminal", "directions", "emoji, 32 KiB", "slack", "controls", "encoded word")
 
 
 def _command(luota, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "luota", *words, "--data-dir", str(luota.data_dir)], capture_output=True, timeout=60
-    )
-    return (done.stdout + done.stderr).decode()
+    said = luota.data_dir.parent / "said.txt"
+    said.unlink(missing_ok=True)
+    Fork([*words, "--data-dir", str(luota.data_dir)], said).wait(60)
+    return said.read_text()
 
 
 async def test_nothing_that_a_job_writes_is_active_in_any_channel_or_command(tmp_path):
@@ -39,6 +38,7 @@ async def test_nothing_that_a_job_writes_is_active_in_any_channel_or_command(tmp
         ]
         refused = [await asyncio.to_thread(_command, luota, "channel", "test", HOSTILE[n][:150]) for n in NAMES]
 
+    assert all((listed, *shown, *refused)), "a command said nothing"
     outputs = {run.json["run"]["outputTail"] for run in told.webhook.requests}
     assert HOSTILE["header break"] in outputs
     assert HOSTILE["terminal"] in outputs

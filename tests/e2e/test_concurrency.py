@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import NO_LIMITS, Daemon, Job
+from tests.process import NO_LIMITS, NO_TLS, Daemon, Job
 
 RACES = 40
 
@@ -59,7 +59,8 @@ async def test_rotation_rejects_the_old_token_for_the_very_next_request_while_pi
     counts = {202: 0, 401: 0}
 
     async def ping_for_ever(token: str) -> None:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{luota.port}", timeout=30, trust_env=False) as client:
+        base = f"http://127.0.0.1:{luota.port}"
+        async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False, verify=NO_TLS) as client:
             while True:
                 was_rotated = rotated.is_set()
                 reply = await client.post(f"/v1/monitors/{job.id}/ping", headers={"x-luota-key": token})

@@ -9,7 +9,7 @@ from tests.process import Daemon
 from tests.receiver import Receiver
 
 IDLE = 5000
-WHOLE, BEGUN = b"GET /healthz HTTP/1.1\r\n\r\n", b"POST /v1/runs/start HTTP/1.1\r\n"
+WHOLE, BEGUN = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n", b"POST /v1/runs/start HTTP/1.1\r\nhost: a\r\n"
 LOWERED = ["sh", "-c", 'ulimit -n 512; exec "$@"', "sh"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from luota.unix import unix_address
-from tests.process import _LEASH, Daemon
+from tests.process import _LEASH, NO_TLS, Daemon
 
 WITHIN_S = 60
 STATUSES = {"draft", "healthy", "late", "failing", "unverified", "incident", "paused"}
@@ -56,7 +56,7 @@ class Demo:
     @contextlib.asynccontextmanager
     async def api(self, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
         with unix_address(data_dir / "luota.sock") as address:
-            transport = httpx.AsyncHTTPTransport(uds=address)
+            transport = httpx.AsyncHTTPTransport(uds=address, verify=NO_TLS)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://luota", timeout=30, trust_env=False
             ) as client:
@@ -87,7 +87,7 @@ async def test_within_a_minute_every_status_and_kind_is_shown_and_told_and_ctrl_
         give_up_at = time.monotonic() + WITHIN_S
         async with (
             demo.api(data_dir) as api,
-            httpx.AsyncClient(timeout=30, trust_env=False) as web,
+            httpx.AsyncClient(timeout=30, trust_env=False, verify=NO_TLS) as web,
         ):
             while statuses < STATUSES or kinds < KINDS or {one["channel"] for one in told} != {"desk", "pager"}:
                 assert time.monotonic() < give_up_at, (STATUSES - statuses, KINDS - kinds, told)

@@ -5,9 +5,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 
+from tests.e2e.connection import BROKEN, Connection, Reply, connected
 from tests.process import NO_LIMITS, Daemon, Job
 from tests.receiver import Receiver, hang
 
@@ -29,7 +29,7 @@ class Ledger:
     answered: int = 0
     doubts: int = 0
 
-    def started(self, external: str, reply: httpx.Response) -> str:
+    def started(self, external: str, reply: Reply) -> str:
         """Note an acknowledged start, which must name the run that any earlier one named."""
         assert reply.status_code == 202, reply.text
         run_id = reply.json()["run"]["id"]
@@ -38,7 +38,7 @@ class Ledger:
         self.answered += 1
         return run_id
 
-    def closed(self, run_id: str, state: str, reply: httpx.Response) -> None:
+    def closed(self, run_id: str, state: str, reply: Reply) -> None:
         assert reply.status_code == 202, reply.text
         assert reply.json()["run"]["status"] == state
         self.closes[run_id] = state
@@ -46,57 +46,65 @@ class Ledger:
         self.answered += 1
 
 
-async def _ping(client: httpx.AsyncClient, job: Job, ledger: Ledger) -> None:
-    while True:
-        ledger.pings_sent += 1
-        reply = await client.post(f"/v1/monitors/{job.id}/ping", headers=job.headers)
-        assert reply.status_code == 202, reply.text
-        ledger.pings.add(reply.json()["heartbeat"]["id"])
-        ledger.answered += 1
+async def _ping(port: int, job: Job, ledger: Ledger) -> None:
+    async with connected(port) as connection:
+        while True:
+            ledger.pings_sent += 1
+            reply = await connection.post(f"/v1/monitors/{job.id}/ping", job)
+            assert reply.status_code == 202, reply.text
+            ledger.pings.add(reply.json()["heartbeat"]["id"])
+            ledger.answered += 1
 
 
-async def _start(client: httpx.AsyncClient, job: Job, external: str) -> httpx.Response:
-    body = {"monitorId": job.id, "externalRunId": external}
-    return await client.post("/v1/runs/start", headers=job.headers, json=body)
+async def _start(connection: Connection, job: Job, external: str) -> Reply:
+    return await connection.post("/v1/runs/start", job, {"monitorId": job.id, "externalRunId": external})
 
 
-async def _close(client: httpx.AsyncClient, job: Job, run_id: str, state: str) -> httpx.Response:
+async def _close(connection: Connection, job: Job, run_id: str, state: str) -> Reply:
     path, body = (
         (f"/v1/runs/{run_id}/success", {}) if state == "success" else (f"/v1/runs/{run_id}/fail", {"summary": "x"})
     )
-    return await client.post(path, headers=job.headers, json=body)
+    return await connection.post(path, job, body)
 
 
-async def _run(client: httpx.AsyncClient, job: Job, ledger: Ledger) -> None:
-    while True:
-        external = f"run-{len(ledger.externals)}"
-        ledger.externals.add(external)
-        ledger.starts_in_doubt.add(external)
-        twins = [_start(client, job, external) for _ in range(2)]  # a job that repeats its call at once
-        for reply in await asyncio.gather(*twins):
-            run_id = ledger.started(external, reply)
-        state = random.choice(("success", "failed"))
-        ledger.closes_in_doubt[run_id] = state
-        ledger.closed(run_id, state, await _close(client, job, run_id, state))
+async def _run(port: int, job: Job, ledger: Ledger) -> None:
+    async with connected(port) as one, connected(port) as other:
+        while True:
+            external = f"run-{len(ledger.externals)}"
+            ledger.externals.add(external)
+            ledger.starts_in_doubt.add(external)
+            twins = [_start(connection, job, external) for connection in (one, other)]  # a job that repeats its call
+            for reply in await asyncio.gather(*twins):
+                run_id = ledger.started(external, reply)
+            state = random.choice(("success", "failed"))
+            ledger.closes_in_doubt[run_id] = state
+            ledger.closed(run_id, state, await _close(one, job, run_id, state))
 
 
-async def _load(luota: Daemon, job: Job, run_job: Job, ledger: Ledger, answers: int) -> None:
-    """Send from several connections until `answers` more were acknowledged, and kill in the midst of it."""
-    enough = ledger.answered + answers
+def _size(luota: Daemon) -> int:
+    """How long the file is without its log: only a checkpoint moves that there."""
+    return (luota.data_dir / "luota.db").stat().st_size
+
+
+async def _load(luota: Daemon, job: Job, run_job: Job, ledger: Ledger, answers: int, *, checkpoint: bool) -> None:
+    """Send from several connections until `answers` more were acknowledged, and kill in the midst of it.
+
+    With `checkpoint` only after one of the log, unless twenty thousand answers bring none.
+    """
+    enough, at_most, size = ledger.answered + answers, ledger.answered + 20_000, _size(luota)
 
     async def worker(send, about: Job) -> None:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{luota.port}", timeout=30, trust_env=False) as client:
-            try:
-                await send(client, about, ledger)
-            except httpx.TransportError:
-                ledger.doubts += 1  # the connection broke: it may have happened or not
+        try:
+            await send(luota.port, about, ledger)
+        except BROKEN:
+            ledger.doubts += 1  # the connection broke: it may have happened or not
 
     async with asyncio.TaskGroup() as group:
         for _ in range(PINGERS):
             group.create_task(worker(_ping, job))
         for _ in range(RUNNERS):
             group.create_task(worker(_run, run_job))
-        while ledger.answered < enough:
+        while ledger.answered < enough or (checkpoint and _size(luota) == size and ledger.answered < at_most):
             await asyncio.sleep(0.002)
         await asyncio.sleep(random.uniform(0, 0.01))
         await luota.kill()
@@ -138,14 +146,15 @@ async def test_no_acknowledged_signal_is_lost_or_doubled_however_often_the_proce
     async with Daemon(tmp_path / "data", {**NO_LIMITS, "server.access_log": "false"}) as luota:
         job = await luota.monitor("pings", schedule={"every": "1d"})
         run_job = await luota.monitor("runs", "run")
-        size = (luota.data_dir / "luota.db").stat().st_size
+        size = _size(luota)
         for number in range(kills):
             # From the very first answers to well beyond the first checkpoint of the log.
-            answers = 1500 if number % 10 == 9 else int(10 ** random.uniform(0, 2.8))
-            await _load(luota, job, run_job, ledger, answers)
+            beyond = number % 10 == 9
+            answers = 1500 if beyond else int(10 ** random.uniform(0, 2.8))
+            await _load(luota, job, run_job, ledger, answers, checkpoint=beyond)
             if number % 4 == 3:  # and once more, while it starts and recovers
                 try:
-                    async with asyncio.timeout(random.uniform(0.05, 0.7)):
+                    async with asyncio.timeout(random.uniform(0, 0.3)):
                         await luota.start()
                 except TimeoutError:
                     pass
@@ -155,7 +164,7 @@ async def test_no_acknowledged_signal_is_lost_or_doubled_however_often_the_proce
                 _check(luota, ledger)
             await _repeat_doubtful(luota, run_job, ledger)
         _check(luota, ledger)
-        grown = (luota.data_dir / "luota.db").stat().st_size > size
+        grown = _size(luota) > size
     assert grown, "the log was never checkpointed under load"
     assert ledger.doubts >= kills, "the kills did not come in the midst of the load"
     print(f"{kills} kills, {ledger.answered} acknowledged, {ledger.doubts} in doubt")

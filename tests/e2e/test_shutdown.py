@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from luota.store.db import migrations
-from tests.process import NO_LIMITS, Daemon, Job
+from tests.process import NO_LIMITS, NO_TLS, Daemon, Job
 from tests.receiver import Receiver, hang
 
 SETTINGS = {**NO_LIMITS, "server.access_log": "false"}
@@ -21,7 +21,8 @@ SETTINGS = {**NO_LIMITS, "server.access_log": "false"}
 
 async def ping_for_ever(luota: Daemon, job: Job, acknowledged: set[str], refused: list[str]) -> None:
     """Ping over one connection after another until nobody listens any more."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{luota.port}", timeout=30, trust_env=False) as client:
+    base = f"http://127.0.0.1:{luota.port}"
+    async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False, verify=NO_TLS) as client:
         while True:
             try:
                 reply = await client.post(f"/v1/monitors/{job.id}/ping", headers=job.headers)
@@ -72,6 +73,21 @@ async def test_sigterm_under_load_answers_what_it_has_accepted_and_ends_with_sta
         assert luota.rows("SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL") == [(2,)]
 
 
+async def test_sigterm_while_a_channel_is_tested_ends_at_once_and_the_command_is_told_why(tmp_path):
+    async with Receiver() as dead_end, Daemon(tmp_path / "data") as luota:
+        dead_end.default = hang
+        await luota.webhook("hung", dead_end.url)
+        command = [sys.executable, "-m", "luota", "channel", "test", "hung", "--data-dir", luota.data_dir]
+        tester = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        await dead_end.wait(1)
+        assert await luota.terminate(within=10) == 0
+        stdout, stderr = await asyncio.wait_for(tester.communicate(), 10)
+        assert (tester.returncode, stdout) == (1, b"")
+        assert stderr.startswith(b"error: Luota is stopping; nothing was proven.")
+        assert b"Traceback" not in stderr
+        assert "Traceback" not in luota.log
+
+
 async def test_sigterm_while_idle_ends_at_once(tmp_path):
     async with Daemon(tmp_path / "data") as luota:
         began = time.monotonic()
@@ -118,9 +134,8 @@ async def test_a_schema_newer_than_the_program_is_refused_and_the_file_stays_as_
         assert "newer" in said
         assert "Traceback" not in said
         after = contents(luota.data_dir)
-        assert {name: after.get(name) for name in ("luota.db", "luota.db-wal") if name in before} == {
-            name: before[name] for name in ("luota.db", "luota.db-wal") if name in before
-        }
+        assert after.keys() == before.keys()
+        assert {name for name in before if after[name] != before[name]} <= {"luota.db-shm"}
         luota.change(f"PRAGMA user_version = {len(migrations())}")
         await luota.start()
         assert [m["name"] for m in (await luota.api("GET", "/api/monitors"))["monitors"]] == ["pings"]

@@ -67,8 +67,13 @@ async def test_a_heartbeat_is_sent_after_success_only_and_the_jobs_status_stays(
         ("python", "sys.exit()", 0),
         ("python", "sys.exit(3)", 3),
         ("python", "sys.exit('no good')", 1),
+        ("python", "sys.exit(0.0)", 1),
+        ("python", "sys.exit(256)", 0),
         ("node", "process.exitCode = 0;", 0),
         ("node", "process.exitCode = 3;", 3),
+        ("node", 'process.exitCode = "0";', 0),
+        ("node", 'process.exitCode = "3";', 3),
+        ("node", "process.exitCode = 256;", 0),
     ],
 )
 @pytest.mark.parametrize("mode", ["heartbeat", "freshness"])
@@ -151,6 +156,7 @@ async def test_a_run_of_a_program_tells_its_exception_and_lets_it_pass(luota, ke
         ("sys.exit('disk full')", 1, "disk full"),
         ("sys.exit('ä' * 300)", 1, "ä" * 240),
         ("sys.exit('')", 1, "exit status 1"),
+        ("sys.exit(0.0)", 1, "0.0"),
         ("raise type('Mute', (Exception,), {'__str__': None})", 1, "exit status 1"),
     ],
 )
@@ -162,6 +168,17 @@ async def test_a_run_in_python_is_told_of_with_the_status_that_the_system_sees(
     assert done.returncode == status, done.stderr
     told = luota.rows("SELECT state, coalesce(exit_code, 0), summary FROM runs WHERE monitor_id = ?", job.id)
     assert told == [("failed" if status else "success", status, summary)]
+
+
+@pytest.mark.parametrize(("ending", "status"), [('"0"', 0), ('"3"', 3), ("256", 0), ("-1", 255), ("undefined", 0)])
+async def test_a_run_in_node_is_told_of_with_the_status_that_the_system_sees_and_never_a_string(
+    luota, ending, status, tmp_path
+):
+    job, it = await wire(tmp_path, luota, "node", "run")
+    done = await asyncio.to_thread(it.run, f"process.exitCode = {ending};")
+    assert done.returncode == status, done.stderr
+    told = luota.rows("SELECT state, coalesce(exit_code, 0), summary FROM runs WHERE monitor_id = ?", job.id)
+    assert told == [("failed" if status else "success", status, f"exit status {status}" if status else "done")]
 
 
 async def test_what_sys_exit_prints_is_kept_whole_as_the_output(luota, tmp_path):

@@ -1,6 +1,7 @@
 """Those who look on hear of every change in their workspace and of none elsewhere, and cost little where they do not look."""
 
 from luota.engine.changes import MOST_IDS, Changes
+from tests.engines import workspace_of
 
 HERE, ELSEWHERE = "here", "elsewhere"
 
@@ -61,3 +62,29 @@ async def test_a_listener_who_has_left_is_forgotten_and_the_end_wakes_those_who_
 
 def test_a_number_of_an_earlier_start_is_none_of_this_one():
     assert Changes(1_000).number(HERE) != Changes(2_000).number(HERE)
+
+
+async def test_a_signal_that_leaves_its_monitor_as_it_was_is_no_turn_and_all_else_is(served):
+    changes, here = served.engine.changes, workspace_of(served.engine).id
+    turns = [changes.turn(here)]
+
+    def is_turn():
+        turns.append(changes.turn(here))
+        return turns[-1] > turns[-2]
+
+    job = await served.monitor(tags={"team": "data"})
+    assert is_turn()
+    await job.ping()
+    assert is_turn()  # its first
+    number = changes.number(here)
+    await job.ping()
+    assert not is_turn()
+    assert changes.number(here) > number
+    served.clock.advance(3_700_000)
+    await served.judge()
+    assert is_turn()
+    (incident,) = (await served.api("GET", "/api/incidents"))["incidents"]
+    await served.api("POST", f"/api/incidents/{incident['id']}/acknowledge", {"reason": "on it"})
+    assert is_turn()
+    await job.archive()
+    assert is_turn()

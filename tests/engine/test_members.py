@@ -275,9 +275,17 @@ async def test_an_edit_of_a_workspace_is_live_and_on_record(engine):
     sql = "SELECT name, retention_days, retention_count, incident_retention_days FROM workspaces"
     assert await fetch(engine.reader, sql) == [("Ops", 30, 10_000, 730)]
     (entry,) = await entries(engine, "workspace.edit")
-    assert entry[4] == '{"changes":{"name":"Ops","retentionDays":30}}'
-    await engine.submit(people.edit_workspace(workspace.id, {}, BOSS))
+    assert entry[4] == '{"changes":{"name":"Ops","retentionDays":30},"before":{"name":"Default","retentionDays":90}}'
+    for same in ({}, doc):
+        await engine.submit(people.edit_workspace(workspace.id, same, BOSS))
     assert len(await entries(engine, "workspace.edit")) == 1
+
+
+async def test_of_a_whole_form_of_a_workspace_only_what_was_changed_is_on_record(engine):
+    form = {"name": "Default", "retentionDays": 90, "retentionCount": 500, "incidentRetentionDays": 730}
+    await engine.submit(people.edit_workspace(first(engine).id, form, BOSS))
+    (entry,) = await entries(engine, "workspace.edit")
+    assert entry[4] == '{"changes":{"retentionCount":500},"before":{"retentionCount":10000}}'
 
 
 async def test_incidents_are_never_kept_shorter_than_signals(engine):

@@ -11,10 +11,12 @@ from luota.alerts.notice import notice_of
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Kind, RunState, Status
 from luota.core.spec.ingest import Close, Ping, Start
+from luota.core.spec.monitors import definition_json
 from luota.engine import Engine, Judge, channels, incidents, monitors, retention
 from luota.engine.channels import tell_gaps
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.store.deliveries import Evidence, due
+from luota.store.monitors import definition_of
 from luota.store.reads import fetch
 from tests.engines import ACTOR, workspace_of
 
@@ -116,6 +118,15 @@ async def test_a_refused_change_leaves_nothing_in_the_file_even_when_a_blind_win
     assert await rows(engine, "SELECT grace_ms FROM monitors") == [(1_000,)]
     await engine.stamp()
     assert len(engine.registry.windows.all) == 1
+
+
+async def test_of_two_edits_at_once_that_expect_the_same_version_one_is_refused(engine):
+    live = await minutely(engine)
+    seen = monitors.version(definition_json(await definition_of(engine.reader, live.id)))
+    edits = [engine.submit(monitors.edit(live.id, {"graceSeconds": s}, ACTOR, expected=seen)) for s in (7, 8)]
+    edited, refusal = await asyncio.gather(*edits, return_exceptions=True)
+    assert (edited.rules.grace, refusal.code, refusal.field) == (7_000, Code.CONFLICT, None)
+    assert await rows(engine, "SELECT grace_ms FROM monitors") == [(7_000,)]
 
 
 async def test_the_window_of_a_failed_write_begins_with_the_oldest_signal_that_was_refused(engine, clock):

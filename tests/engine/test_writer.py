@@ -9,6 +9,7 @@ from luota.core.model import Status, Window
 from luota.core.spec.ingest import Ping
 from luota.engine import Engine, monitors
 from luota.engine.ingest import RecordPing
+from luota.engine.outage import QUIET
 from luota.store.reads import fetch
 from tests.engines import ACTOR, no_death, workspace_of
 
@@ -103,6 +104,59 @@ async def test_a_stretch_in_which_nothing_could_be_written_is_a_blind_window(eng
     while await engine.judge(clock.now()):
         pass
     assert state(engine, live).status is Status.UNVERIFIED
+
+
+async def test_large_writes_that_fail_while_small_ones_pass_are_one_blind_window_and_few_words_in_the_log(
+    engine, clock, caplog
+):
+    live = await hourly(engine)
+    await ping(engine, live)
+    await commits_fail(engine)
+    began = clock.now()
+    for _ in range(20):
+        await filling_pings(engine, live)
+        clock.advance(4_000)
+        await engine.stamp()
+        clock.advance(26_000)
+    (window,) = engine.registry.windows.all
+    assert (window.start, window.end) == (began, clock.now() - 26_000)
+    assert await fetch(engine.reader, "SELECT started_at, ended_at FROM blind_windows") == [(began, window.end)]
+    await commits_work(engine)
+    clock.advance(QUIET)
+    await engine.stamp()
+    await engine.stamp()
+    assert engine.registry.windows.all == (window,)
+    said = [record.message.partition(":")[0] for record in caplog.records if record.name == "luota.engine.outage"]
+    again = "storage works again"
+    assert said == ["nothing can be written", again, "some writes fail, others work", again]
+
+
+async def test_a_deadline_whose_signals_were_refused_is_unverified_although_small_writes_passed(engine, clock):
+    live = await hourly(engine)
+    await ping(engine, live)
+    clock.advance(HOUR)
+    await commits_fail(engine)
+    for _ in range(6):
+        await filling_pings(engine, live)
+        clock.advance(4_000)
+        await engine.stamp()
+        clock.advance(26_000)
+    clock.advance(HOUR)
+    while await engine.judge(clock.now()):
+        pass
+    assert state(engine, live).status is Status.UNVERIFIED
+
+
+async def test_a_failure_long_after_the_last_one_begins_a_blind_window_of_its_own(engine, clock):
+    live = await hourly(engine)
+    await commits_fail(engine)
+    for _ in range(2):
+        began = clock.now()
+        await filling_pings(engine, live)
+        clock.advance(4_000)
+        await engine.stamp()
+        clock.advance(QUIET)
+    assert [window.start for window in engine.registry.windows.all] == [began - QUIET - 4_000, began]
 
 
 async def test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged(engine, clock):

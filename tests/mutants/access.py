@@ -149,16 +149,16 @@ MUTANTS: list[Mutant] = [
     ),
     mutant(
         "any version of HTTP",
-        "luota/web/protocol.py",
-        "if self.parser.get_http_version() not in _VERSIONS:",
+        "luota/web/framing.py",
+        "if version not in _VERSIONS:",
         "if False:",
         PROTOCOL + "test_another_version_of_http_is_refused_by_505_and_nothing_after_it_is_answered",
     ),
     mutant(
         "any transfer coding",
-        "luota/web/protocol.py",
-        'if codings != [b"chunked"]:',
-        "if False:",
+        "luota/web/framing.py",
+        'if named == [b"chunked"]:',
+        "if True:",
         PROTOCOL + "test_a_body_that_is_not_merely_chunked_is_refused_and_never_reaches_the_app",
     ),
     mutant(

@@ -62,14 +62,14 @@ MUTANTS: list[Mutant] = [
     # -- verdicts ----------------------------------------------------------------------------------
     mutant(
         "no early slack",
-        "luota/core/schedule.py",
+        "luota/core/occurrences.py",
         "SLACK: Final = 60_000",
         "SLACK: Final = 0",
         HEARTBEAT + "test_a_host_clock_one_second_fast_causes_no_miss",
     ),
     mutant(
         "a step over one value goes on",
-        "luota/core/schedule.py",
+        "luota/core/cron.py",
         "match[1] if _value(match[2]) == _value(match[3])",
         "match[1] if False",
         "tests/core/test_schedule.py::test_a_step_over_a_range_of_one_value_goes_nowhere",

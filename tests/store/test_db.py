@@ -85,6 +85,7 @@ def test_a_killed_owner_leaves_no_lock_behind(tmp_path):
     asyncio.run(again())
 
 
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -93,15 +94,33 @@ def test_a_killed_owner_leaves_no_lock_behind(tmp_path):
         ("PRAGMA user_version = 3; CREATE TABLE t (x)", "another program"),
     ],
 )
-async def test_a_file_that_is_newer_or_not_ours_is_refused_and_left_as_it_was(tmp_path, script, said):
+async def test_a_file_that_is_newer_or_not_ours_is_refused_and_nothing_is_left_beside_it(tmp_path, script, said, mode):
     path = tmp_path / files.FILE
     other = sqlite3.connect(path)
+    other.execute(f"PRAGMA journal_mode = {mode}")
     other.executescript(script)
     other.close()
-    before = path.read_bytes()
+    before = listed(tmp_path)
     with pytest.raises(LuotaError, match=said):
         await opened(tmp_path)
-    assert path.read_bytes() == before
+    assert listed(tmp_path) == before
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_a_version_in_the_log_of_a_killed_process_is_seen_and_its_log_is_left_alone(tmp_path, indexed):
+    await of_an_instance(tmp_path)
+    index = tmp_path / f"{files.FILE}-shm"
+    script = "import os, sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute('PRAGMA user_version = 99')\nos._exit(0)"
+    subprocess.run([sys.executable, "-c", script, tmp_path / files.FILE], check=True)
+    if not indexed:
+        index.unlink()
+    before = listed(tmp_path)
+    assert before[f"{files.FILE}-wal"]
+    with pytest.raises(LuotaError, match="schema 99"):
+        await opened(tmp_path)
+    after = listed(tmp_path)
+    assert after.keys() == before.keys()
+    assert {name for name in before if after[name] != before[name]} <= {index.name}
 
 
 async def test_what_is_no_database_at_all_is_refused_and_left_as_it_was(tmp_path):

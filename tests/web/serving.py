@@ -150,5 +150,5 @@ def is_refusal(answer, status, message):
 
 
 def a_head(size, path="/"):
-    start = f"GET {path} HTTP/1.1\r\nx-pad: ".encode()
+    start = f"GET {path} HTTP/1.1\r\nhost: a\r\nx-pad: ".encode()
     return start + b"a" * (size - len(start) - 4) + b"\r\n\r\n"

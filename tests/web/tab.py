@@ -3,9 +3,8 @@
 import contextlib
 
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
-from tests.programs import CHROMIUM, need
+from tests.chromium import launched
 from tests.served import serving
 
 PHONE = {"width": 390, "height": 844}
@@ -44,12 +43,8 @@ async def tab_of(browser, base, email, path, *, password="correct horse battery"
 @contextlib.asynccontextmanager
 async def tab(base, *where, **options):
     """The same in a browser of its own, for a test in an event loop of its own."""
-    need("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        async with tab_of(browser, base, *where, **options) as page:
-            yield page
-        await browser.close()
+    async with launched() as browser, tab_of(browser, base, *where, **options) as page:
+        yield page
 
 
 async def too_wide(page):

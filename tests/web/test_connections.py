@@ -18,12 +18,12 @@ async def test_a_connection_too_many_takes_the_place_of_the_one_that_has_been_id
     server = await serve()
     first, second = await connect(server.port), await connect(server.port)
     for client in (second, first):
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert (await client.answer())[0] == 200
     third = await connect(server.port)
     assert await second.rest() == b""
     for client in (first, third):
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert (await client.answer())[0] == 200
 
 
@@ -33,7 +33,7 @@ async def test_a_request_that_does_not_come_whole_keeps_nobody_out(serve, connec
     for client in drips:
         client.send(b"GET / HTTP/1.1\r\nhost: a\r\n")
     job = await connect(server.port)
-    job.send(b"GET / HTTP/1.1\r\n\r\n")
+    job.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     assert (await job.answer())[0] == 200
 
 
@@ -43,7 +43,7 @@ async def test_while_every_connection_waits_for_an_answer_one_more_is_refused_an
     server = await serve()
     busy = [await connect(server.port), await connect(server.port)]
     for client in busy:
-        client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
     while len(app.paths) < 2:
         await asyncio.sleep(0.01)
     refused = await connect(server.port)
@@ -53,7 +53,7 @@ async def test_while_every_connection_waits_for_an_answer_one_more_is_refused_an
     assert await refused.rest() == b""
     for _ in range(3):
         local = await connect(tmp_path / "luota.sock")
-        local.send(b"GET / HTTP/1.1\r\n\r\n")
+        local.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert (await local.answer())[0] == 200
     app.release.set()
     assert [(await client.answer())[0] for client in busy] == [200, 200]

@@ -206,6 +206,40 @@ async def test_an_address_holds_no_empty_parameters(served):
         assert (await client.post("/w/default?q=", data={"csrf": csrf, "do": "tag"})).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("/w/default/", "/w/default"),
+        ("/w/default/?q=a%20b&q=%2F", "/w/default?q=a%20b&q=%2F"),
+        ("/w/default/monitors/a%20b%C3%A4/", "/w/default/monitors/a%20b%C3%A4"),
+        ("/sign-in/?next=%2Fw%2Fx", "/sign-in?next=%2Fw%2Fx"),
+        ("//", "/"),
+    ],
+)
+async def test_a_slash_at_the_end_of_a_pages_address_leads_to_the_page(served, asked, meant):
+    answer = await served.call("GET", served.base + asked)
+    assert (answer.status_code, answer.headers["location"]) == (308, meant)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "//evil.example/"),
+        ("GET", "//w/default/"),
+        ("GET", "/w/default//"),
+        ("GET", "/%2Fevil.example/"),
+        ("GET", "/\\evil.example/"),
+        ("GET", "/nowhere/"),
+        ("GET", "/static/x/luota.css/"),
+        ("POST", "/w/default/"),
+        ("POST", "/sign-in/"),
+    ],
+)
+async def test_a_slash_at_the_end_leads_nowhere_without_a_page_or_for_a_form(served, method, path):
+    answer = await served.call(method, served.base + path)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
 async def test_paths_of_programs_answer_json_and_others_a_page(served):
     for path in ("/v1/nothing", "/api/nothing"):
         assert (await served.call("GET", path)).json() == {"error": "Not found"}

@@ -41,6 +41,16 @@ async def test_an_entry_says_in_words_what_was_done_to_what(served):
         assert f'<a href="/w/default/monitors/{job.id}">Nightly backup</a>' in page.text
 
 
+async def test_of_changed_settings_it_is_said_what_they_were(served):
+    client, csrf = await served.sign_in()
+    form = {"name": "Default", "retentionDays": "30", "retentionCount": "10000", "incidentRetentionDays": "730"}
+    async with aclosing(client):
+        await client.post("/w/default/settings", data={"csrf": csrf, **form})
+        said = words(await client.get(PATH))
+    assert "changed the settings of the workspace Default days to keep signals: 90 → 30" in said
+    assert "days to keep incidents" not in said
+
+
 async def test_whose_sessions_ended_is_said_and_what_is_gone_keeps_the_name_that_its_entry_has(served):
     client, csrf = await served.sign_in()
     async with aclosing(client):

@@ -1,5 +1,6 @@
 """A new monitor from a template and the edit of one: what the form means, what it foretells, what it refuses."""
 
+import asyncio
 import html
 import re
 from html.parser import HTMLParser
@@ -185,6 +186,16 @@ async def test_an_unknown_template_creates_nothing(served, owner):
 # -- the preview -------------------------------------------------------------------------------------------
 
 
+async def test_times_of_the_preview_have_seconds_where_one_of_them_needs_them(served, owner):
+    fields = "mode=heartbeat&kind=cron&cron=0+2+*+*+*&timezone=UTC"
+    said = words(await owner.get(f"{WHERE}/preview?{fields}&graceSeconds=90s"))
+    assert "Wed 29 Apr 02:00:00" in said
+    assert "02:01:30" in said
+    said = words(await owner.get(f"{WHERE}/preview?{fields}&graceSeconds=5m"))
+    assert "02:00 " in said
+    assert "02:00:00" not in said
+
+
 async def test_without_a_script_the_preview_is_a_button_that_creates_and_changes_nothing(served, owner):
     form = posted((await owner.get(f"{WHERE}/new?template=heartbeat")).text)
     page = await owner.post(WHERE, data={**form, "preview": "1", "kind": "every", "every": "5", "unit": "m"})
@@ -308,6 +319,17 @@ async def test_a_form_that_is_older_than_another_edit_is_refused_once_and_then_p
     assert (await owner.post(path, data=posted(page.text))).status_code == 303
     shown = await job.shown()
     assert (shown["promise"], shown["owner"], shown["graceSeconds"]) == (second["promise"] or None, "Ann", 30)
+
+
+async def test_of_two_forms_saved_at_the_same_moment_one_is_refused(served, owner):
+    job = await served.monitor()
+    path = f"{WHERE}/{job.slug}/edit"
+    form = posted((await owner.get(path)).text)
+    given = ({**form, "owner": "Ann"}, {**form, "promise": "A copy exists"})
+    answers = await asyncio.gather(*(owner.post(path, data=one) for one in given))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    shown = await job.shown()
+    assert (shown["owner"], shown["promise"]).count(None) == 1
 
 
 async def test_a_schedule_that_has_run_out_may_stay_and_no_other_such_may_come(served, owner):

@@ -59,3 +59,16 @@ async def test_times_are_as_short_as_the_day_allows_and_exact_on_hover_and_on_pa
         await page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert await time.text_content() == shown
         await client.aclose()
+
+
+async def test_an_instant_at_a_full_minute_is_told_with_its_seconds(served, chromium):
+    served.clock.advance(8602)
+    _, path = await failed(served)
+    client, _ = await served.sign_in("viewer")
+    await client.aclose()
+    where = (chromium, served.base, "viewer@example.org", path)
+    async with tab_of(*where, now="2026-04-29T18:00Z", timezone_id="UTC", locale="en-GB") as page:
+        time = page.locator(".timeline time").first
+        await page.wait_for_selector(".timeline time[data-local]")
+        assert await time.text_content() == "02:35:00"
+        assert await time.get_attribute("title") == "29 Apr 2026, 02:35:00 GMT+0 (2026-04-29 02:35:00 UTC)"

@@ -39,7 +39,7 @@ async def test_an_account_that_another_workspaces_owner_may_have_made_is_added_o
         assert (added.status_code, added.headers["location"]) == (303, "/w/default/members")
         assert roles(served, "new@example.org") == [("default", "owner"), ("hostile", "viewer")]
         again = await add(client, csrf, "new@example.org")
-        assert again.status_code == 400
+        assert again.status_code == 409
         assert "is a member already" in again.text
 
 

@@ -181,6 +181,58 @@ async def test_a_monitor_that_never_signalled_says_by_when_it_should_have_and_le
     assert "should have come by 2026-04-29 02:34:11 UTC" in words(await client.get(f"{WHERE}/{job.id}"))
 
 
+async def test_occurrences_at_full_minutes_have_their_seconds_where_their_neighbours_do(served, owner):
+    client, _ = owner
+    for calendar, following in (("*:*:00,30", ("01:33:30", "01:34:00")), ("*:00/5:00", ("01:35", "01:40"))):
+        job = await served.monitor(schedule={"calendar": calendar, "timezone": "UTC"})
+        said = words(await client.get(f"{WHERE}/{job.slug}"))
+        for one in following:
+            assert f"Wed 29 Apr {one} (UTC)" in said
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "expected", "first", "then"),
+    [
+        (
+            "heartbeat",
+            {},
+            "a signal every hour",
+            "due in 1 h, 2026-04-29 02:33:11 UTC; the overview asks for it from 2026-04-29 02:34:11 UTC on",
+            "due in 1 h, 2026-04-29 02:33:11 UTC; an incident opens at 2026-04-29 02:34:11 UTC",
+        ),
+        (
+            "freshness",
+            {},
+            "an output that is renewed within 1 h",
+            "",
+            "due in 1 h, 2026-04-29 02:33:11 UTC; an incident opens at 2026-04-29 02:34:11 UTC",
+        ),
+        (
+            "run",
+            {"maxRuntimeSeconds": 60},
+            "runs whenever they start, each ended within 1 min",
+            "whenever a run starts: nothing is due before",
+            "whenever a run starts: nothing is due before",
+        ),
+    ],
+)
+async def test_a_young_monitor_says_what_is_expected_when_and_what_to_do_next(
+    served, owner, sign_in, mode, fields, expected, first, then
+):
+    viewer, _ = await sign_in(served, "viewer")
+    job = await served.monitor(mode, **fields)
+    for client in (owner[0], viewer):
+        page = await client.get(f"{WHERE}/{job.slug}")
+        assert f"Expected{expected} " in words(page)
+        assert first in words(page)
+        assert page.text.count(f'href="{WHERE}/{job.slug}/integration"') >= 2, "the tab, and the next step"
+    await (job.success(await job.started()) if mode == "run" else job.ping())
+    page = await owner[0].get(f"{WHERE}/{job.slug}")
+    assert re.search(rf"What comes next Expected{expected} Next signal{then}", words(page))
+    assert "Deliberate failure is still to be proven." in words(page)
+    assert page.text.count(f'href="{WHERE}/{job.slug}/integration"') == 2
+
+
 async def test_before_the_first_signal_it_has_what_the_job_needs_and_the_token_for_operators_alone(
     served, owner, sign_in
 ):

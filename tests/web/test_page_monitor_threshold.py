@@ -65,6 +65,21 @@ async def test_runs_are_drawn_with_their_limit_and_lead_to_their_pages(served, o
     assert "2 min, success, started" in chart
 
 
+async def test_a_run_that_hung_does_not_stretch_the_limit_that_is_suggested(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=660)
+    for number, minutes in enumerate([10] * 6 + [18]):
+        run = await job.started(f"n-{number}")
+        served.clock.advance(minutes * 60_000)
+        await served.judge()
+        assert (await job.success(run)).status_code == 202
+    said = words(await client.get(f"{WHERE}/{job.id}"))
+    assert re.search(
+        r"Suggested max runtime: 22 min ?, since the longest of 6 durations was 10 min; 1 that hung was left out", said
+    ), said
+    assert re.search(r"Runs that succeeded in time ?6(10 min){5}", said), said
+
+
 async def test_a_limit_far_above_all_durations_is_drawn_and_said_to_be_out_of_scale():
     far = columns([Column(60_000, "success", "<b>&")], 86_400_000, "limit", "how long")
     assert "limit 1 d, far above: not to scale" in far

@@ -12,6 +12,7 @@ from luota.core.spec.values import MAX_TAGS
 from luota.web.dashboard.needs import MOST as MOST_NEEDS
 from luota.web.dashboard.overview import PAGE
 from tests.receiver import Receiver, reply
+from tests.web.reading import words
 
 HOME = "/w/default"
 LIVE = {"hx-request": "true", "x-luota-live": "1"}
@@ -71,6 +72,15 @@ async def test_the_last_signal_of_a_run_monitor_is_its_newest_start_or_close_on_
     assert re.search(f"The last signal came {ago}", page.text)
 
 
+async def test_a_row_tells_a_signal_that_came_since_the_counters_of_the_page_were_worked_out(served, operator):
+    job = await served.monitor()
+    await job.ping()
+    assert 'datetime="2026-04-29T01:33:11.398Z"' in await asked(operator, [job.id], [job.id])
+    served.clock.advance(300)
+    await job.ping()
+    assert '<span>Signal <time datetime="2026-04-29T01:33:11.698Z"' in await asked(operator, [job.id], [job.id])
+
+
 async def test_where_other_rows_are_to_be_shown_the_list_comes_with_those_drawn_that_were_asked_for(served, operator):
     old, new = [await served.monitor(name=name) for name in ("a", "b")]
     text = await asked(operator, [new.id], [old.id])
@@ -85,6 +95,18 @@ async def test_a_row_that_fits_the_filter_no_more_is_gone_and_the_last_one_leave
     text = await asked(operator, [job.id], [job.id], query="&state=draft")
     assert shown(text) == ([], [])
     assert "No monitor matches" in text
+
+
+@pytest.mark.parametrize(("name", "value"), [("state", "bogus"), ("state", "archived"), ("mode", "<b>")])
+async def test_a_filter_of_an_unknown_word_is_said_to_be_unknown_and_filters_nothing(served, operator, name, value):
+    job = await served.monitor()
+    query = f"{name}={value}&q=job"
+    page = await operator.get(f"{HOME}?{query}")
+    assert f"There is no {name} {value}, so that the list is not filtered by it. It can be " in words(page)
+    assert f'id="row-{job.id}"' in page.text
+    assert f"{name}={value}" not in page.text.partition("<main")[2], "no address on the page carries it on"
+    assert shown(await asked(operator, [job.id], [], query=f"&{query}")) == ([job.id], [])
+    assert "is not filtered by it" not in words(await operator.get(f"{HOME}?q=job&state=draft&mode=heartbeat"))
 
 
 async def test_as_many_pieces_come_as_the_page_shows_and_the_next_one_is_offered(served, operator):

@@ -28,7 +28,7 @@ async def test_the_app_answers_over_tcp_and_over_the_unix_socket(serve, connect,
     server = await serve()
     for where in (server.port, tmp_path / "luota.sock"):
         client = await connect(where)
-        client.send(b"POST /x HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello")
+        client.send(b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello")
         status, headers, told = await client.answer()
         assert (status, told["path"], told["body"]) == (200, "/x", "hello")
         assert "server" not in headers
@@ -39,7 +39,7 @@ async def test_only_a_request_over_the_unix_socket_is_marked_local(serve, connec
     server = await serve()
     for where, marked in ((server.port, None), (tmp_path / "luota.sock", True)):
         client = await connect(where)
-        client.send(b"GET / HTTP/1.1\r\nluota.local: true\r\nx-forwarded-for: \r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\nluota.local: true\r\nx-forwarded-for: \r\n\r\n")
         assert (await client.answer())[2]["local"] is marked
 
 
@@ -77,7 +77,7 @@ async def test_a_stale_unix_socket_is_replaced(serve, connect, tmp_path):
         dead.bind(str(tmp_path / "luota.sock"))
     await serve()
     client = await connect(tmp_path / "luota.sock")
-    client.send(b"GET / HTTP/1.1\r\n\r\n")
+    client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     assert (await client.answer())[0] == 200
 
 
@@ -87,7 +87,7 @@ async def test_a_unix_socket_that_somebody_listens_on_is_left_alone(serve, conne
         await serve()
     assert refused.value.code is Code.CONFLICT
     client = await connect(tmp_path / "luota.sock")
-    client.send(b"GET / HTTP/1.1\r\n\r\n")
+    client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     assert (await client.answer())[0] == 200
 
 
@@ -173,7 +173,7 @@ async def main():
     assert before == [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     for opened in (asyncio.open_connection("127.0.0.1", server.port), asyncio.open_unix_connection(sys.argv[1])):
         reader, writer = await opened
-        writer.write(b"GET / HTTP/1.1\\r\\n\\r\\n")
+        writer.write(b"GET / HTTP/1.1\\r\\nhost: a\\r\\n\\r\\n")
         print((await reader.readline()).decode(), end="")
     await server.stop(5)
 
@@ -191,7 +191,7 @@ asyncio.run(main())
 async def test_stopping_finishes_what_is_in_flight_and_accepts_nothing_new(serve, connect, app):
     server = await serve()
     client = await connect(server.port)
-    client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+    client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
     await asyncio.wait_for(app.started.wait(), LONG)
     stopping = asyncio.ensure_future(server.stop(LONG))
     await asyncio.sleep(0.1)
@@ -207,7 +207,7 @@ async def test_stopping_finishes_what_is_in_flight_and_accepts_nothing_new(serve
 async def test_stopping_closes_idle_and_half_sent_connections_at_once(serve, connect):
     server = await serve()
     silent, idle, half = [await connect(server.port) for _ in range(3)]
-    idle.send(b"GET / HTTP/1.1\r\n\r\n")
+    idle.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     await idle.answer()
     half.send(b"GET / HT")
     await asyncio.sleep(0.05)
@@ -219,7 +219,7 @@ async def test_stopping_closes_idle_and_half_sent_connections_at_once(serve, con
 async def test_stopping_lets_a_request_finish_whose_client_has_left(serve, connect, app):
     server = await serve()
     client = await connect(server.port)
-    client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+    client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
     await asyncio.wait_for(app.started.wait(), LONG)
     client.writer.transport.abort()
     stopping = asyncio.ensure_future(server.stop(LONG))
@@ -233,7 +233,7 @@ async def test_stopping_lets_a_request_finish_whose_client_has_left(serve, conne
 async def test_a_hung_client_or_an_open_stream_does_not_block_stopping(serve, connect, app, request_line):
     server = await serve()
     client = await connect(server.port)
-    client.send(f"{request_line} HTTP/1.1\r\ncontent-length: 5\r\n\r\n".encode())
+    client.send(f"{request_line} HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n".encode())
     await asyncio.wait_for(app.started.wait(), LONG)
     async with asyncio.timeout(LONG):
         await server.stop(0.1)

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from luota.core.errors import Code, LuotaError
 from luota.store.db import translated
@@ -78,6 +78,8 @@ class Dashboard:
             **(_OVER_TLS if site.auth.secure else {}),
         }
 
+        self._pages: list[Route] = []
+
     def routes(self) -> list[Route]:
         """Return all routes."""
         by_path: dict[str, dict[str, tuple[str, Handler]]] = {}
@@ -86,8 +88,10 @@ class Dashboard:
         shown = {path for path, by_method in by_path.items() if "GET" in by_method}
         for path in by_path.keys() - shown:
             by_path[path]["GET"] = ("user", _page_of(path, shown))
-        pages = [Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
-        return [Route("/static/{hash}/{name}", self._static), *pages]
+        self._pages = [
+            Route(path, self._endpoint(by_method), methods=list(by_method)) for path, by_method in by_path.items()
+        ]
+        return [Route("/static/{hash}/{name}", self._static), *self._pages]
 
     async def error(self, request: Request, error: LuotaError, session: Session | None = None) -> Response:
         """Return the page that says what was refused, why, and what to do next."""
@@ -113,7 +117,10 @@ class Dashboard:
         return self._finished(page)
 
     async def no_page(self, request: Request, status: int, headers: Mapping[str, str] | None) -> Response:
-        """Return the page for a path that leads nowhere, or is not called so."""
+        """Return the page for a path that leads nowhere, or is not called so; the way, where a slash is too many."""
+        meant = self._without_slash(request)
+        if meant is not None:
+            return self._finished(RedirectResponse(meant, status_code=308))
         said = {404: "There is no such page.", 405: "This page is not called like that: go back and load it again."}
         session = None
         with contextlib.suppress(LuotaError, sqlite3.Error):
@@ -121,6 +128,19 @@ class Dashboard:
         page = await self._said(request, status, said.get(status, "That cannot be done."), session=session)
         page.headers.update(headers or {})
         return page
+
+    def _without_slash(self, request: Request) -> str | None:
+        """Return the address without the slash at its end, where one is and a page would be without it; else None.
+
+        It is the path of a page, and hence never one of another site, as `//evil` would be.
+        """
+        path, query = request.scope["path"], request.url.query
+        bare = {**request.scope, "path": path[:-1]}
+        if request.method not in ("GET", "HEAD") or not path.endswith("/"):
+            return None
+        if all(page.matches(bare)[0] is not Match.FULL for page in self._pages):
+            return None
+        return quote(path[:-1], safe="/") + (f"?{query}" if query else "")
 
     def _endpoint(self, by_method: dict[str, tuple[str, Handler]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

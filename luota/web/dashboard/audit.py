@@ -107,13 +107,18 @@ def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
 
 
 def _told(detail: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the details of a change as pairs of texts, its `changes` among them; what says nothing is left out."""
-    changes = detail.get("changes")
+    """Return the details of a change as pairs of texts, its `changes` among them; what says nothing is left out.
+
+    Where `before` has what a change replaced, that stands in front of it.
+    """
+    changes, before = detail.get("changes"), {}
     if isinstance(changes, dict):
-        detail = {**{key: value for key, value in detail.items() if key != "changes"}, **changes}
+        before = detail.get("before", {})
+        detail = {key: value for key, value in detail.items() if key not in ("changes", "before")} | changes
     else:
         detail = {key: value for key, value in detail.items() if value is not None and value is not False}
-    return [(_KEYS.get(key, key), _text(value, key)) for key, value in detail.items()]
+    was = {key: f"{_text(value, key)} → " for key, value in before.items()}
+    return [(_KEYS.get(key, key), was.get(key, "") + _text(value, key)) for key, value in detail.items()]
 
 
 def _text(value: Any, key: str = "") -> str:

@@ -57,7 +57,7 @@ def empty(slots: Sequence[Slot]) -> int:
 
 def describe(slot: Slot) -> str:
     """Return one slot in words, with its times."""
-    word = _SAID[slot.state] if slot.run is None else run_said(slot.state, closed=slot.ended_at is not None)
+    word = _SAID[slot.state] if slot.run is None else run_said(slot.state, closed=slot.finished_at is not None)
     said = f"{exact(slot.start)}: {word}"
     if slot.at is not None:
         said += f", {'first ' if slot.first else ''}signal {exact(slot.at)}"

@@ -37,7 +37,7 @@ class Row(Struct, frozen=True, gc=False):
 class Board:
     """Cards until somebody changes anything; rows for as long as a state holds, but no longer than a few seconds.
 
-    What is `shared` holds for a version: until the next change, and for a second at most.
+    What is `shared` holds for a version, until the next one is asked for.
 
     `drawing` is held by whoever draws rows: one at a time, since all of them together would keep everything
     else from the event loop, and who comes next finds them drawn. So is `refreshing` by open pages that hear of

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from typing import Any
 from zoneinfo import available_timezones
 
-import msgspec
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
@@ -14,7 +12,7 @@ from luota.core.model import Mode, Rules
 from luota.core.preview import Upcoming, upcoming
 from luota.core.schedule import Every
 from luota.core.spec.monitors import definition_json, parse_definition, parse_edit, parse_rules
-from luota.core.spec.values import slug_of
+from luota.core.spec.values import MINUTE, slug_of
 from luota.core.words import describe
 from luota.engine import monitors as commands
 from luota.store import incidents as incident_rows
@@ -92,8 +90,6 @@ async def save(visit: Visit) -> Response:
     if "preview" in form:
         return await _edit_form(visit, values, chosen)
     current = definition_json(await monitor_rows.definition_of(visit.reader, live.id))
-    if form.get("seen", "") not in ("", _version(current)):
-        return await _edit_form(visit, values, chosen, {"": LuotaError(Code.CONFLICT, _CHANGED)})
     given, taken = {**form, "channels": chosen}, visit.workspace.slugs
     made: dict[str, Any] = {}
 
@@ -108,9 +104,10 @@ async def save(visit: Visit) -> Response:
     wrong = refusals(check, given, FINE, field_of)
     if made and not wrong:
         try:
-            live = await visit.engine.submit(commands.edit(live.id, made, visit.actor))
+            live = await visit.engine.submit(commands.edit(live.id, made, visit.actor, form.get("seen") or None))
         except LuotaError as error:
-            wrong = _blamed(error)
+            stale = error.code is Code.CONFLICT and error.field is None
+            wrong = {"": LuotaError(Code.CONFLICT, _CHANGED)} if stale else _blamed(error)
     if wrong:
         return await _edit_form(visit, values, chosen, wrong)
     return visit.redirect(visit.path("monitors", live.slug))
@@ -161,17 +158,19 @@ def previewed(form: Mapping[str, str], mode: str, now: int) -> dict[str, Any]:
     if rules.schedule is None:
         return shown
     words = describe(rules.schedule)
-    rows = [_row(one, rules, now) for one in upcoming(rules.schedule, now, _NEXT, zone)]
+    following = upcoming(rules.schedule, now, _NEXT, zone)
+    seconds = any(at % MINUTE for one in following for at in (one.at, one.at + rules.grace))
+    rows = [_row(one, rules, now, seconds=seconds) for one in following]
     return {**shown, "words": words[:1].upper() + words[1:], "rows": rows, "zone": zone}
 
 
-def _row(one: Upcoming, rules: Rules, now: int) -> dict[str, Any]:
+def _row(one: Upcoming, rules: Rules, now: int, *, seconds: bool) -> dict[str, Any]:
     change = one.change
     return {
         "at": one.at,
-        "local": local(one.at, one.offset, now),
+        "local": local(one.at, one.offset, now, seconds=seconds),
         "offset": offset_name(one.offset),
-        "deadline": local(one.at + rules.grace, one.offset, now, beside=one.at),
+        "deadline": local(one.at + rules.grace, one.offset, now, beside=one.at, seconds=seconds),
         "change": None if change is None else f"{local(change.at, change.before, now)}: {change.note}",
     }
 
@@ -210,7 +209,7 @@ async def _edit_form(
         return visit.redirect(visit.path("monitors", live.drill_of) + "/drills")
     current = definition_json(await monitor_rows.definition_of(visit.reader, live.id))
     # The one that was shown before stays, unless it was just told that there is a newer one.
-    seen = visit.form.get("seen", "") if values is not None and "" not in wrong else _version(current)
+    seen = visit.form.get("seen", "") if values is not None and "" not in wrong else commands.version(current)
     if values is None or chosen is None:
         values, chosen = values_of(current), current["channels"] or []
     return await _form(
@@ -259,11 +258,6 @@ async def _form(
         own=own,
         **context,
     )
-
-
-def _version(definition: Mapping[str, Any]) -> str:
-    """Return what tells this definition from another one."""
-    return sha256(msgspec.json.encode(definition)).hexdigest()[:16]
 
 
 def _blamed(error: LuotaError) -> dict[str, LuotaError]:

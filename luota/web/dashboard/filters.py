@@ -4,9 +4,17 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from luota.core.model import Mode, Status
+from luota.core.text import visible
 from luota.engine.registry import Live
 from luota.store.overview import Card
 from luota.web.dashboard.visit import Visit
+
+_WORDS = {
+    "state": tuple(status.value for status in Status if status is not Status.ARCHIVED),
+    "mode": tuple(mode.value for mode in Mode),
+}
+"""The filters that have words of their own, and which those are."""
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -21,8 +29,9 @@ class Filters(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, visit: Visit) -> "Filters":
-        """Return the filters in the address of a page."""
-        return cls(**{name: visit.query(name)[:200] for name in cls.__struct_fields__})
+        """Return the filters in the address of a page; one of a word that it has not got is none."""
+        asked = {name: visit.query(name)[:200] for name in cls.__struct_fields__}
+        return cls(**{name: value for name, value in asked.items() if value in _WORDS.get(name, (value,))})
 
     @property
     def any(self) -> bool:
@@ -46,6 +55,17 @@ class Filters(msgspec.Struct, frozen=True):
         if self.tag and self.tag not in {f"{key}={value}" for key, value in card.tags.items()}:
             return False
         return not self.q or all(word in _haystack(card) for word in self.q.casefold().split())
+
+
+def unknown(visit: Visit) -> list[str]:
+    """Return what is to be said of the filters in the address of a page that are none."""
+    asked = {name: visit.query(name)[:200] for name in _WORDS}
+    return [
+        f"There is no {name} {visible(value)}, so that the list is not filtered by it. "
+        f"It can be {', '.join(_WORDS[name])}."
+        for name, value in asked.items()
+        if value and value not in _WORDS[name]
+    ]
 
 
 def _haystack(card: Card) -> str:

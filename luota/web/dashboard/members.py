@@ -9,7 +9,7 @@ from luota.core.roles import ROLES
 from luota.core.spec.people import parse_email, parse_person_name, parse_role
 from luota.engine import people
 from luota.store import people as rows
-from luota.web.dashboard.refusals import messages, refusals
+from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.http import STATUS
 
@@ -35,7 +35,7 @@ async def add(visit: Visit) -> Response:
     form = visit.form
     wrong = refusals(_parse, form, _FINE)
     if wrong:
-        return await _page(visit, 400, values=form, errors=messages(wrong))
+        return await _page(visit, status(wrong), values=form, errors=messages(wrong))
     email, name, role = _parse(form)
     try:
         user = await rows.user_by_email(visit.reader, email)
@@ -49,7 +49,7 @@ async def add(visit: Visit) -> Response:
     except LuotaError as error:
         if error.code not in (Code.INVALID, Code.CONFLICT):
             raise
-        return await _page(visit, 400, values=form, errors={error.field or "": error.message})
+        return await _page(visit, STATUS[error.code], values=form, errors={error.field or "": error.message})
     return await _with_link(visit, user_id)
 
 

@@ -16,7 +16,7 @@ from luota.core.preview import upcoming
 from luota.core.schedule import Every
 from luota.core.spec.incidents import MAX_REASON
 from luota.core.spec.monitors import Definition
-from luota.core.spec.values import format_instant, parse_instant, parse_uuid
+from luota.core.spec.values import MINUTE, format_instant, parse_instant, parse_uuid
 from luota.core.text import visible
 from luota.core.words import describe
 from luota.engine import monitors as commands
@@ -26,7 +26,7 @@ from luota.store import history
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.channels import prove_channel
-from luota.web.dashboard.html import told
+from luota.web.dashboard.html import duration, told
 from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, unjudged_of
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
@@ -55,6 +55,10 @@ _DONE = {
     "archived": "Archived: its signals are refused from now on.",
     "rotated": "The token is replaced: the old one is refused from now on.",
 }
+
+
+_YOUNG = 12
+"""With fewer events the column beside them would be the longer one, and theirs empty below."""
 
 
 class Subject(Struct, frozen=True):
@@ -187,6 +191,9 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         latest=newest and event_shown(visit, newest, unjudged),
         payload=newest and await history.payload_of(visit.reader, shown.id, newest),
         events=[event_shown(visit, event, unjudged) for event in events],
+        young=len(events) < _YOUNG,
+        expects=_expects(rules),
+        step=next((one for one in proof if one.mark != "healthy"), None),
         unheard=live is not None and live.state.signal_at is None and not events,
         base_url=visit.site.base_url().rstrip("/"),
         chart=durations_chart(rules, runs, unjudged, visit.now),
@@ -254,6 +261,16 @@ def _why(visit: Visit, live: Live | None, incident: dict[str, Any] | None) -> li
     return [one for one in found if one]
 
 
+def _expects(rules: Rules) -> str:
+    """Return what is expected of the job, in words."""
+    if rules.mode is Mode.FRESHNESS:
+        return f"an output that is renewed within {duration(rules.freshness)}"
+    when = None if rules.schedule is None else describe(rules.schedule)
+    if rules.mode is Mode.RUN:
+        return f"runs {when or 'whenever they start'}, each ended within {duration(rules.max_runtime)}"
+    return f"a signal {when}"
+
+
 def _moved_by(live: Live, windows: Windows) -> Window | None:
     """Return the short blind window that moved the deadline beyond the grace, None where none did."""
     expected, deadline = live.state.expected_at, live.state.deadline_at
@@ -291,13 +308,15 @@ def _schedule(shown: Subject, now: int) -> dict[str, Any]:
         return {"words": None if schedule is None else describe(schedule), "next": [], "counted": False}
     if isinstance(schedule, Every):
         return {"words": describe(schedule), "next": [], "counted": True}
+    following = upcoming(schedule, now, 5)
+    seconds = any(one.at % MINUTE for one in following)
     found = [
         {
             "at": one.at,
-            "local": f"{local(one.at, one.offset, now)} ({offset_name(one.offset)})",
+            "local": f"{local(one.at, one.offset, now, seconds=seconds)} ({offset_name(one.offset)})",
             "change": one.change,
         }
-        for one in upcoming(schedule, now, 5)
+        for one in following
     ]
     return {"words": describe(schedule), "next": found, "counted": False}
 

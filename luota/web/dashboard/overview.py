@@ -17,7 +17,7 @@ from luota.engine.registry import Live
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar
 from luota.web.dashboard.board import Row
-from luota.web.dashboard.filters import Filters
+from luota.web.dashboard.filters import Filters, unknown
 from luota.web.dashboard.needs import Entry, needs_of
 from luota.web.dashboard.visit import Page, Visit
 
@@ -96,6 +96,7 @@ async def shown_page(
         **await _list(visit, shown, filters, window, chosen=chosen),
         **await _summary(visit, filters, entries, shared),
         filters=filters,
+        unknown=unknown(visit),
         here=filters.address(visit.path(), page=page),
         rows_path=filters.address(visit.path("rows"), page=page),
         tags=known.tags,
@@ -186,16 +187,19 @@ def _number(text: str) -> int:
 
 
 def _shared_now(visit: Visit) -> dict[Any, Any]:
-    """Return what pages of the workspace share until anything changes. A page takes it once, at its begin.
+    """Return what pages of the workspace share until more than last signals changes.
 
-    For what it works out is of that version, and may not pass for that of a later one.
+    A page takes it once, as it begins: what it works out is of that version, and may not pass for that of a later one.
     """
     here = visit.workspace.id
-    return visit.site.board.shared(here, (visit.engine.changes.number(here), visit.path(), visit.now // 1000))
+    return visit.site.board.shared(here, (visit.engine.changes.turn(here), visit.path(), visit.now // 1000))
 
 
 async def _entries(visit: Visit, shared: dict[Any, Any]) -> list[Entry]:
-    """Return the workspace's monitors that are shown at all: neither archived nor the twins of drills."""
+    """Return the workspace's monitors that are shown at all: neither archived nor the twins of drills.
+
+    Their statuses and incidents are of now, their signals may be older: see `_drawn`.
+    """
     if "entries" not in shared:
         cards = (await visit.site.board.cards(visit.reader, visit.workspace.id)).all
         monitors = visit.engine.registry.monitors
@@ -271,13 +275,14 @@ async def _list(
 async def _drawn(
     visit: Visit, entries: Sequence[Entry], filters: Filters, chosen: Collection[str] = ()
 ) -> list[Markup]:
-    """Return the rows of monitors. Drawn in pieces: nobody else waits long for the event loop."""
-    board, windows = visit.site.board, visit.engine.registry.windows
+    """Return the rows of monitors as they are now. Drawn in pieces: nobody else waits long for the event loop."""
+    board, windows, monitors = visit.site.board, visit.engine.registry.windows, visit.engine.registry.monitors
     page = (visit.path(), filters, visit.may("operator"))
     oldest = visit.now - (_LIVE_MS if visit.htmx else _FRESH_MS)
     async with board.drawing:
         known = board.rows(visit.now, windows)
         wanted = []
+        entries = [(monitors.get(live.id, live), card) for live, card in entries]
         for live, card in entries:
             row = known.get((live.id, live.id in chosen, *page))
             if row is None or row.live is not live or row.card != card or not oldest < row.at <= visit.now:

@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 from msgspec import Struct
 
-from luota.core.bar import Drawn, Slot, beyond_limit
+from luota.core.bar import Drawn, Slot, run_drawn
 from luota.core.model import Mode, Rules, RunState, Windows
 from luota.core.slots import Stretch
 from luota.core.spec.values import format_instant
@@ -20,16 +20,15 @@ from luota.web.dashboard.visit import Visit
 
 SLOTS = 60
 _PREVIEW = 160
-RUN_MARKS = {
-    "success": "healthy",
-    "failed": "incident",
-    "stuck": "incident",
-    "running": "late",
-    "unknown": "unverified",
+_MARKS = {
+    Drawn.OK: "healthy",
+    Drawn.LATE: "late",
+    Drawn.RUNNING: "late",
+    Drawn.UNVERIFIED: "unverified",
+    Drawn.PAUSED: "paused",
+    Drawn.NONE: "draft",
 }
-RUN_WORDS = {"unknown": "outcome unknown"}
-_BEYOND_MARKS = {Drawn.STUCK: "incident", Drawn.UNVERIFIED: "unverified"}
-_SLOT_MARKS = {"ok": "healthy", "late": "late", "unverified": "unverified", "paused": "paused", "none": "draft"}
+"""The marks of slots and of runs; all else is drawn as an incident."""
 
 _MOST_EMPTY = 75
 """Percent of the axis that stay free at the left at most: its words need room."""
@@ -61,7 +60,7 @@ async def drawn_bar(visit: Visit, shown: rows.Watched, archived_at: int | None) 
 def _slot(visit: Visit, slot: Slot) -> dict[str, Any]:
     words = [word if isinstance(word, str) else format_instant(word) for word in said(slot)]
     return {
-        "mark": _SLOT_MARKS.get(slot.state, "late" if slot.state == "running" else "incident"),
+        "mark": _mark(slot.state),
         "words": "".join(words),
         "run": None if slot.run is None else visit.path("runs", slot.run),
         "incident": None if slot.incident is None else visit.path("incidents", slot.incident),
@@ -82,18 +81,19 @@ async def unjudged_of(visit: Visit, monitor_id: str, mode: Mode) -> Unjudged:
 
 
 def run_shown(
-    state: str, began: int, limit_at: int | None, closed_at: int | None, unjudged: Unjudged
+    state: str, began: int, limit_at: int | None, finish_received_at: int | None, unjudged: Unjudged
 ) -> tuple[str, str]:
     """Return the mark and the word of a run, which are those of a bad one where it succeeded only after its limit.
 
-    `began` is the effective instant of its start, `closed_at` the receipt of its end.
+    `began` is the effective instant of its start.
     """
-    beyond = None
-    if state == RunState.SUCCESS:
-        beyond = beyond_limit(began, limit_at, closed_at, unjudged.windows, unjudged.pauses)
-    if beyond is None:
-        return RUN_MARKS[state], RUN_WORDS.get(state, state)
-    return _BEYOND_MARKS[beyond], run_said(beyond, closed=True)
+    windows, pauses = unjudged.windows, unjudged.pauses
+    drawn = run_drawn(RunState(state), began, limit_at, finish_received_at, windows, pauses)
+    return _mark(drawn), run_said(drawn, closed=finish_received_at is not None)
+
+
+def _mark(drawn: Drawn) -> str:
+    return _MARKS.get(drawn, "incident")
 
 
 def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[str, Any]:
@@ -101,7 +101,8 @@ def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[
     run = event.kind == "run"
     mark, word = "late" if event.late else "healthy", "ping"
     if run:
-        mark, word = run_shown(event.state or "", event.at, event.limit_at, event.finish_received_at, unjudged)
+        assert event.state is not None
+        mark, word = run_shown(event.state, event.at, event.limit_at, event.finish_received_at, unjudged)
     return {
         "mark": mark,
         "word": word,
@@ -109,8 +110,8 @@ def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[
         "at": event.at,
         "client_at": event.client_at,
         "received_at": event.received_at,
-        "ended_at": event.finish_received_at,
-        "client_ended_at": event.finished_at,
+        "finish_received_at": event.finish_received_at,
+        "finished_at": event.finished_at,
         "duration": event.duration,
         "late": event.late,
         "skewed": event.skewed,
@@ -129,7 +130,7 @@ def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Un
     """
     found = []
     for run in runs:
-        mark, word = run_shown(run.state, run.effective_at, run.limit_at, run.ended_at, unjudged)
+        mark, word = run_shown(run.state, run.effective_at, run.limit_at, run.finish_received_at, unjudged)
         lasted = run.duration
         if lasted is None:
             lasted = min(max(0, now - run.started_at), 2 * rules.max_runtime)

@@ -51,7 +51,11 @@ def proof_path(
 def _signal(definition: Definition, state: State, runs: Iterable[Lasted], path: str) -> Proof:
     title, at = "Healthy signal", state.signal_at
     if definition.rules.mode is Mode.RUN:
-        ends = [run.ended_at for run in runs if run.state is RunState.SUCCESS and run.ended_at is not None]
+        ends = [
+            run.finish_received_at
+            for run in runs
+            if run.state is RunState.SUCCESS and run.finish_received_at is not None
+        ]
         at = max(ends, default=None)
     if at is not None:
         return Proof("healthy", title, "The job reaches Luota.", at)

@@ -12,7 +12,7 @@ from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.visit import Page, Visit, same_site_path
 
 _FINE = {"email": "a@example.org", "name": "x", "password": "never the one of anybody"}
-"""For each field of the first owner something that no rule refuses."""
+"""For each field of a person something that no rule refuses."""
 
 
 async def front(visit: Visit) -> Response:
@@ -98,13 +98,11 @@ async def password(visit: Visit) -> Response:
     auth, form = visit.site.auth, visit.form
     token = visit.request.path_params["token"]
     email = await auth.check_link("password", token)
-    try:
-        chosen = parse_password(form.get("password"))
-        await auth.use_password_link(visit.request.scope, token, chosen)
-    except LuotaError as error:
-        if error.code is not Code.INVALID:
-            raise
-        return await visit.html("password.html", 400, email=email, errors={error.field or "": error.message})
+    wrong = refusals(_password, form, _FINE)
+    if wrong:
+        return await visit.html("password.html", status(wrong), email=email, errors=messages(wrong))
+    chosen = _password(form)
+    await auth.use_password_link(visit.request.scope, token, chosen)
     return _signed_in(visit, await auth.sign_in(visit.request.scope, str(email), chosen), "/")
 
 
@@ -116,14 +114,16 @@ async def account(visit: Visit) -> Response:
 async def change_password(visit: Visit) -> Response:
     """Change one's own password; every other session of the user ends."""
     auth, form = visit.site.auth, visit.form
+    wrong = refusals(_password, form, _FINE)
+    chosen = _password({**form, **{field: _FINE[field] for field in wrong}})
     try:
-        chosen = parse_password(form.get("password"))
         hashed = await auth.changed_password(visit.request.scope, visit.session, form.get("current", ""), chosen)
     except LuotaError as error:
-        if error.code not in (Code.INVALID, Code.UNAUTHENTICATED):
+        if error.code is not Code.UNAUTHENTICATED:
             raise
-        field = error.field or "current"
-        return await visit.html("account.html", 400, errors={field: error.message}, done="")
+        wrong = {"current": error, **wrong}
+    if wrong:
+        return await visit.html("account.html", status(wrong), errors=messages(wrong), done="")
     kept = visit.session.token_hash
     await visit.engine.submit(people.set_password(visit.session.user_id, hashed, visit.actor, kept))
     return visit.redirect("/account?done=password")
@@ -131,6 +131,11 @@ async def change_password(visit: Visit) -> Response:
 
 def _given(form: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key in _FINE if (value := form.get(key, ""))}
+
+
+def _password(form: Mapping[str, str]) -> str:
+    """Return the password that a form chooses."""
+    return parse_password(form.get("password"))
 
 
 def _signed_in(visit: Visit, token: str, where: str) -> Response:

@@ -43,7 +43,8 @@ async def threshold(
     rules, now = definition.rules, visit.now
     signals = await history.signals(visit.reader, monitor_id, rules.mode, _MOST, now - LOOKS_BACK)
     pauses = await rows.pauses(visit.reader, monitor_id, rules.mode)
-    lasted = [run.duration for run in runs if run.duration is not None and run.state is RunState.SUCCESS]
+    ended = [run for run in runs if run.state is RunState.SUCCESS]
+    in_time = [run.duration for run in ended if run.duration is not None and not _hung(run)]
     fields = _fields(rules)
     asked = {field: visit.query(field) for field in fields if visit.query(field)}
     tried, errors = None, dict[str, str]()
@@ -56,7 +57,7 @@ async def threshold(
         errors = {_FIELDS.get(error.field or "", "interval"): _said(error)}
     shown = {
         "spread": advice.spread(advice.intervals(signals)),
-        "lasted": advice.spread(lasted),
+        "lasted": advice.spread(in_time),
         "chart": _chart(rules, signals),
         "suggestions": [
             {
@@ -66,7 +67,7 @@ async def threshold(
                 "evidence": one.evidence,
                 "field": _FIELDS[one.key],
             }
-            for one in await _in_pieces(advice.suggestions(rules, signals, lasted))
+            for one in await _in_pieces(advice.suggestions(rules, signals, in_time, len(ended) - len(in_time)))
         ],
         "present": await _rehearsed(visit, rules, signals, pauses) if signals else None,
         "tried": await _rehearsed(visit, tried, signals, pauses) if signals and tried is not None else None,
@@ -77,6 +78,11 @@ async def threshold(
         "signal": "run starts" if rules.mode is Mode.RUN else "signals",
     }
     return shown, errors
+
+
+def _hung(run: Lasted) -> bool:
+    """Tell whether the end of a run was heard of only after its limit."""
+    return run.finish_received_at is not None and run.finish_received_at > run.limit_at
 
 
 def short(ms: int) -> str:

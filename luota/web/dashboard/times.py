@@ -8,13 +8,13 @@ from luota.core.preview import offset_at
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def local(at: int, offset: int, now: int, beside: int | None = None) -> str:
+def local(at: int, offset: int, now: int, beside: int | None = None, *, seconds: bool = False) -> str:
     """Return a local time such as `Thu 30 Apr 02:00`, with the year unless it is this one; `beside` spares the day.
 
-    `offset` is that of the clocks from UTC, in milliseconds.
+    `offset` is that of the clocks from UTC, in milliseconds. A full minute has no `seconds` unless its neighbours do.
     """
     shown, here = (_moment(t + offset) for t in (at, now))
-    time = shown.strftime("%H:%M:%S" if shown.second else "%H:%M")
+    time = shown.strftime("%H:%M:%S" if seconds or shown.second else "%H:%M")
     if beside is not None and _moment(beside + offset).date() == shown.date():
         return time
     return f"{shown:%a} {shown.day} {shown:%b}{'' if shown.year == here.year else f' {shown.year}'} {time}"

@@ -41,6 +41,16 @@ def luota(path, body, tries=6):
     return None
 
 
+def status_of(code):
+    """Return with which status a process ends by sys.exit(code)."""
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        return 1
+    status = int(code) if abs(code) <= sys.maxsize else -1  # as Python does
+    return status & 0xFF if os.name == "posix" else status  # as Unix does
+
+
 def main():
     pass  # your job
 
@@ -49,14 +59,14 @@ def main():
 _PYTHON_PING = """try:
     main()
 except SystemExit as end:
-    if end.code not in (None, 0):
+    if status_of(end.code):
         raise
 luota(f"/v1/monitors/{MONITOR_ID}/ping", {"payload": {"host": platform.node()}})
 """
 _PYTHON_FRESHNESS = """try:
     main()
 except SystemExit as end:
-    if end.code not in (None, 0):
+    if status_of(end.code):
         raise
 try:
     changed = datetime.fromtimestamp(os.path.getmtime("@OUTPUT@"), timezone.utc).isoformat()
@@ -79,11 +89,8 @@ try:
     main()
     status, summary = 0, "done"
 except SystemExit as end:
-    if end.code is None or isinstance(end.code, int):
-        status = int(end.code or 0)
-        status = status if abs(status) <= sys.maxsize else -1  # as Python does
-        status = status & 0xFF if os.name == "posix" else status  # as Unix does
-    else:
+    status = status_of(end.code)
+    if end.code is not None and not isinstance(end.code, int):
         summary = output = str(end.code)
     raise
 except BaseException as error:
@@ -123,6 +130,12 @@ _NODE_CALL = """async function luota(path, body, tries = 6) {
   }
 }
 """
+_NODE_STATUS = """// The process's own exit status: process.exitCode may be a string, and Unix keeps eight bits.
+function exitStatus() {
+  const code = Number(process.exitCode ?? 0);
+  return process.platform === "win32" ? code : code & 0xff;
+}
+"""
 _NODE_RUN = r"""// The end of a text in a form that JSON in UTF-8 can carry.
 const text = (value, most) => Buffer.from(String(value).replaceAll("\0", "")).subarray(-most).toString();
 
@@ -134,8 +147,9 @@ async function asRun(job) {
   let close = { summary: "failed", exitCode: 1 };
   try {
     const result = await job();
-    if (process.exitCode) {
-      close = { summary: `exit status ${process.exitCode}`, exitCode: Number(process.exitCode) };
+    const status = exitStatus();
+    if (status) {
+      close = { summary: `exit status ${status}`, exitCode: status };
     } else {
       verdict = "success";
       close = { summary: "done" };
@@ -182,8 +196,8 @@ def node(wiring: Wiring) -> Snippet:
         end = _NODE_RUN.replace("@ORIGIN@", "host: hostname()") + "\nawait asRun(job);\n"
     else:
         told = indent(_node_ping(wiring, "host: hostname()"), "  ")
-        end = f"await job();\nif (!process.exitCode) {{\n{told}}}\n"
-    text = f"{imports}\n{values}\n{_NODE_CALL}\n{job}\n{end}"
+        end = f"await job();\nif (!exitStatus()) {{\n{told}}}\n"
+    text = f"{imports}\n{values}\n{_NODE_CALL}\n{_NODE_STATUS}\n{job}\n{end}"
     notes = "Node 20 or newer, nothing to install; a job that calls process.exit ends before Luota is told. In a \
 repository leave the token out and set LUOTA_INGEST_TOKEN."
     return Snippet("node", "Node", "javascript", (("job.mjs", text),), notes)
@@ -195,7 +209,7 @@ def vercel(wiring: Wiring) -> Snippet:
     values = _constants(wiring, "process.env.LUOTA_INGEST_TOKEN")
     job = "async function job() {\n  // your job\n}\n"
     origin = 'host: "vercel", deploySha: process.env.VERCEL_GIT_COMMIT_SHA'
-    helper = _NODE_RUN.replace("@ORIGIN@", origin) + "\n" if wiring.mode is Mode.RUN else ""
+    helper = f"{_NODE_STATUS}\n{_NODE_RUN.replace('@ORIGIN@', origin)}\n" if wiring.mode is Mode.RUN else ""
     act = "  await asRun(job);\n"
     if wiring.mode is not Mode.RUN:
         act = indent(f"await job();\n{_node_ping(wiring, origin)}", "  ")

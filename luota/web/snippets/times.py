@@ -1,12 +1,12 @@
 """A monitor's schedule in other schedulers' words, cron's and those of systemd timers, and what these cannot say."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+from luota.core.cron import in_numbers, named
 from luota.core.schedule import Calendar, Cron, Every, Schedule
 
 MINUTE: Final = 60_000
@@ -25,8 +25,6 @@ _INTERVALS = (  # all that cron can say, the longest first
     *((n * MINUTE, f"*/{n} * * * *") for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2)),
     (MINUTE, "* * * * *"),
 )
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-_WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
 
 
 def cron(schedule: Schedule | None, least: int = MINUTE) -> str:
@@ -45,11 +43,10 @@ def cron(schedule: Schedule | None, least: int = MINUTE) -> str:
 
 def numeric(expression: str) -> str:
     """Return five fields of cron without names and with Sunday as 0, as hosting services want them."""
-    *fields, month, weekday = expression.upper().split()
-    month, weekday = _in_numbers(month, _MONTHS, 1), _in_numbers(weekday, _WEEKDAYS, 0)
+    *fields, weekday = in_numbers(expression).split()
     if "7" in weekday and not weekday.startswith("*"):
-        weekday = ",".join(str(value) for value in sorted({value % 7 for value in _values(weekday, 0, 7)}))
-    return " ".join([*fields, month, weekday])
+        weekday = ",".join(str(value) for value in sorted(named(expression).weekdays))
+    return " ".join([*fields, weekday])
 
 
 def timer(schedule: Schedule | None) -> str:
@@ -123,31 +120,16 @@ def when(schedule: Schedule | None, zone: str, least: int = MINUTE) -> str:
     return told + caution(schedule, least)
 
 
-def _in_numbers(field: str, names: Sequence[str], first: int) -> str:
-    return re.sub("[A-Z]+", lambda name: str(names.index(name[0]) + first), field)
-
-
-def _values(field: str, low: int, high: int) -> list[int]:
-    """Return what a field of a valid expression matches, in order; its names are numbers already."""
-    found: set[int] = set()
-    for term in field.split(","):
-        span, _, step = term.partition("/")
-        begin, _, end = (f"{low}-{high}" if span == "*" else span).partition("-")
-        found.update(range(int(begin), int(end or begin) + 1, int(step or 1)))
-    return sorted(found)
-
-
 def _calendars(schedule: Cron) -> list[str]:
     """Return the calendar expressions of systemd that together say what an expression of cron says."""
-    minute, hour, day, month, weekday = (field.upper() for field in schedule.fields)
-    time = f"{_calendar(_values(hour, 0, 23), 0, 23)}:{_calendar(_values(minute, 0, 59), 0, 59)}:00"
-    months = _calendar(_values(_in_numbers(month, _MONTHS, 1), 1, 12), 1, 12)
-    on = {value % 7 for value in _values(_in_numbers(weekday, _WEEKDAYS, 0), 0, 7)}
-    weekdays = "" if len(on) == 7 else _spans([(v - 1) % 7 for v in on], "Mon Tue Wed Thu Fri Sat Sun".split()) + " "
-    days = _calendar(_values(day, 1, 31), 1, 31)
-    if day.startswith("*") or weekday.startswith("*"):
-        return [f"{weekdays}*-{months}-{days} {time}"]
-    return [f"{weekdays}*-{months}-* {time}", f"*-{months}-{days} {time}"]  # cron means either, see crontab(5)
+    at = schedule.named
+    time = f"{_calendar(sorted(at.hours), 0, 23)}:{_calendar(sorted(at.minutes), 0, 59)}:00"
+    months, days = _calendar(sorted(at.months), 1, 12), _calendar(sorted(at.days), 1, 31)
+    on = "Mon Tue Wed Thu Fri Sat Sun".split()
+    weekdays = "" if len(at.weekdays) == 7 else _spans([(day - 1) % 7 for day in at.weekdays], on) + " "
+    if at.either:
+        return [f"{weekdays}*-{months}-* {time}", f"*-{months}-{days} {time}"]  # see crontab(5)
+    return [f"{weekdays}*-{months}-{days} {time}"]
 
 
 def _calendar(values: list[int], low: int, high: int) -> str:

@@ -6,13 +6,13 @@
 
   // -- times ---------------------------------------------------------------------------------------
   // The day stands only where it is another than today's; the exact instant with its zone on hover and on paper.
-  const clock = { hour: "2-digit", minute: "2-digit" }, date = { day: "numeric", month: "short" };
-  const exact = new Intl.DateTimeFormat(undefined, { ...date, ...clock, year: "numeric", second: "2-digit", timeZoneName: "shortOffset" });
+  const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" }, date = { day: "numeric", month: "short" };
+  const exact = new Intl.DateTimeFormat(undefined, { ...date, ...clock, year: "numeric", timeZoneName: "shortOffset" });
   let today = "", printing = false;
   function short(at) {
     const then = new Date(at), now = new Date(), day = then.toDateString() === today ? {} : date;
     const year = then.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
-    return then.toLocaleString(undefined, { ...day, ...year, ...clock, ...(then.getSeconds() ? { second: "2-digit" } : {}) });
+    return then.toLocaleString(undefined, { ...day, ...year, ...clock });
   }
   const units = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
   function span(seconds) {
