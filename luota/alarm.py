@@ -40,7 +40,8 @@ class Alarm:
                         engine.unverified_found = True
                         raise
             except LuotaError as error:
-                log.warning("deadlines cannot be judged yet: %s", error)
+                if engine.writer.failure is None:  # else the writer has said so
+                    log.warning("deadlines cannot be judged yet: %s", error)
                 await asyncio.sleep(STORAGE_PAUSE_S)
                 continue
             await self._sleep()
@@ -82,5 +83,5 @@ async def stamp(engine: Engine) -> None:
     """Commit every few seconds: the last-alive stamp stays fresh, and broken storage is noticed and left."""
     while True:
         with contextlib.suppress(LuotaError):  # the writer has said so, and says when it works again
-            await engine.stamp()
+            await engine.stamp(regular=True)
         await asyncio.sleep(STAMP_S)

@@ -47,10 +47,11 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Section `[alerts]`: where notices may go, beside the rules for addresses that hold by default."""
+    """Section `[alerts]`: where notices may go, beside the rules that hold by default, and by which HTTP proxy."""
 
     allow_networks: tuple[Network, ...] = ()
     deny_networks: tuple[Network, ...] = ()
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

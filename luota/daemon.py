@@ -84,7 +84,7 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         resolver = Resolver()
         dead_routes: set[tuple[str, int]] = set()
         client = await reverse.enter_async_context(
-            open_client(policy, resolver, own=dead_routes, ssl_context=trusted())
+            open_client(policy, resolver, own=dead_routes, ssl_context=trusted(), proxy=config.alerts.proxy)
         )
         table = routes(client, _relay(config, resolver), Services(policy))
         drills = Drills(engine, dead_routes)
@@ -163,7 +163,7 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
         engine.work(lambda name, error: log.critical("%s ended by itself", name, exc_info=error))
         policy = AddressPolicy(config.alerts.allow_networks, config.alerts.deny_networks)
         resolver = Resolver()
-        client = await reverse.enter_async_context(open_client(policy, resolver))
+        client = await reverse.enter_async_context(open_client(policy, resolver, proxy=config.alerts.proxy))
         passwords = Passwords()
         reverse.callback(passwords.close)
         table = routes(client, _relay(config, resolver), Services(policy))
@@ -226,7 +226,7 @@ async def _feed_watchdog(engine: Engine, sickness: Callable[[], str | None], int
     """Tell systemd that Luota works, while loop, writer, alarm and sender move. A full disk is no reason to restart."""
     while True:
         await asyncio.sleep(interval)
-        if engine.writer.failure is not None or sickness() is None:
+        if engine.failing() is not None or sickness() is None:
             systemd.notify(systemd.WATCHDOG, os.environ)
 
 

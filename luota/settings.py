@@ -68,6 +68,15 @@ def _url(value: object) -> str:
     return value.rstrip("/")
 
 
+def _proxy(value: object) -> str:
+    parse_http_url(value, "proxy")
+    assert isinstance(value, str)
+    parts = urlsplit(value)
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise WrongValueError("it holds a host and a port, and no user, path, query or fragment")
+    return value.rstrip("/")
+
+
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
         raise WrongValueError
@@ -131,6 +140,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "limits.ip_per_minute": _LIMIT,
     "alerts.allow_networks": _NETWORKS,
     "alerts.deny_networks": _NETWORKS,
+    "alerts.proxy": Setting("an address that starts with http:// or https://", _optional(_proxy)),
     "email.host": Setting("the address or name of an SMTP server", _optional(_host)),
     "email.port": _number(1, 65535),
     "email.security": Setting('"starttls", "tls" or "plain"', _security),

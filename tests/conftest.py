@@ -1,8 +1,14 @@
+import importlib.util
 import itertools
+import sys
 
 import pytest
 
 from tests.chromium import chromium  # noqa: F401
+
+
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # httpcore tries to import it some times per request, each time by all of the path
 
 
 def pytest_addoption(parser):

@@ -6,6 +6,7 @@ in the tests of the wheel, the demo, and what strace sees.
 """
 
 import contextlib
+import functools
 import gc
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -28,6 +30,13 @@ _FORKS.set_forkserver_preload(["__main__", "luota.daemon", "anyio._backends._asy
 CliRunner().invoke(get_command(app), ["version", "--json"])  # Typer loads half of itself with the first option
 
 
+@functools.cache
+def _serve_forks() -> None:
+    """Start the process that all are forked from, where it imports what the tests import: it has no other path."""
+    with contextlib.chdir(Path(__file__).parents[1]):
+        ensure_running()
+
+
 class Fork:
     """`luota ARGS`, begun at once; what it says on both outputs is appended to the file `said`. It has no input.
 
@@ -36,6 +45,7 @@ class Fork:
     """
 
     def __init__(self, args: Sequence[str], said: Path, env: Mapping[str, str] | None = None) -> None:
+        _serve_forks()
         environ = dict(os.environ if env is None else env)
         self._process = _FORKS.Process(target=_run, args=(list(args), environ, said, os.getcwd()), daemon=True)
         self._process.start()

@@ -5,12 +5,10 @@ Only the clock is fake. Limits are off unless a test brings its own.
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import re
 import sqlite3
 import ssl
-import sys
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
@@ -40,9 +38,6 @@ from luota.web.passwords import Passwords
 from luota.web.server import WebServer
 from tests.clock import FakeClock
 from tests.prepared import prepare
-
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # httpcore tries to import it some times per request, each time by all of the path
 
 NOW = 1_777_426_391_398
 """2026-04-29T01:33:11.398Z: an instant with milliseconds."""

@@ -2,7 +2,8 @@
 
 python -m tests.shots [--out screenshots] [PART-OF-A-PATH …]
 
-The pages are those of the table of routes, as in tests/browser/test_pages.py, each with one real id.
+The pages are those of the table of routes, as in tests/browser/test_pages.py, each with one real id; with them the first run of
+a fresh Luota, and a page that is not there.
 """
 
 import argparse
@@ -12,11 +13,15 @@ import tempfile
 from pathlib import Path
 
 from tests.browser.eyes import DESKTOP, PHONE
-from tests.browser.test_pages import NEEDED, VARIANTS
+from tests.browser.test_first_run import logged_link
+from tests.browser.test_pages import NEEDED, VARIANTS, invite
 from tests.chromium import launched
 from tests.process import NO_LIMITS, Daemon
 from tests.receiver import Receiver
 from tests.seed import PASSWORD, USERS, drill, seed
+
+MORE = {"/w/{workspace}/monitors/new": ["?template=run", "?template=entitlement", "?template=output"]}
+"""Variants that differ by little but their words, which no test looks at."""
 
 
 async def shoot(out, parts):
@@ -25,8 +30,10 @@ async def shoot(out, parts):
         data_dir = Path(place) / "data"
         async with Receiver() as hook:
             await seed(data_dir, hook.url, hostile=False)
-            async with Daemon(data_dir, NO_LIMITS) as luota, launched() as browser:
+            fresh = Daemon(Path(place) / "fresh", NO_LIMITS)
+            async with Daemon(data_dir, NO_LIMITS) as luota, fresh, launched() as browser:
                 known = await _known(luota)
+                first_run = await logged_link(fresh)
                 for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
                     for theme in ("light", "dark"):
                         how = {
@@ -34,7 +41,7 @@ async def shoot(out, parts):
                             "color_scheme": theme,
                             "base_url": f"http://127.0.0.1:{luota.port}",
                         }
-                        await _theme(browser, how, out, f"{size}.{theme}", known, parts)
+                        await _theme(browser, how, out, f"{size}.{theme}", known, parts, first_run)
 
 
 async def _known(luota):
@@ -53,17 +60,19 @@ async def _known(luota):
     }
 
 
-async def _theme(browser, how, out, ending, known, parts):
+async def _theme(browser, how, out, ending, known, parts, first_run):
     stranger, owner = await browser.new_context(**how), await browser.new_context(**how)
     form, origin = {"email": USERS["owner"], "password": PASSWORD}, {"origin": how["base_url"]}
     await owner.request.post("/sign-in", form=form, headers=origin)
     pages = {True: await stranger.new_page(), False: await owner.new_page()}
-    for path, needed in NEEDED.items():
-        if "{token}" in path or (parts and not any(part in path for part in parts)):
+    token = await invite(pages[False], "default", f"{ending.replace('.', '-')}@example.org")
+    paths = {**NEEDED, "/setup/{token}": "anyone", "/w/{workspace}/nothing-is-here": "viewer"}
+    for path, needed in paths.items():
+        if parts and not any(part in path for part in parts):
             continue
         page = pages[needed == "anyone"]
-        for more in VARIANTS.get(path, [""]):
-            address = path.format(**known) + more
+        for more in VARIANTS.get(path, [""]) + MORE.get(path, []):
+            address = first_run if path == "/setup/{token}" else path.format(**known, token=token) + more
             await page.goto(address)
             if await page.locator("main[data-stream]").count():
                 await page.locator("html[data-connected=yes]").wait_for(state="attached")

@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+import luota
 from tests.markdown import ROOT
+from tests import forks
 from tests.forks import Fork
 
 
@@ -28,6 +30,19 @@ def test_status_and_output_are_those_of_the_program(tmp_path, monkeypatch, args)
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
     )
     assert _ran(tmp_path, *args) == (done.returncode, done.stdout)
+
+
+def _tell_where(file):
+    file.write_text(luota.__file__)
+
+
+def test_what_runs_is_the_luota_that_is_tested_wherever_the_first_fork_began(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Fork(["version"], tmp_path / "said").wait(30) == 0
+    told = forks._FORKS.Process(target=_tell_where, args=(tmp_path / "where",))
+    told.start()
+    told.join(30)
+    assert (tmp_path / "where").read_text() == luota.__file__
 
 
 def test_its_environment_is_the_one_that_is_given(tmp_path):

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +46,14 @@ def _port(process: subprocess.Popen, log: Path) -> int:
     return int(said[1])
 
 
-def _status(url: str, data: bytes | None = None, **headers: str) -> int:
+def _fetched(url: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with urllib.request.urlopen(urllib.request.Request(url, data, named), timeout=30) as reply:
-        return reply.status
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, named), timeout=30) as reply:
+            return reply.status, reply.read()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read()
 
 
 @contextlib.contextmanager
@@ -70,21 +76,38 @@ def _serving(programs: Path, work: Path) -> Iterator[tuple[str, Path]]:
 def _takes_a_ping(programs: Path, base: str, data: Path, work: Path) -> None:
     create = ["monitor", "create", "backup", "--mode", "heartbeat", "--every", "1h", "--json"]
     made = json.loads(_run(programs / "luota", *create, "--data-dir", data, cwd=work))
-    assert _status(f"{base}/healthz") == 200
+    assert _fetched(f"{base}/healthz") == (200, b'{"ok":true}')
     ping = f"{base}/v1/monitors/{made['monitor']['id']}/ping"
-    assert _status(ping, b"", x_luota_key=made["token"]) == 202
+    status, said = _fetched(ping, b"", x_luota_key=made["token"])
+    assert status == 202, said
+
+
+def _shows_its_pages(base: str) -> None:
+    """Every page extends the one template to which this one belongs, and loads what this one loads."""
+    status, page = _fetched(f"{base}/sign-in")
+    assert status == 200, page
+    loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.decode())
+    for kind in ("htmx", ".css", ".js"):
+        assert any(kind in path for path in loaded), f"it loads no {kind}: {loaded}"
+    for path in loaded:
+        status, content = _fetched(base + path)
+        assert (status, bool(content)) == (200, True), path
 
 
 @pytest.mark.timeout(600)
-def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal(tmp_path):
+def test_the_wheel_alone_gives_a_daemon_that_takes_a_signal_and_shows_its_pages(tmp_path):
     _run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("luota-*.whl")
+    sources = {path for path in (ROOT / "luota").rglob("*.*") if path.parent.name != "__pycache__"}
+    with zipfile.ZipFile(wheel) as files:
+        assert {str(path.relative_to(ROOT)) for path in sources if path.is_file()} - set(files.namelist()) == set()
     programs = _installed(tmp_path, wheel)
     # Not by way of the checkout, which the test itself can see.
     where = _run(programs / "python", "-c", "import luota; print(luota.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(tmp_path)
     with _serving(programs, tmp_path) as (base, data):
         _takes_a_ping(programs, base, data, tmp_path)
+        _shows_its_pages(base)
 
 
 @pytest.mark.long
@@ -97,8 +120,4 @@ def test_the_oldest_versions_that_are_allowed_give_a_daemon_that_takes_a_signal_
     assert "--grace" in _run(programs / "luota", "monitor", "create", "--help", cwd=tmp_path)
     with _serving(programs, tmp_path) as (base, data):
         _takes_a_ping(programs, base, data, tmp_path)
-        with urllib.request.urlopen(f"{base}/sign-in", timeout=30) as reply:
-            page = reply.read().decode()
-        loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
-        assert any("htmx" in path for path in loaded), page
-        assert {_status(base + path) for path in loaded} == {200}
+        _shows_its_pages(base)

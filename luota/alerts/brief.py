@@ -18,7 +18,8 @@ def brief(notice: Notice) -> str | None:
     """
     lists: dict[str, list[str]] = {}
     for told in notice.digest:
-        lists.setdefault(f"{told.kind} ({_STATES.get(told.type, 'open')})", []).append(told.monitor)
+        state = "opened and resolved" if told.opened_by else _STATES.get(told.type, "open")
+        lists.setdefault(f"{told.kind} ({state})", []).append(told.monitor)
     if notice.gap is not None:
         lists["Could not verify"] = [one.name for one in notice.gap.unverified]
         lists["May still turn out so"] = [one.name for one in notice.gap.undecided]

@@ -17,6 +17,8 @@ _DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("fe80::/10", "a link-local address"),
         ("fec0::/10", "a site-local address"),
         ("fd00:ec2::254/128", "a cloud metadata address"),
+        ("fd00:ec2::23/128", "a cloud metadata address"),  # EKS Pod Identity
+        ("168.63.129.16/32", "a cloud metadata address"),  # Azure WireServer, a public address
         ("fd20:ce::254/128", "a cloud metadata address"),
         ("100.100.100.200/32", "a cloud metadata address"),
         ("192.0.0.192/32", "a cloud metadata address"),

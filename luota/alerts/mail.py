@@ -24,6 +24,10 @@ from luota.core.text import head, visible
 SUBJECT_CHARACTERS = 250
 WORD_BYTES = 45
 """What an encoded word holds; as base64 and with its frame it stays within 75 characters (RFC 2047 section 2)."""
+FIRST_WORD_BYTES = 42
+FIRST_WORD = 69
+"""What fits beside `Subject: ` in a line of 78. A longer word would leave a first line that is empty (RFC 5322 section
+3.2.2), and a subject that is read with a space before it."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("luota.alerts"),
@@ -41,8 +45,8 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
     """Return the message as it goes over the wire: a text and an HTML part, only ASCII, lines of CRLF.
 
     `sender` and `recipients` are what `luota.core.spec.addresses` accepts. The message of an incident's opening
-    is the root of a thread; all others about that incident, to that channel, answer it (RFC 5322 section
-    3.6.4), whether it has been sent or not. `Date` is when the notice was queued.
+    is the root of a thread, or the digest that told of it in its place; all others about that incident, to that
+    channel, answer it (RFC 5322 section 3.6.4), whether it has been sent or not. `Date` is when the notice was queued.
     """
     domain = sender.rpartition("@")[2]
     message = MIMEMultipart("alternative", boundary=f"=_{notice.delivery_id}")  # not to be had in quoted-printable
@@ -56,8 +60,9 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
     else:
         message["Message-ID"] = f"<{notice.delivery_id}@{domain}>"
         if root is not None:
-            message["In-Reply-To"] = root
-            message["References"] = root
+            answered = root if notice.told_by is None else f"<{notice.told_by}@{domain}>"
+            message["In-Reply-To"] = answered
+            message["References"] = answered
     # RFC 3834 section 5; Exchange; RFC 2919, which sieve's vacation (RFC 5230 section 4.6) keeps quiet at too.
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
@@ -80,11 +85,13 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
 
 def _opaque(line: str) -> str:
     """Return a header's value that a reader decodes to exactly `line`, which holds nothing active (RFC 2047)."""
-    if line.isascii() and line.isprintable() and "=?" not in line:
+    # Spaces at the ends and several in a row do not survive everywhere.
+    plain = line.isascii() and line.isprintable() and "=?" not in line and line == " ".join(line.split())
+    if plain and len(line.partition(" ")[0]) <= FIRST_WORD:
         return line
     words = [""]
     for character in line:
-        if len((words[-1] + character).encode()) > WORD_BYTES:
+        if len((words[-1] + character).encode()) > (WORD_BYTES if words[1:] else FIRST_WORD_BYTES):
             words.append("")
         words[-1] += character
     return "\n ".join(f"=?utf-8?b?{b64encode(word.encode()).decode()}?=" for word in words)

@@ -130,7 +130,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     `at` is the instant to which the news belongs, `summary` one line that says it. `run` is the run that
     the news is about (for a recovery the one that ended the incident), `signal` the newest ping,
     `changes` what differs in `run` from the last healthy run before it. `drill` tells that the incident was
-    made on purpose (docs/drills.md).
+    made on purpose (docs/drills.md). `told_by` is the digest that told the channel of the incident first, if one did.
     """
 
     type: str
@@ -148,6 +148,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     dead: DeadRoute | None = None
     digest: tuple[Told, ...] = ()
     drill: bool = False
+    told_by: str | None = None
 
 
 def notice_of(
@@ -176,6 +177,7 @@ def notice_of(
         dead=DeadRoute(**said["channel"]) if outgoing.type == "channel.failed" else None,
         digest=tuple(_told(one, base_url) for one in said.get("incidents", ())),
         drill=said.get("drill", False),
+        told_by=outgoing.told_by,
     )
 
 

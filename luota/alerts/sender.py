@@ -5,6 +5,7 @@ a receiver can drop the repeat; the other order could lose it (docs/architecture
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import sqlite3
@@ -19,7 +20,7 @@ from luota.core.retry import AttemptResult, retry_at
 from luota.core.spec.monitors import Definition
 from luota.core.wants import EVERYTHING
 from luota.engine import Engine
-from luota.engine.deliveries import RecordAttempt, gather, give_up, withdraw
+from luota.engine.deliveries import RecordAttempt, begin, gather, give_up, renew, withdraw
 from luota.store import deliveries
 from luota.store.deliveries import Channel, Evidence, Outgoing
 from luota.store.monitors import definitions
@@ -34,6 +35,8 @@ STUCK_MS = 120_000
 """How long a lane may stand still: longer than any sleep, and than any attempt takes."""
 STORAGE_PAUSE_S = 2.0
 TOO_MANY_REQUESTS = 429
+MOST_ANSWERS = 100
+"""To tests, whose words are remembered until they are shown."""
 LONGEST_REST = 3_600_000
 """How long a channel rests at most when it says that it got too much, in milliseconds."""
 
@@ -42,6 +45,9 @@ NOT_THE_DAEMON = (
     "give the command the daemon's (--config, LUOTA_…), or start Luota and test again."
 )
 """What is said when a command that sends by itself is kept from it by its settings, which may not be the daemon's."""
+
+
+_NO_ANSWER = AttemptResult(ok=False)
 
 
 class Sender:
@@ -59,6 +65,7 @@ class Sender:
         self._proofs_ended = False
         self._tested = asyncio.Event()
         self._under_test: set[str] = set()
+        self._answers: dict[str, AttemptResult] = {}
         self._rests: dict[str, int] = {}
         self._storms: dict[str, int] = {}
         self._moved_at: dict[str, int] = {}
@@ -144,6 +151,11 @@ class Sender:
         if self._proofs_ended and await deliveries.attempts_of(self._engine.reader, delivery_id) == 0:
             said = "Luota is stopping; nothing was proven. Test the channel again once Luota runs."
             raise LuotaError(Code.STOPPING, said)
+
+    def answer(self, delivery_id: str) -> tuple[int | None, str | None]:
+        """Return the status and the words by which a provider answered one of the latest tests, as far as it did."""
+        result = self._answers.get(delivery_id, _NO_ANSWER)
+        return result.status, result.answer
 
     def _open(self, lanes: asyncio.TaskGroup, channel_id: str) -> None:
         if channel_id not in self._lanes:
@@ -243,11 +255,16 @@ class Sender:
         return None if at is None else max(at, self._rests.get(channel_id, at))
 
     async def _gather(self, channel: Channel, now: int) -> bool:
-        """Let a digest tell what a storm brought, when its time has come; tell whether one is going on."""
+        """Let a digest tell what a storm brought, when its time has come; tell whether one is going on.
+
+        Digests that are due again are brought up to date before, while no attempt of this channel is under way.
+        """
         self._storms.pop(channel.id, None)
         route = self._routes.get(channel.type)
         if route is None or not route.digests:
             return False
+        for digest_id in await deliveries.outdated_digests(self._engine.reader, channel.id, now):
+            await self._engine.submit(renew(digest_id))
         waiting = await deliveries.waiting_first(self._engine.reader, channel.id, now)
         if not waiting:
             return False
@@ -283,22 +300,34 @@ class Sender:
         """Make one attempt and record it, however long recording takes: forgetting would repeat it at once."""
         clock = self._engine.clock
         test = outgoing.type == "channel.test"
-        async with places:
+        async with places, contextlib.AsyncExitStack() as turn:
             if self._stopping:
                 return
             route = None if channel is None else self._routes.get(channel.type)
             if channel is not None and route is not None:
-                await route.ready(channel.settings)
+                await turn.enter_async_context(route.turn(channel.settings))
             if self._stopping or (not test and clock.now() < self._rests.get(outgoing.channel_id, 0)):
                 return
+            if outgoing.type == "incident.digest":
+                try:
+                    await self._engine.submit(begin(outgoing.id))
+                except LuotaError as error:
+                    log.warning("delivery %s cannot be attempted yet: %s", outgoing.id, error)
+                    await asyncio.sleep(STORAGE_PAUSE_S)
+                    return
             started_at = clock.now()
             result = await self._send(outgoing, channel, route, monitor, evidence, started_at)
         finished_at = clock.now()
+        if test:
+            self._answers[outgoing.id] = result
+            while len(self._answers) > MOST_ANSWERS:
+                del self._answers[next(iter(self._answers))]
         number = outgoing.attempts + 1
         again = None
         if not (result.ok or result.terminal or test):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
-            again = retry_at(number, outgoing.first_attempt_at or started_at, finished_at, jitter, result.retry_after)
+            first_at = outgoing.first_attempt_at or started_at
+            again = retry_at(number + outgoing.tried, first_at, finished_at, jitter, result.retry_after)
         where = None if channel is None else channel.workspace_id
         record = RecordAttempt(outgoing.id, outgoing.channel_id, number, started_at, finished_at, result, again, where)
         change = record if result.ok or again is not None else give_up(record, outgoing.type)

@@ -6,8 +6,8 @@ https://docs.slack.dev/reference/block-kit/blocks.
 """
 
 import asyncio
-import re
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -27,43 +27,78 @@ APART_S = 1.1
 
 _CANNOT_HEAL = frozenset((403, 404, 410))
 """The hook was revoked, its app or its channel removed: Slack makes a new URL then, this one stays dead."""
-_WORD = re.compile(rb"[a-z][a-z_]{1,60}")
 _FENCE = "```"
 _JSON = {"content-type": "application/json; charset=utf-8"}
 
 
+class _Hook:
+    """One address: whose turn it is, when the next one may begin, and how many want one."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.turn: object | None = None
+        self.free_at = 0.0
+        self.users = 0
+
+
 class Pace:
-    """Lets one message start each `apart_s` seconds, for each address."""
+    """Lets messages to one address begin one after another, each `apart_s` seconds after the last was sent."""
 
     def __init__(self, apart_s: float = APART_S) -> None:
         self._apart_s = apart_s
-        self._free_at: dict[str, float] = {}
+        self._hooks: dict[str, _Hook] = {}
 
-    async def wait(self, settings: Mapping[str, Any]) -> None:
-        """Wait for the next free place of the hook in `settings`, and take it."""
-        now = asyncio.get_running_loop().time()
+    @contextlib.asynccontextmanager
+    async def turn(self, settings: Mapping[str, Any]) -> AsyncIterator[None]:
+        """Wait for the next turn at the hook in `settings`. It lasts until `sent` is called, or else to the end.
+
+        So a message that takes long to go out holds up the next one, and a hook that never answers does not.
+        """
+        now = asyncio.get_running_loop().time
         # A hook that is free needs no entry: URLs are secrets, and are not to outlive their channels here.
-        self._free_at = {url: at for url, at in self._free_at.items() if at > now}
-        at = self._free_at.get(settings["url"], now)
-        self._free_at[settings["url"]] = at + self._apart_s
-        await asyncio.sleep(at - now)
+        self._hooks = {url: hook for url, hook in self._hooks.items() if hook.users or hook.free_at > now()}
+        hook = self._hooks.setdefault(settings["url"], _Hook())
+        hook.users += 1
+        try:
+            await hook.lock.acquire()
+            own = hook.turn = object()
+            try:
+                await asyncio.sleep(hook.free_at - now())
+                yield
+            finally:
+                if hook.turn is own:
+                    _pass_on(hook)
+        finally:
+            hook.users -= 1
+
+    def sent(self, settings: Mapping[str, Any]) -> None:
+        """End the present turn at the hook in `settings`, whose message has gone out; to be called once in it."""
+        hook = self._hooks.get(settings["url"])
+        if hook is not None and hook.turn is not None:
+            hook.free_at = asyncio.get_running_loop().time() + self._apart_s
+            _pass_on(hook)
 
 
-async def send(client: httpx.AsyncClient, notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
-    """Make one attempt; never raises for what Slack does. The error tells Slack's own word, such as `no_service`.
+def _pass_on(hook: _Hook) -> None:
+    hook.turn = None
+    hook.lock.release()
+
+
+async def send(
+    client: httpx.AsyncClient, notice: Notice, settings: Mapping[str, Any], now: int, pace: Pace
+) -> AttemptResult:
+    """Make one attempt; never raises for what Slack does. The error tells Slack's own words, such as `no_service`.
 
     403, 404 and 410 are terminal. Should Slack refuse the blocks (400), the plain text is sent alone: an ugly
-    message is better than none.
+    message is better than none. The caller has a turn of `pace`, and a second message waits for another one.
     """
     message = message_of(notice)
-    result, answer = await _post(client, message, settings, now)
+    result = await _post(client, message, settings, now, pace)
     if result.status == httpx.codes.BAD_REQUEST:
         bare = {key: value for key, value in message.items() if key != "blocks"}
-        result, answer = await _post(client, bare, settings, now)
-    if result.ok:
-        return result
-    error = f"{result.error}: {answer.decode()}" if _WORD.fullmatch(answer) else result.error
-    return msgspec.structs.replace(result, error=error, terminal=result.status in _CANNOT_HEAL)
+        async with pace.turn(settings):
+            result = await _post(client, bare, settings, now, pace)
+    return msgspec.structs.replace(result, terminal=result.status in _CANNOT_HEAL)
 
 
 def message_of(notice: Notice) -> dict[str, Any]:
@@ -149,6 +184,18 @@ def _units(text: str) -> int:
 
 
 async def _post(
-    client: httpx.AsyncClient, message: Mapping[str, Any], settings: Mapping[str, Any], now: int
-) -> tuple[AttemptResult, bytes]:
-    return await webhook.exchange(client, settings["url"], msgspec.json.encode(message), _JSON, now=now)
+    client: httpx.AsyncClient, message: Mapping[str, Any], settings: Mapping[str, Any], now: int, pace: Pace
+) -> AttemptResult:
+    going = True
+
+    def sent() -> None:
+        nonlocal going
+        if going:
+            pace.sent(settings)
+        going = False
+
+    try:
+        body = msgspec.json.encode(message)
+        return await webhook.send(client, settings["url"], body, _JSON, now=now, sent=sent)
+    finally:
+        sent()

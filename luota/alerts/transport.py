@@ -187,24 +187,65 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         resolver: Resolver,
         own: Container[tuple[str, int]],
         ssl_context: ssl.SSLContext | None,
+        proxy: str | None,
     ) -> None:
         self._backend = _GuardedBackend(policy, resolver, own)
         self._ssl_context = ssl_context
+        self._policy = policy
+        self._resolver = resolver
+        self._own = own
+        self._proxy = proxy
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        return self._ssl_context or trusted()
 
     @cached_property
     def _pool(self) -> httpcore.AsyncConnectionPool:
         return httpcore.AsyncConnectionPool(
-            ssl_context=self._ssl_context or trusted(),
+            ssl_context=self._trusted,
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
             network_backend=self._backend,
         )
 
+    @cached_property
+    def _proxied(self) -> httpcore.AsyncConnectionPool:
+        assert self._proxy is not None
+        return httpcore.AsyncHTTPProxy(
+            self._proxy,
+            ssl_context=self._trusted,
+            proxy_ssl_context=self._trusted if self._proxy.startswith("https:") else None,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+        )
+
+    async def _judged(self, url: httpx.URL) -> httpcore.AsyncConnectionPool:
+        """Return the pool for a URL; raise NotAllowed where it must not be handed to the proxy.
+
+        The proxy looks the name up once more, and dials any of its addresses: so none of those known here may be
+        one that is refused. A name that is known to the proxy alone is handed over.
+        """
+        host, port = url.raw_host.decode("ascii"), url.port or {"https": 443}.get(url.scheme, 80)
+        if self._proxy is None or (host, port) in self._own:
+            return self._pool
+        try:
+            addresses = await self._resolver.addresses(host, port)
+        except Unreachable:
+            addresses = []
+        for address in addresses:
+            refusal = self._policy.refusal(address)
+            if refusal is not None:
+                raise NotAllowed(refusal)
+        return self._proxied
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
+        pool = await self._judged(url)
         with _plain_errors():
-            answer = await self._pool.handle_async_request(
+            answer = await pool.handle_async_request(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -216,8 +257,9 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
 
     async def aclose(self) -> None:
-        if "_pool" in self.__dict__:
-            await self._pool.aclose()
+        for made in ("_pool", "_proxied"):
+            if made in self.__dict__:
+                await getattr(self, made).aclose()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -246,19 +288,21 @@ def open_client(
     *,
     own: Container[tuple[str, int]] = frozenset(),
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = None,
 ) -> httpx.AsyncClient:
     """Return the client for all outgoing messages; the caller closes it, after the last attempt.
 
     Every address is judged by `policy` before it is dialled, but for those that are in `own` at that moment, as
     (IP address, port): what this process itself listens on for a drill (docs/drills.md, "Dead route"). The
     environment (proxies, netrc) is ignored, redirects are not followed, cookies are neither kept nor sent, and
-    answers are asked for uncompressed.
+    answers are asked for uncompressed. By a `proxy` (its URL) go all messages but those to `own`; its own address is
+    not judged, and what it dials cannot be: a destination is judged by what its name stands for here.
     Certificates are checked by `trusted()`, made at the first message, unless `ssl_context` is given.
     There is no deadline over a whole exchange: that is the caller's. Failures raise `Unreachable`.
     """
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
     return httpx.AsyncClient(
-        transport=_GuardedTransport(policy, resolver, own, ssl_context),
+        transport=_GuardedTransport(policy, resolver, own, ssl_context, proxy),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies,
@@ -317,6 +361,7 @@ def _plain_errors() -> Iterator[None]:
         httpcore.NetworkError,
         httpcore.ProtocolError,
         httpcore.UnsupportedProtocol,
+        httpcore.ProxyError,
         OSError,
     ) as error:
         raise Unreachable(_words(error)) from error
@@ -328,6 +373,8 @@ def _words(error: Exception) -> str:
     while cause is not None:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__  # httpcore's pool re-raises "from None"
+    if isinstance(error, httpcore.ProxyError):  # its text is the status, and words of the proxy
+        return f"the proxy refused it: HTTP {str(error)[:3]}" if str(error)[:3].isdigit() else "the proxy refused it"
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
             return f"TLS certificate not trusted: {link.verify_message.rstrip('.')}"

@@ -4,6 +4,7 @@ How settings are written and checked: `luota.core.spec.channels`, which has the 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import httpx
@@ -20,11 +21,12 @@ Send = Callable[[Notice, Mapping[str, Any], int], Awaitable[AttemptResult]]
 the error of the result holds no secret."""
 
 
-Ready = Callable[[Mapping[str, Any]], Awaitable[None]]
+Turn = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[None]]
 
 
-async def _at_once(_: Mapping[str, Any]) -> None:
+def _at_once(_: Mapping[str, Any]) -> AbstractAsyncContextManager[None]:
     """Wait for nothing."""
+    return nullcontext()
 
 
 Refusal = Callable[[Mapping[str, Any]], Awaitable[str | None]]
@@ -35,8 +37,9 @@ async def _none(_: Mapping[str, Any]) -> None:
 
 
 class Route(Struct, frozen=True):
-    """What the sender needs of a type. `ready` waits until another message may start to these settings.
+    """What the sender needs of a type.
 
+    A message goes out within `turn`, which waits until one may start to these settings.
     `digests`: its readers are people, who get one message for many incidents at once.
     `refusal` says why nothing can ever be sent to the URL in the settings, without a secret of it, or None: no
     channel is added then.
@@ -45,7 +48,7 @@ class Route(Struct, frozen=True):
     """
 
     send: Send
-    ready: Ready = _at_once
+    turn: Turn = _at_once
     digests: bool = False
     missing: str | None = None
     refusal: Refusal = _none
@@ -62,6 +65,7 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
 
     No `relay`, no email; no `services`, or the extra not installed, no apprise.
     """
+    pace = slack.Pace()
 
     async def to_webhook(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
         body = messages.encode(notice)
@@ -69,7 +73,7 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
         return await webhook.send(client, settings["url"], body, headers, now=now)
 
     async def to_slack(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
-        return await slack.send(client, notice, settings, now)
+        return await slack.send(client, notice, settings, now, pace)
 
     async def to_email(notice: Notice, settings: Mapping[str, Any], _: int) -> AttemptResult:
         assert relay is not None
@@ -87,6 +91,6 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
     return {
         "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
         "webhook": Route(to_webhook),
-        "slack": Route(to_slack, slack.Pace().wait, digests=True),
+        "slack": Route(to_slack, pace.turn, digests=True),
         "apprise": Route(to_apprise, digests=True, missing=no_services, refusal=unknown),
     }

@@ -4,14 +4,16 @@ import asyncio
 import base64
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
+import msgspec
 
 from luota import __version__
+from luota.alerts.answer import beginning, echoes
 from luota.alerts.transport import NotAllowed, Unreachable
 from luota.core.retry import ERROR_LENGTH, AttemptResult
 from luota.core.spec.channels import secret_key
@@ -21,9 +23,6 @@ BODY_BYTES = 4096
 
 _ID_HEADERS = ("x-request-id", "request-id")
 _SANE_ID = re.compile(r"[\x20-\x7e]{1,200}")
-LONG_SEGMENT = 8
-SHORTEST_SECRET = 4
-"""How many characters a segment of a URL's path, or another part or a header's value, has that may be a secret."""
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,15}")
 
 
@@ -35,45 +34,40 @@ async def send(
     *,
     now: int,
     deadline: float = DEADLINE_SECONDS,
+    sent: Callable[[], None] | None = None,
 ) -> AttemptResult:
-    """Make one attempt as `exchange` does, and tell what came of it; what the receiver says is thrown away."""
-    result, _ = await exchange(client, url, body, headers, now=now, deadline=deadline)
-    return result
-
-
-async def exchange(
-    client: httpx.AsyncClient,
-    url: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    now: int,
-    deadline: float = DEADLINE_SECONDS,
-) -> tuple[AttemptResult, bytes]:
-    """POST `body`, which is JSON, once; return the outcome and the start of the answer's body.
+    """POST `body`, which is JSON, once; return the outcome, with the start of the answer's text.
 
     Never raises for what a receiver does. `client` comes from `open_client`; `headers` are added to Luota's
     own and win over them; `now` (UTC milliseconds) is what a date in `Retry-After` is measured from;
     `deadline` (seconds) covers the attempt from the name lookup to the end of the answer's headers. Only 2xx
     is ok; 410 is terminal. The answer's status decides as soon as its headers are in: of its body about
-    BODY_BYTES are read at most.
+    BODY_BYTES are read at most. `sent` is called once the request is written, if it comes to that.
     """
-    result = None
-    unsent = False
+    result = text = None
+    unsent = whole = False
     answer = bytearray()
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        written = event == "http11.receive_response_headers.started"
+        if sent is not None and written and info["request"].method == b"POST":  # and not for a tunnel through a proxy
+            sent()
+
     try:
-        sent = httpx.Headers({"content-type": "application/json", "user-agent": f"luota/{__version__}"})
-        sent.update(headers)
+        asked = httpx.Headers({"content-type": "application/json", "user-agent": f"luota/{__version__}"})
+        asked.update(headers)
         async with (
             asyncio.timeout(deadline),
-            client.stream("POST", url, content=body, headers=sent) as response,
+            client.stream("POST", url, content=body, headers=asked, extensions={"trace": trace}) as response,
         ):
-            result = _verdict(response, sent, now)
+            result = _verdict(response, asked, now)
             # A short body is read to its end, so that the connection can be used again; a long one is left.
             async for part in response.aiter_raw():
                 answer += part
                 if len(answer) >= BODY_BYTES:
                     break
+            else:
+                whole = True
     except TimeoutError:
         error = f"no answer within {deadline:g} s"
     except Unreachable as failure:
@@ -82,7 +76,13 @@ async def exchange(
         error = "the answer cannot be read"
     except (httpx.InvalidURL, ValueError):
         error = "the URL or a header of the channel is not valid"
-    return result or AttemptResult(ok=False, error=error[:ERROR_LENGTH], unsent=unsent), bytes(answer)
+    if result is None:
+        return AttemptResult(ok=False, error=error[:ERROR_LENGTH], unsent=unsent)
+    # A redirect's text repeats where it leads, and what is packed against our wish cannot be read.
+    if not response.is_redirect and response.headers.get("content-encoding", "identity") == "identity":
+        text = beginning(bytes(answer[:BODY_BYTES]), whole, response.request.url, asked) or None
+    said = f"{result.error}: {text}" if result.error and text else result.error
+    return msgspec.structs.replace(result, error=said, answer=text)
 
 
 def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int) -> dict[str, str]:
@@ -119,19 +119,6 @@ def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> Attempt
         retry_after=None if ok else retry_after(response.headers.get("retry-after", ""), now),
         provider_id=provider_id if _SANE_ID.fullmatch(provider_id) else None,
     )
-
-
-def echoes(said: str, url: httpx.URL, headers: httpx.Headers) -> bool:
-    """Tell whether a receiver's text repeats what may be a secret: a part of the URL or of a header's value."""
-    if any(said in (value, *value.split()) for value in headers.values()):
-        return True
-    path = re.split("[/;,]", f"{url.raw_path.decode().partition('?')[0]}/{url.path}")
-    query = [one for pair in url.params.multi_items() for one in pair]
-    raw_query = re.split("[&=]", url.query.decode())
-    values = [one for value in headers.values() for one in (value, *value.split())]
-    secrets = [one for one in path if len(one) >= LONG_SEGMENT]
-    secrets += [one for one in (*query, *raw_query, *values, url.username, url.password) if len(one) >= SHORTEST_SECRET]
-    return any(secret.casefold() in said.casefold() for secret in secrets)
 
 
 def retry_after(value: str, now: int) -> int | None:

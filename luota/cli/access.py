@@ -1,17 +1,21 @@
 """Commands about who may do what: users, workspaces, tokens."""
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from luota.cli.channels import Workspace
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, WrongOptionError, api
 from luota.cli.output import fields, table
 
 User = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by email or id.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 Target = Annotated[str | None, typer.Argument(metavar="M", help="A monitor, by id or slug.")]
+OneWorkspace = Annotated[
+    str | None, typer.Argument(metavar="W", help="A workspace, by id or slug; else the first one.")
+]
 OfWorkspace = Annotated[
     bool, typer.Option("--workspace", help="The token of a workspace: M names it, else the first one.")
 ]
@@ -87,6 +91,76 @@ def delete_user(
     cli.answer(reply, f"Deleted {reply['user']['email']}.")
 
 
+def link_user(cli: Cli, *, user: User, workspace: Workspace = None) -> None:
+    """Print a one-time link by which a user chooses a password. It holds for 72 hours; older ones hold no more."""
+    reply = cli.call("POST", api("users", user, "link", workspace=workspace))
+    cli.answer(
+        reply, fields([("user", reply["user"]["email"]), ("link", reply["link"]), ("until", reply["expiresAt"])])
+    )
+
+
+def add_member(
+    cli: Cli,
+    *,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="A user of this Luota.")],
+    role: Annotated[str | None, typer.Option(metavar="owner|operator|viewer", help="Else viewer.")] = None,
+    workspace: Workspace = None,
+) -> None:
+    """Make an existing user a member of a workspace."""
+    body = {"email": email, **({} if role is None else {"role": role})}
+    reply = cli.call("POST", api("workspaces", _workspace(cli, workspace), "members"), body)
+    cli.answer(reply, f"{reply['member']['email']} is a member now, as {reply['member']['role']}.")
+
+
+def remove_member(cli: Cli, *, user: User, workspace: Workspace = None) -> None:
+    """End a membership in one workspace; the user stays, with all others. `user delete` deletes them."""
+    reply = cli.call("DELETE", api("workspaces", _workspace(cli, workspace), "members", user))
+    cli.answer(reply, f"{reply['member']['email']} is no member of the workspace any more.")
+
+
+def show_workspace(cli: Cli, *, workspace: OneWorkspace = None) -> None:
+    """Show a workspace, and for how long it keeps what."""
+    reply = cli.call("GET", api("workspaces", _workspace(cli, workspace)))
+    cli.answer(reply, _described(reply["workspace"]))
+
+
+def edit_workspace(
+    cli: Cli,
+    *,
+    workspace: OneWorkspace = None,
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="What to call it.")] = None,
+    retention_days: Annotated[int | None, typer.Option(metavar="N", help="Days to keep signals.")] = None,
+    retention_count: Annotated[int | None, typer.Option(metavar="N", help="Signals to keep of each monitor.")] = None,
+    incident_retention_days: Annotated[int | None, typer.Option(metavar="N", help="Days to keep incidents.")] = None,
+) -> None:
+    """Change the name of a workspace, and for how long it keeps what; nothing but what is given."""
+    given = {
+        "name": name,
+        "retentionDays": retention_days,
+        "retentionCount": retention_count,
+        "incidentRetentionDays": incident_retention_days,
+    }
+    body = {key: value for key, value in given.items() if value is not None}
+    if not body:
+        raise typer.BadParameter("Nothing to change: give an option.")
+    reply = cli.call("PATCH", api("workspaces", _workspace(cli, workspace)), body)
+    cli.answer(reply, _described(reply["workspace"]))
+
+
+def _workspace(cli: Cli, wanted: str | None) -> str:
+    """Return how to name a workspace in a path: as it was named, else the first one."""
+    return wanted or str(cli.call("GET", api("workspaces"))["workspaces"][0]["id"])
+
+
+def _described(workspace: Mapping[str, Any]) -> str:
+    words = {
+        "retentionDays": "days to keep signals",
+        "retentionCount": "signals to keep of each monitor",
+        "incidentRetentionDays": "days to keep incidents",
+    }
+    return fields((words.get(key, key), value) for key, value in workspace.items())
+
+
 def create_workspace(
     cli: Cli,
     *,
@@ -122,7 +196,7 @@ def _holder(target: str | None, *, workspace: bool) -> tuple[str, str]:
     if workspace:
         return ("workspaces", "default" if target is None else target)
     if target is None:
-        raise typer.BadParameter("Name a monitor, or give --workspace.")
+        raise WrongOptionError("monitor", "Name a monitor, or give --workspace.")
     return ("monitors", target)
 
 
@@ -130,11 +204,12 @@ def _password() -> str:
     try:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
-        raise typer.BadParameter("The password on standard input is not UTF-8.") from None
+        raise WrongOptionError("--password-stdin", "The password on standard input is not UTF-8.") from None
     return text.removesuffix("\n").removesuffix("\r")
 
 
 def _asked_password() -> str:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("There is no terminal to ask for the password: give --password-stdin.")
+        said = "There is no terminal to ask for the password: give --password-stdin."
+        raise WrongOptionError("--password-stdin", said)
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 from luota import __version__
-from luota.cli import access, channels, code, demo, drills, incidents, monitors, process, replay, upkeep
+from luota.cli import (
+    access,
+    advice,
+    audit,
+    channels,
+    code,
+    demo,
+    drills,
+    incidents,
+    monitors,
+    process,
+    replay,
+    runs,
+    upkeep,
+)
 from luota.cli.command import command, group
 from luota.cli.exec import exec_
 
@@ -50,10 +64,20 @@ command(user, "password")(access.set_password)
 command(user, "role")(access.set_role)
 command(user, "delete")(access.delete_user)
 command(user, "list")(access.list_users)
+command(user, "link")(access.link_user)
+
+member = _add("member", "Who belongs to a workspace.")
+command(member, "add")(access.add_member)
+command(member, "remove")(access.remove_member)
 
 workspace = _add("workspace", "Owners of monitors, channels and members.")
 command(workspace, "create")(access.create_workspace)
 command(workspace, "list")(access.list_workspaces)
+command(workspace, "show")(access.show_workspace)
+command(workspace, "edit")(access.edit_workspace)
+
+audit_log = _add("audit", "Who changed what.")
+command(audit_log, "list")(audit.list_all)
 
 token = _add("token", "The keys that jobs send.")
 command(token, "show")(access.show_token)
@@ -67,6 +91,12 @@ command(monitor, "edit")(monitors.edit)
 command(monitor, "pause")(monitors.pause)
 command(monitor, "resume")(monitors.resume)
 command(monitor, "archive")(monitors.archive)
+command(monitor, "advise")(advice.advise)
+command(monitor, "test")(advice.prove)
+command(monitor, "snippet")(advice.snippet)
+
+run = _add("run", "One execution of a job.")
+command(run, "show")(runs.show)
 
 channel = _add("channel", "Where notices go.")
 add_channel = _add("add", "Add a channel.", channel)

@@ -150,6 +150,7 @@ def test(cli: Cli, *, channel: Channel) -> None:
     keys = ("channel", "state", "attempts", "nextAttemptAt", "lastError")
     names = ("channel", "state", "attempts", "next attempt", "last error")
     pairs = [(name, delivery.get(key)) for name, key in zip(names, keys, strict=True)]
+    pairs.append(("answer", " ".join(str(one) for one in map(delivery.get, ("status", "answer")) if one) or None))
     if delivery.get("providerId"):
         pairs.append(("provider's id", delivery["providerId"]))
     cli.answer(reply, fields(pairs))

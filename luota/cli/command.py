@@ -24,6 +24,15 @@ P = ParamSpec("P")
 # What click raises for a wrong command line. Newer versions of typer bring a click of their own.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+
+class WrongOptionError(typer.BadParameter):
+    """A command line that contradicts itself, or lacks something; `option` is to blame, with --json its `field`."""
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(message)
+        self.option_name = option
+
+
 LONGEST_NAME = 200
 """No id and no name is longer; a much longer one would not fit into the line of a request."""
 
@@ -73,16 +82,16 @@ class Cli:
 def api(*segments: str, **query: str | None) -> str:
     """Return the path of a resource of the API; a query value of None is left out.
 
-    NOT_FOUND for a segment that cannot name anything, such as an empty one. Bytes of the command line that
-    are no UTF-8 are sent as they are, and the server finds nothing of that name.
+    NOT_FOUND, with the resource as its field, for a segment that cannot name anything, such as an empty one. Bytes of
+    the command line that are no UTF-8 are sent as they are, and the server finds nothing of that name.
     """
-    for segment in segments:
+    for of, segment in zip(("", *segments), segments, strict=False):
         if segment in {"", ".", ".."}:
-            raise LuotaError(Code.NOT_FOUND, f"{segment!r} is neither an id nor a name.")
-    for text in (*segments, *query.values()):
+            raise LuotaError(Code.NOT_FOUND, f"{segment!r} is neither an id nor a name.", field=of.removesuffix("s"))
+    for of, text in (*zip(("", *segments), segments, strict=False), *query.items()):
         if text is not None and len(text) > LONGEST_NAME:
             said = f"{text[:40]!r}… is neither an id nor a name: it has {len(text)} characters."
-            raise LuotaError(Code.NOT_FOUND, said)
+            raise LuotaError(Code.NOT_FOUND, said, field=of.removesuffix("s"))
     chosen = {key: value for key, value in query.items() if value is not None}
     given = urlencode(chosen, errors="surrogateescape")
     path = "/".join(["/api", *(quote(segment, safe="", errors="surrogateescape") for segment in segments)])

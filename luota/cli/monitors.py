@@ -10,7 +10,7 @@ import typer
 
 from luota.cli.channels import Workspace
 from luota.cli.client import listens
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, WrongOptionError, api
 from luota.cli.monitor_text import described, in_words, no_grace
 from luota.cli.output import table
 from luota.core.errors import LuotaError, invalid
@@ -85,7 +85,7 @@ def create(
     """Create a monitor and print its token."""
     schedule = _schedule(every, cron, calendar, timezone)
     if timezone is not None and (schedule is None or every is not None):
-        raise typer.BadParameter("--timezone goes with --cron or --calendar.")
+        raise WrongOptionError("--timezone", "--timezone goes with --cron or --calendar.")
     body = _given(
         name=name,
         mode=mode,
@@ -101,7 +101,7 @@ def create(
         slug=slug,
         environment=environment,
     )
-    reply = _define(cli, "POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
+    reply = _call(cli, "POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
     monitor, token = reply["monitor"], reply["token"]
     url = f"{reply['baseUrl']}/v1/"
     if mode == "run":
@@ -186,9 +186,9 @@ def edit(
     """Change what is given and nothing else; '' empties a text."""
     schedule = _schedule(every, cron, calendar, timezone)
     if no_schedule and (schedule is not None or timezone is not None):
-        raise typer.BadParameter("--no-schedule does not go with another schedule.")
+        raise WrongOptionError("--no-schedule", "--no-schedule does not go with another schedule.")
     if timezone is not None and every is not None:
-        raise typer.BadParameter("--timezone goes with --cron or --calendar.")
+        raise WrongOptionError("--timezone", "--timezone goes with --cron or --calendar.")
     body = _given(
         name=name,
         mode=mode,
@@ -209,8 +209,8 @@ def edit(
     elif schedule is not None or timezone is not None:
         body["schedule"] = _moved(cli, monitor, schedule, timezone)
     if not body:
-        raise typer.BadParameter("Nothing to change: give an option.")
-    reply = _define(cli, "PATCH", api("monitors", monitor), body)
+        raise WrongOptionError("options", "Nothing to change: give an option, such as --grace 10m.")
+    reply = _call(cli, "PATCH", api("monitors", monitor), body)
     cli.answer(reply, described(reply["monitor"]))
 
 
@@ -224,11 +224,11 @@ def pause(
 ) -> None:
     """Pause a monitor: its signals are kept, no incident opens."""
     if duration is not None and until is not None:
-        raise typer.BadParameter("Give --for or --until, not both.")
+        raise WrongOptionError("--until", "Give --for or --until, not both.")
     body = _given(until=until, untilHealthy=until_healthy or None)
     if duration is not None:
         body["for"] = duration
-    reply = cli.call("POST", api("monitors", monitor, "pause"), body)
+    reply = _call(cli, "POST", api("monitors", monitor, "pause"), body)
     cli.answer(reply, described(reply["monitor"]))
 
 
@@ -292,20 +292,22 @@ _OPTIONS = {
     "reminderSeconds": "--remind",
     "channels": "--channel",
     "tags": "--tag",
+    "untilHealthy": "--until-healthy",
+    "until": "--until",
+    "for": "--for",
 }
 """The options whose names are not the API's, by the field that a refusal names."""
 
 
-def _define(cli: Cli, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a definition. A refusal names the option that was or is to be given, its `field` stays the API's."""
+def _call(cli: Cli, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Call the API. A refusal names the option that was or is to be given, its `field` stays the API's."""
     try:
         return cli.call(method, path, body)
     except LuotaError as error:
-        message = error.message
+        field, message = error.field or "", error.message
         for word, option in _OPTIONS.items():
-            if "." not in word:
-                message = re.sub(rf"\b(?<!-){word}\b(?!\.)", option, message)
-        field = error.field or ""
+            start = "^" if word in {"for", "until"} else r"(?<![\w.-])"  # these two stand in sentences too
+            message = re.sub(rf"{start}{re.escape(word)}\b(?!\.\w)", option, message)
         given = "--tag" if field.startswith("tags.") else _OPTIONS.get(field)
         if given is not None and given not in message:
             message += f" (option {given})"
@@ -326,9 +328,9 @@ def _lists(channels: list[str] | None, tags: list[str] | None) -> dict[str, Any]
         for tag in tags if tags != [""] else []:
             key, equals, value = tag.partition("=")
             if not equals:
-                raise typer.BadParameter(f"--tag takes KEY=VALUE, not {tag!r}.")
+                raise WrongOptionError("--tag", f"--tag takes KEY=VALUE, not {tag!r}.")
             if key in body["tags"]:
-                raise typer.BadParameter(f"--tag {key} is given twice.")
+                raise WrongOptionError("--tag", f"--tag {key} is given twice.")
             body["tags"][key] = value
     return body
 
@@ -336,7 +338,7 @@ def _lists(channels: list[str] | None, tags: list[str] | None) -> dict[str, Any]
 def _schedule(every: str | None, cron: str | None, calendar: str | None, timezone: str | None) -> dict[str, str] | None:
     given = _given(every=every, cron=cron, calendar=calendar)
     if len(given) > 1:
-        raise typer.BadParameter("Give one of --every, --cron and --calendar.")
+        raise WrongOptionError(f"--{list(given)[1]}", "Give one of --every, --cron and --calendar.")
     if not given:
         return None
     return given if timezone is None else {**given, "timezone": timezone}
@@ -361,5 +363,5 @@ def _checked_json(text: str) -> str:
     except RecursionError:
         pass  # deep, which is for the server to refuse
     except ValueError as error:
-        raise typer.BadParameter(f"--payload is not JSON: {error}.") from None
+        raise WrongOptionError("--payload", f"--payload is not JSON: {error}.") from None
     return text

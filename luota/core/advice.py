@@ -20,6 +20,8 @@ from luota.core.spec.values import format_duration
 
 LEAST = 5
 """Fewer are no evidence."""
+FEW = 3
+"""A history shorter than so many of the present threshold is no evidence: it may not have seen a night."""
 MOST_EVENTS = 20_000
 _SLICE = 200
 """Events or signals that are judged before others get their turn; a cron or calendar takes the longest."""
@@ -39,10 +41,13 @@ class Spread(Struct, frozen=True):
 
 
 class Suggestion(Struct, frozen=True):
-    """A value for a key of the definition, in milliseconds, and why, in words."""
+    """A value for a key of the definition, in milliseconds, and why, in words.
+
+    `value` is None where the history is too short to suggest one, and `evidence` says so.
+    """
 
     key: str
-    value: int
+    value: int | None
     evidence: str
 
 
@@ -81,6 +86,8 @@ def suggestions(
 ) -> Generator[None, None, tuple[Suggestion, ...]]:
     """Find what the evidence suggests for the keys that decide the verdicts of a monitor; nothing without enough.
 
+    Signals in hand that span less than FEW of the present threshold suggest no value, and the words say that.
+
     `durations` are those of the runs that succeeded within their limits; how many succeeded only after them is `hung`:
     what those took is no evidence, and the words say that they are left out. What is more than twice the median is
     taken as missed, and said so.
@@ -89,13 +96,24 @@ def suggestions(
     found: list[Suggestion | None] = []
     schedule, gaps = rules.schedule, intervals(signals)
     if rules.mode is Mode.FRESHNESS:
-        found.append(_suggestion("expectedFreshnessSeconds", gaps, "intervals"))
+        found.append(
+            _too_short("expectedFreshnessSeconds", gaps, "freshness", rules.freshness)
+            or _suggestion("expectedFreshnessSeconds", gaps, "intervals")
+        )
     elif isinstance(schedule, Every):
-        found.append(_suggestion("graceSeconds", gaps, "intervals", beyond=schedule.interval))
+        found.append(
+            _too_short("graceSeconds", gaps, "interval", schedule.interval)
+            or _suggestion("graceSeconds", gaps, "intervals", beyond=schedule.interval)
+        )
     elif schedule is not None:
         found.append((yield from _grace(schedule, signals)))
     if rules.mode is Mode.RUN:
-        found.append(_suggestion("maxRuntimeSeconds", durations, "durations", factor=2, hung=hung))
+        short = _too_short("maxRuntimeSeconds", gaps, "max runtime", rules.max_runtime)
+        found.append(
+            short
+            if short and len(durations) >= LEAST
+            else _suggestion("maxRuntimeSeconds", durations, "durations", factor=2, hung=hung)
+        )
     return tuple(one for one in found if one is not None)
 
 
@@ -168,7 +186,7 @@ def _event(what: str, signal: Signal | None, runs: dict[str, OpenRun]) -> Event 
     return Success(run) if what == RunState.SUCCESS.value else Fail(run)
 
 
-def _grace(schedule: Cron | Calendar, signals: Iterable[Signal]) -> Generator[None, None, Suggestion | None]:
+def _grace(schedule: Cron | Calendar, signals: Sequence[Signal]) -> Generator[None, None, Suggestion | None]:
     """Suggest a grace from how long after its occurrence the first signal came that met it."""
     first: dict[int, int] = {}
     for count, signal in enumerate(sorted(signals, key=lambda s: s.received_at), start=1):
@@ -184,9 +202,13 @@ def _grace(schedule: Cron | Calendar, signals: Iterable[Signal]) -> Generator[No
         if delay < _gap(schedule, met) // 2:
             delays.append(delay)
     left = len(first) - len(delays)
+    if len(signals) >= LEAST > len(first):
+        moments = f"{len(first)} expected moment{'' if len(first) == 1 else 's'}"
+        evidence = f"too short a history: {len(signals):,} signals met {moments} of the schedule, fewer than {LEAST}"
+        return Suggestion("graceSeconds", None, evidence)
     if len(delays) < LEAST:
         return None
-    evidence = f"the latest of {len(delays)} signals came {format_duration(max(delays))} after it was expected"
+    evidence = f"the latest of {len(delays)} signals came {_lasting(max(delays))} after it was expected"
     if left:
         evidence += f"; {left} more than half an interval late {'was' if left == 1 else 'were'} left out"
     return Suggestion("graceSeconds", _round_up(max(delays) * 11 // 10), evidence)
@@ -206,12 +228,29 @@ def _suggestion(
     usual = 2 * median(values)
     kept = [value for value in values if value <= usual]
     longest, left = max(kept), len(values) - len(kept)
-    evidence = f"the longest of {len(kept)} {word} was {format_duration(longest)}"
+    evidence = f"the longest of {len(kept)} {word} was {_lasting(longest)}"
     if left:
         evidence += f"; {left} longer than twice the usual {'was' if left == 1 else 'were'} left out"
     if hung:
         evidence += f"; {hung} that hung {'was' if hung == 1 else 'were'} left out"
     return Suggestion(key, _round_up(max(0, longest - beyond) * factor * 11 // 10), evidence)
+
+
+def _too_short(key: str, gaps: Sequence[int], word: str, present: int) -> Suggestion | None:
+    """Say that the signals span too little of time to judge the present threshold by; None where they do not.
+
+    Too few signals need no words: they are seen to be few.
+    """
+    if len(gaps) < LEAST or sum(gaps) >= FEW * present:
+        return None
+    span = f"the last {len(gaps) + 1:,} signals span {_lasting(sum(gaps))}"
+    evidence = f"too short a history: {span}, less than {FEW} times the present {word} of {format_duration(present)}"
+    return Suggestion(key, None, evidence)
+
+
+def _lasting(duration: int) -> str:
+    """Return a duration in words; one shorter than a second in milliseconds, not as nothing."""
+    return f"{duration} ms" if 0 < duration < 1_000 else format_duration(duration)
 
 
 def _round_up(duration: int) -> int:

@@ -37,7 +37,8 @@ class Slot(Struct, frozen=True, gc=False):
     `at` is the effective instant of the signal that met it, which lies ahead of `start` where it came early;
     None where nothing came. `run` is the run that decided how it is drawn, `incident` the newest one that
     belongs to it, `blind` the stretches inside it in which Luota was not watching. The `first` one begins with the
-    creation of the monitor, where that precedes all that was expected.
+    creation of the monitor, where that precedes all that was expected. `followed` is the instant of a later signal
+    that came within the grace of this slot, which nothing met: it is late, and was never judged missed.
     """
 
     start: int
@@ -50,6 +51,7 @@ class Slot(Struct, frozen=True, gc=False):
     blind: tuple[Stretch, ...] = ()
     scheduled: bool = True
     first: bool = False
+    followed: int | None = None
 
 
 def slots(
@@ -120,7 +122,8 @@ class _Drawing:
         if not entries:
             return ()
         starts, last = [entry.start for entry in entries], layout.end()
-        states = [self._state(entry) for entry in entries]
+        afterwards = _afterwards(entries)
+        states = [self._state(entry, came) for entry, came in zip(entries, afterwards, strict=True)]
         for moment in layout.judged:
             _worse(states, bisect_right(starts, moment) - 1)
         of_run = {s.run: i for i, entry in enumerate(entries) for s in entry.signals if s.run is not None}
@@ -133,14 +136,16 @@ class _Drawing:
                 place = bisect_right(starts, moment) - 1
             if place >= 0 and (place < len(entries) - 1 or moment < last):
                 belongs[place] = incident.id
-                if silent:
+                if incident.kind is Kind.MISSED and states[place] is Drawn.LATE and not entries[place].signals:
+                    states[place] = Drawn.MISSED  # it was judged, by a shorter grace than the present one
+                elif silent:
                     _worse(states, place)
                 elif incident.kind is Kind.STUCK and incident.run in of_run and states[place] is Drawn.OK:
                     states[place] = Drawn.STUCK  # closed in the very millisecond of its limit
         ends, blind = [*starts[1:], last], self._blind(starts, last)
         return tuple(
-            self._slot(entry, end, state, belongs.get(i), blind.get(i, ()))
-            for i, (entry, end, state) in enumerate(zip(entries, ends, states, strict=True))
+            self._slot(entry, end, state, belongs.get(i), blind.get(i, ()), came)
+            for i, (entry, end, state, came) in enumerate(zip(entries, ends, states, afterwards, strict=True))
         )
 
     def _blind(self, starts: list[int], end: int) -> dict[int, tuple[Stretch, ...]]:
@@ -156,8 +161,17 @@ class _Drawing:
                 place += 1
         return found
 
-    def _slot(self, entry: Entry, end: int, state: Drawn, incident: str | None, blind: tuple[Stretch, ...]) -> Slot:
+    def _slot(
+        self,
+        entry: Entry,
+        end: int,
+        state: Drawn,
+        incident: str | None,
+        blind: tuple[Stretch, ...],
+        came: Signal | None,
+    ) -> Slot:
         told = self._decisive(entry.signals)
+        followed = state is Drawn.LATE and not entry.signals and came is not None
         return Slot(
             entry.start,
             end,
@@ -169,11 +183,12 @@ class _Drawing:
             blind,
             self._rules.schedule is not None and self._rules.mode is not Mode.FRESHNESS,
             entry.start == self._layout.created,
+            came.at if followed and came is not None else None,
         )
 
-    def _state(self, entry: Entry) -> Drawn:
+    def _state(self, entry: Entry, came: Signal | None) -> Drawn:
         if not entry.signals:
-            return self._silence(entry)
+            return self._silence(entry, came)
         told = self._decisive(entry.signals)
         assert told is not None
         bad = self._of_run(told)
@@ -213,8 +228,8 @@ class _Drawing:
             return signals[0] if signals else None
         return min(signals, key=lambda signal: _WORST_FIRST.index(self._of_run(signal)))
 
-    def _silence(self, entry: Entry) -> Drawn:
-        """Return how a slot is drawn that nothing met."""
+    def _silence(self, entry: Entry, came: Signal | None) -> Drawn:
+        """Return how a slot is drawn that nothing met; `came` is what came first of all that met a later one."""
         layout, rules, start = self._layout, self._rules, entry.start
         deadline = layout.moved(start + rules.grace)
         if layout.first is None or layout.first > deadline or start == layout.created:
@@ -225,11 +240,24 @@ class _Drawing:
         if stale:  # only the first moment is judged, and the verdict lasts
             start = first_expected(rules, entry.basis) or start
             deadline = layout.moved(start + rules.grace)
-        if layout.now < deadline:  # also where a later one was met, as a grace beyond the interval allows
+        elif came is not None and came.received_at <= deadline:
+            return Drawn.NONE if came.received_at == layout.first else Drawn.LATE
+        if layout.now < deadline:
             return Drawn.LATE
         if layout.hidden(entry.basis, start, deadline):
             return Drawn.UNVERIFIED
         return Drawn.STALE if stale else Drawn.MISSED
+
+
+def _afterwards(entries: Sequence[Entry]) -> list[Signal | None]:
+    """Return for each entry which signal was received first of those that met a later one."""
+    found, came = list[Signal | None](), None
+    for entry in reversed(entries):
+        found.append(came)
+        for signal in entry.signals:
+            if came is None or signal.received_at <= came.received_at:
+                came = signal
+    return found[::-1]
 
 
 def _worse(states: list[Drawn], place: int) -> None:

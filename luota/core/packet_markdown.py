@@ -178,11 +178,11 @@ def _definition(packet: Packet) -> Iterator[str]:
         ("Grace", plain(format_duration(rules.grace))),
     ]
     if rules.mode is Mode.RUN:
-        facts.append(("Longest run", plain(format_duration(rules.max_runtime))))
+        facts.append(("Max runtime", plain(format_duration(rules.max_runtime))))
     if rules.mode is Mode.FRESHNESS:
-        facts.append(("Fresh for", plain(format_duration(rules.freshness))))
+        facts.append(("Freshness", plain(format_duration(rules.freshness))))
     facts += [
-        ("Failures before an incident", plain(str(rules.tolerance))),
+        ("Tolerance", plain(str(rules.tolerance))),
         ("Environment", code(definition.environment or None)),
         ("Name", code(definition.name)),
         ("Slug", code(definition.slug)),

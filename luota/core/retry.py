@@ -41,7 +41,8 @@ class AttemptResult(msgspec.Struct, frozen=True):
     `terminal` means that repeating cannot help (HTTP 410): the delivery becomes `failed_terminal` at once.
     `status` is the provider's code, None when it gave no answer. `error` is None when ok, else a plain text
     of at most ERROR_LENGTH characters that holds no URL and no secret. `retry_after` is the pause in
-    milliseconds that the provider asked for. `provider_id` is the provider's own name for the attempt. `unsent`
+    milliseconds that the provider asked for. `provider_id` is the provider's own name for the attempt, `answer` the
+    beginning of what it said beside, which is shown after a test and not kept; neither holds a secret. `unsent`
     means that the settings of this process kept it from being sent, so that it says nothing of the provider.
     """
 
@@ -51,6 +52,7 @@ class AttemptResult(msgspec.Struct, frozen=True):
     error: str | None = None
     retry_after: int | None = None
     provider_id: str | None = None
+    answer: str | None = None
     unsent: bool = False
 
 

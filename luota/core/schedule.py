@@ -23,6 +23,13 @@ from luota.core.spec.values import parse_duration
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
+_CRON_FIELDS = (
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day-of-month", "1 to 31"),
+    ("month", "1 to 12 or JAN to DEC"),
+    ("day-of-week", "0 to 7 (0 and 7 are Sunday) or SUN to SAT"),
+)
 _QUARTZ = re.compile(r"LW?|[0-9]*W|([0-7]|[A-Z]{3})L", re.IGNORECASE)  # what cronsim takes beyond Debian's cron
 
 
@@ -202,10 +209,7 @@ def parse_schedule(value: object, field: str = "schedule", *, now: int | None = 
 
 
 def _every(value: object, field: str) -> Every:
-    interval = parse_duration(value, field)
-    if not _SECOND <= interval <= 366 * _DAY:
-        raise invalid(field, 'every must be from 1 second to 366 days, such as 300 or "5m".')
-    return Every(interval)
+    return Every(parse_duration(value, field, minimum=_SECOND, maximum=366 * _DAY))
 
 
 def _shared(kind: type[Cron] | type[Calendar], text: str, zone: str, field: str) -> Cron | Calendar:
@@ -217,13 +221,8 @@ def _shared(kind: type[Cron] | type[Calendar], text: str, zone: str, field: str)
         try:
             known = kind(text, zone)
             possible = known.after(-1) is not None
-        except CronSimError as e:
-            name = str(e).removeprefix("Bad ")
-            raise invalid(
-                field,
-                f"the {name} field of {text!r} is not valid, or names a day that no month in it has; "
-                'a right one is "*/15 8-17 * * MON-FRI" (minute hour day month weekday).',
-            ) from None
+        except CronSimError:
+            raise invalid(field, f"{_wrong_in_cron(text)}.") from None
         except OnCalendarError as e:
             problem = str(e).lower().removeprefix("bad ")
             raise invalid(
@@ -260,6 +259,28 @@ def _check_cron(text: str, field: str) -> None:
         if slash and base != "*" and "-" not in base:
             # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
             raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")
+
+
+def _wrong_in_cron(text: str) -> str:
+    """Say what cronsim refuses of five fields: one that is wrong by itself, else a day that its months do not have."""
+    parts = text.split()
+    for place, (part, (name, takes)) in enumerate(zip(parts, _CRON_FIELDS, strict=True)):
+        wrong = ", ".join(repr(term) for term in part.split(",") if not _is_sound(place, term))
+        if wrong:
+            return (
+                f"the {name} field of {text!r} takes {takes}, also as a list, a range or a step; wrong is {wrong}. "
+                'A right one is "*/15 8-17 * * MON-FRI" (minute hour day month weekday)'
+            )
+    return f"{text!r} never occurs: month {parts[3]} has no day {parts[2]}"
+
+
+def _is_sound(place: int, term: str) -> bool:
+    """Tell whether one term of the field at `place` can be read, whatever stands in the other fields."""
+    try:
+        named(" ".join(term if other == place else "*" for other in range(5)))
+    except CronSimError:
+        return False
+    return True
 
 
 def _split_zone(text: str, zone: str | None, field: str) -> tuple[str, str | None]:

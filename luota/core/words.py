@@ -100,6 +100,8 @@ def said(slot: Slot) -> tuple[str | int, ...]:
         return ("nothing expected yet, created ", start)
     if state is Drawn.STALE:
         return ("stale output, to be renewed by ", start)
+    if slot.followed is not None:
+        return ("no signal of its own, expected ", start, "; the next came within its grace, at ", slot.followed)
     return (f"{_SILENCE_WORDS[state]}, expected ", start)
 
 

@@ -150,8 +150,12 @@ class Engine:
                     self.registry.deadlines.set(monitor_id, wake_at(live.state))
         return True
 
-    async def stamp(self) -> None:
-        """Commit, so that the last-alive stamp is fresh and the storage is known to work."""
+    async def stamp(self, *, regular: bool = False) -> None:
+        """Commit, so that the last-alive stamp is fresh and the storage is known to work.
+
+        A `regular` one is followed by others, every few seconds: a longer pause is then a blind window (writer.STILL).
+        """
+        self.writer.stamped |= regular
 
         async def nothing(tx: Transaction) -> None:
             pass
@@ -160,12 +164,18 @@ class Engine:
 
     def sickness(self) -> str | None:
         """Return why events cannot be made durable at present, or None."""
-        writer = self.writer
-        if writer.failure is not None:
-            return f"nothing can be written: {writer.failure}"
-        if writer.committed_at < 0 or self.clock.monotonic() - writer.committed_at > SILENT_AFTER:
+        if (failing := self.failing()) is not None:
+            return failing
+        committed_at = self.writer.committed_at
+        if committed_at < 0 or self.clock.monotonic() - committed_at > SILENT_AFTER:
             return "no write has been committed lately"
         return None
+
+    def failing(self) -> str | None:
+        """Return why writes, all or some of them, are tried and fail, or None; a restart would mend nothing."""
+        if self.writer.failure is not None:
+            return f"nothing can be written: {self.writer.failure}"
+        return self.writer.outage.sickness(self.clock.monotonic())
 
     async def close(self) -> None:
         """Write all that was submitted, then give the directory back."""

@@ -62,15 +62,17 @@ def tag_all(monitor_ids: Sequence[str], tags: dict[str, str], actor: Actor) -> W
             places = ", ".join("?" * len(chunk))
             found = await tx.fetch(f"SELECT id, tags FROM monitors WHERE id IN ({places})", *chunk)
             written = []
-            for monitor_id, before in found:
+            for monitor_id, kept in found:
+                before = msgspec.json.decode(kept)
                 try:
-                    after = parse_tags({**msgspec.json.decode(before), **tags}, "tags")
+                    after = parse_tags({**before, **tags}, "tags")
                 except LuotaError as error:
                     refused[monitor_id] = error.message
                     continue
                 written.append((msgspec.json.encode(after).decode(), monitor_id))
                 where = tx.registry.monitors[monitor_id].workspace_id
-                audit(tx.batch, actor, where, "monitor.edit", monitor_id, changes={"tags": after})
+                changed = {"changes": {"tags": after}, "before": {"tags": before}}
+                audit(tx.batch, actor, where, "monitor.edit", monitor_id, **changed)
             await tx.execute_many("UPDATE monitors SET tags = ? WHERE id = ?", written)
         return refused
 

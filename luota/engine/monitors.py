@@ -88,7 +88,8 @@ def edit(monitor_id: str, changes: dict[str, Any], actor: Actor, expected: str |
         tx.batch.stage(moved)
         if slug != live.slug:
             tx.batch.after.append(lambda: tx.registry.remove(live))
-        audit(tx.batch, actor, live.workspace_id, "monitor.edit", monitor_id, changes=changes)
+        replaced = {key: before.get(key) for key in changes}
+        audit(tx.batch, actor, live.workspace_id, "monitor.edit", monitor_id, changes=changes, before=replaced)
         return moved
 
     return work

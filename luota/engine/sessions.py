@@ -74,6 +74,15 @@ def refused(user_id: str | None, actor: Actor) -> Work:
     return work
 
 
+def mistyped(user_id: str, actor: Actor) -> Work:
+    """Record that somebody who is signed in gave a wrong present password."""
+
+    async def work(tx: Transaction) -> None:
+        await audit_person(tx, actor, "user.password_refused", user_id)
+
+    return work
+
+
 async def _close(tx: Transaction, token_hash: bytes, actor: Actor) -> None:
     for (user_id,) in await tx.fetch("DELETE FROM sessions WHERE token_hash = ? RETURNING user_id", token_hash):
         await audit_person(tx, actor, "session.close", user_id)

@@ -33,6 +33,8 @@ MOST_ITEMS = 256
 """Commands per transaction: bounds how long a ping can wait behind a herd of deadlines."""
 JUMP = 5_000
 """A step of the wall clock against the monotonic one by more than this is a blind window."""
+STILL = 10_000
+"""A longer pause between two looks at the clocks is a blind window: `Engine.stamp` makes them every few seconds."""
 BACK = 1_000
 """A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
 AHEAD = 24
@@ -46,13 +48,15 @@ CHECKPOINT_ROWS = 20_000
 class Writer:
     """Owns the writing connection.
 
-    `listening` says that this process hears signals: its commits then move the last-alive stamp, from
-    which the next start tells how long nobody listened. `failure` says why commits fail at present; while it is
-    that the disk is `full`, signals and verdicts are refused, and what is left goes to what makes room.
+    `listening` says that this process hears signals: its commits then move the last-alive stamp, from which the
+    next start tells how long nobody listened. `stamped` says that one comes every few seconds: a longer pause was one of
+    the process. `failure` says why commits fail at present; while it is that the disk is `full`, signals and verdicts
+    are refused, and what is left goes to what makes room.
     """
 
     def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock, reserve: Reserve) -> None:
         self.listening = False
+        self.stamped = False
         self.failure: str | None = None
         self.committed_at = -1
         self.committed: Callable[[Batch], None] = lambda _: None
@@ -69,7 +73,7 @@ class Writer:
         self._unchecked = 0
         self._blind_since: int | None = None
         self._blind_reason = ""
-        self._outage = Outage()
+        self.outage = Outage()
         self._set_back = False
         self._cramped = False
         self._last_at = 0
@@ -210,10 +214,11 @@ class Writer:
     def _sense(self) -> Window | None:
         """Return the blind window that ends now, if Luota could not hear or write until now.
 
-        That is a stretch of failed commits, or a jump of the wall clock since the last look.
+        That is a stretch of failed commits, a jump of the wall clock since the last look, or too long a pause since it.
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        jump = (now - self._wall) - (monotonic - self._monotonic)
+        pause = monotonic - self._monotonic
+        jump = (now - self._wall) - pause
         last, self._wall, self._monotonic = self._wall, now, monotonic
         if not self.listening or self.full.is_set():
             return None
@@ -224,6 +229,10 @@ class Writer:
             log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
             if self._blind_since is None:
                 self._blind_since, self._blind_reason = last, "the host was suspended or its clock was set forward"
+        elif pause > STILL and self.stamped:
+            log.warning("Luota stood still for %.1f s: it was stopped, or the host was too busy", pause / 1000)
+            if self._blind_since is None:
+                self._blind_since, self._blind_reason = last, "Luota stood still"
         if self._blind_since is None:
             return None
         return Window(min(self._blind_since, now), now, self._blind_reason)
@@ -327,7 +336,7 @@ class Writer:
         """After COMMIT: storage works, and what was decided holds."""
         self.committed_at = self._clock.monotonic()
         if not self.full.is_set():
-            self._outage.passed(self.committed_at)
+            self.outage.passed(self.committed_at)
             self.failure = None
         if window is not None:
             self._blind_since = None
@@ -361,9 +370,8 @@ class Writer:
         if self._blind_since is None:
             self._blind_since = min((item.at for item in items), default=self._clock.now())
             self._blind_reason = f"nothing could be written: {error}"
-        newest = self._registry.windows.all[-1:]
-        start = newest[0].start if newest else None
-        self._blind_since = self._outage.failed(self.failure, self._blind_since, start, self._clock.monotonic())
+        newest = next((window.start for window in reversed(self._registry.windows.all)), None)
+        self._blind_since = self.outage.failed(self.failure, self._blind_since, newest, self._clock.monotonic())
 
     async def _checkpoint(self) -> None:
         """Move the log into the file when nobody waits, so that it lands in nobody's COMMIT."""

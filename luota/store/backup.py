@@ -17,13 +17,8 @@ def examine(path: Path) -> int | None:
     CONFLICT when it is damaged, another program's, or of a newer Luota. It is opened for reading alone.
     """
     try:
+        _refuse_strange(path)
         with _reading(path) as db:
-            application, version = (_value(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
-            if application != APPLICATION_ID:
-                raise LuotaError(Code.CONFLICT, f"{path} is not a database of Luota.")
-            if version > len(migrations()):
-                said = f"{path} has schema {version}, this program knows schemas up to {len(migrations())}."
-                raise LuotaError(Code.CONFLICT, f"{said} Install the newer Luota that wrote it.")
             damage = _value(db, "PRAGMA integrity_check(1)")
             if damage != "ok":
                 raise LuotaError(Code.CONFLICT, f"{path} is damaged: {' '.join(damage.split())}")
@@ -36,10 +31,12 @@ def examine(path: Path) -> int | None:
 def copy(data_dir: Path, to: Path) -> None:
     """Write what the file holds at one instant to the empty file `to`, while a daemon may go on writing.
 
-    UNAVAILABLE when it cannot be read, or `to` cannot be written; CONFLICT when it is lost.
+    UNAVAILABLE when it cannot be read, or `to` cannot be written; CONFLICT when it is lost, another program's, or of
+    a newer Luota.
     """
     refuse_lost(data_dir)
     try:
+        _refuse_strange(data_dir / FILE)
         with _reading(data_dir / FILE) as db:
             db.execute("VACUUM INTO ?", (str(to),))
     except sqlite3.Error as error:
@@ -69,9 +66,23 @@ def put_in_place(data_dir: Path, copied: Path, kept: Path) -> bool:
     return existed
 
 
+def _refuse_strange(path: Path) -> None:
+    """Raise CONFLICT for a file that is not Luota's or too new; nothing is left beside it for that."""
+    # An immutable file is read without a log and its index, which SQLite else makes and leaves behind. Should a daemon
+    # start at this moment, then only these two figures were read so.
+    alone = not any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    with _reading(path, "&immutable=1" if alone else "") as db:
+        application, version = (_value(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
+    if application != APPLICATION_ID:
+        raise LuotaError(Code.CONFLICT, f"{path} is not a database of Luota.")
+    if version > len(migrations()):
+        said = f"{path} has schema {version}, this program knows schemas up to {len(migrations())}."
+        raise LuotaError(Code.CONFLICT, f"{said} Install the newer Luota that wrote it.")
+
+
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    uri = path.resolve().as_uri() + "?mode=ro"
+def _reading(path: Path, how: str = "") -> Iterator[sqlite3.Connection]:
+    uri = f"{path.resolve().as_uri()}?mode=ro{how}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as db:
         yield db
 

@@ -75,11 +75,15 @@ def translated(error: sqlite3.Error) -> LuotaError:
     return LuotaError(Code.UNAVAILABLE, f"Storage unavailable: {error}", retry_after=5)
 
 
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
 async def open_writer(data_dir: Path) -> aiosqlite.Connection:
     """Open the only connection that writes, on the present schema. The caller holds the owner lock.
 
     Makes the file in a directory that never had one. Raises CONFLICT if it is lost, not Luota's, or newer than this
-    program; the directory then holds the same files as before, and none is changed but the index of a log.
+    program; the directory then holds the same files as before, and none is changed but the index of a log. CONFLICT
+    also where the disk has no room for what is opened beside it, or fails.
     """
     refuse_lost(data_dir)
     path = data_dir / FILE
@@ -104,11 +108,11 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
             await db.execute(f"PRAGMA {pragma}")
         await _migrate(db)
         await db.execute("PRAGMA foreign_keys = ON")  # not before: a migration rebuilds tables that others refer to
-    except sqlite3.OperationalError as error:  # no room for the index of the log, say
+    except BaseException as error:
         await db.close()
-        raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from None
-    except BaseException:
-        await db.close()
+        # What else an OperationalError tells is a defect, such as of a migration.
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+            raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from error
         raise
     return db
 

@@ -32,7 +32,8 @@ _NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
 class Outgoing(Struct, frozen=True):
     """A delivery with all that its message is made of.
 
-    `untold` is 1 when no earlier notice of its incident was delivered to its channel.
+    `untold` is 1 when no earlier notice of its incident was delivered to its channel. `told_by` is the digest that
+    told its channel of the incident first, if one did. `tried` are attempts of digests that this one replaces.
     """
 
     id: str
@@ -54,6 +55,8 @@ class Outgoing(Struct, frozen=True):
     incident_summary: str | None
     run_id: str | None
     untold: int
+    told_by: str | None
+    tried: int
 
 
 class Evidence(Struct, frozen=True):
@@ -99,12 +102,22 @@ HELD = f"(d.type <> 'incident.resolved' AND {FIRST})"
 ENDED_FIRST = f"(d.type = 'incident.resolved' AND {FIRST})"
 """Of a delivery `d`: the incident ended before its channel was told. Within the delay, it comes to nothing."""
 
+ALL_RECORDED = "coalesce(json_extract(g.notice, '$.begun'), 0) <= g.attempts"
+"""Of a digest `g`: none of its attempts was cut off, so that it is known not to have arrived."""
+
+_TOLD_BY = (
+    "(SELECT t.told_by FROM deliveries t LEFT JOIN deliveries g ON g.id = t.told_by "
+    "WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id AND t.seq < d.seq "
+    "AND ((t.told_by IS NULL AND t.attempts > 0) OR g.state IN ('delivered', 'failed_terminal')) "
+    "ORDER BY t.seq LIMIT 1)"
+)
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
     "i.monitor_name, i.promise, i.owner, i.runbook, "
-    f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD} "
+    f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD}, "
+    f"{_TOLD_BY}, coalesce(json_extract(d.notice, '$.tried'), 0) "
 )
 _RUN = (
     "SELECT id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, deploy_sha, "
@@ -165,6 +178,17 @@ async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, dela
     )
     rows = await fetch(db, sql, (channel_id, since - delay))
     return [due for queued_at, held in rows if (due := queued_at + delay * held) > since]
+
+
+async def outdated_digests(db: aiosqlite.Connection, channel_id: str, now: int) -> list[str]:
+    """Return the ids of the digests that are due and did not arrive, while later news of their incidents waits."""
+    sql = (
+        "SELECT DISTINCT g.id FROM deliveries d CROSS JOIN deliveries t ON t.incident_id = d.incident_id "
+        "AND t.channel_id = d.channel_id AND t.seq < d.seq CROSS JOIN deliveries g ON g.id = t.told_by "
+        "WHERE d.channel_id = ? AND d.next_attempt_at IS NOT NULL "
+        f"AND g.next_attempt_at <= ? AND {ALL_RECORDED}"
+    )
+    return [row[0] for row in await fetch(db, sql, (channel_id, now))]
 
 
 async def waiting_channels(db: aiosqlite.Connection) -> list[str]:

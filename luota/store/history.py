@@ -218,6 +218,17 @@ async def run_of(db: aiosqlite.Connection, workspace_id: str, run_id: str) -> Ru
     return Run(*rows[0]) if rows else None
 
 
+async def runs_on_record(db: aiosqlite.Connection, workspace_id: str, ids: Sequence[str]) -> frozenset[str]:
+    """Return which of these runs of a workspace are there, and not deleted by retention."""
+    if not ids:
+        return frozenset()
+    sql = (
+        "SELECT r.id FROM json_each(?) one JOIN runs r ON r.id = one.value JOIN monitors m ON m.id = r.monitor_id "
+        "WHERE m.workspace_id = ?"
+    )
+    return frozenset(row[0] for row in await fetch(db, sql, (msgspec.json.encode(ids).decode(), workspace_id)))
+
+
 async def healthy_before(db: aiosqlite.Connection, run: Run) -> Run | None:
     """Return the last run that succeeded among those that started before `run`, or None."""
     sql = (

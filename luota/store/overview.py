@@ -28,6 +28,10 @@ _DRAWN = 5
 """Bars that are laid out before others get their turn on the event loop."""
 _MOST_INCIDENTS = 20
 _LASTS = 1 << 62
+_CARD = (
+    "id, slug, name, mode, coalesce(promise, ''), coalesce(owner, ''), coalesce(runbook, ''), "
+    "coalesce(environment, ''), tags"
+)
 _INCIDENTS = (
     "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ? "
     "ORDER BY opened_at DESC LIMIT ?"
@@ -52,6 +56,7 @@ class Card(Struct, frozen=True, gc=False):
     mode: str
     promise: str
     owner: str
+    runbook: str
     environment: str
     tags: dict[str, str]
 
@@ -93,12 +98,19 @@ class _Past(Struct, frozen=True):
 async def cards(db: aiosqlite.Connection, workspace_id: str) -> list[Card]:
     """Return the monitors of a workspace that are not archived, and no twins of drills, by name."""
     sql = (
-        "SELECT id, slug, name, mode, coalesce(promise, ''), coalesce(owner, ''), coalesce(environment, ''), tags "
-        "FROM monitors WHERE workspace_id = ? AND archived_at IS NULL AND drill_of IS NULL ORDER BY name"
+        f"SELECT {_CARD} FROM monitors WHERE workspace_id = ? AND archived_at IS NULL AND drill_of IS NULL "
+        "ORDER BY name"
     )
-    rows = await fetch(db, sql, (workspace_id,))
-    decoded: list[tuple[Any, ...]] = [(*row[:-1], msgspec.json.decode(row[-1])) for row in rows]
-    return [Card(*row) for row in decoded]
+    return [_card(row) for row in await fetch(db, sql, (workspace_id,))]
+
+
+async def archived(db: aiosqlite.Connection, workspace_id: str) -> list[tuple[Card, int]]:
+    """Return the archived monitors of a workspace, and when each was archived, the latest first; no twins of drills."""
+    sql = (
+        f"SELECT archived_at, {_CARD} FROM monitors WHERE workspace_id = ? AND archived_at IS NOT NULL "
+        "AND drill_of IS NULL ORDER BY archived_at DESC, id"
+    )
+    return [(_card(row), at) for at, *row in await fetch(db, sql, (workspace_id,))]
 
 
 async def newest_change(db: aiosqlite.Connection) -> str | None:
@@ -142,6 +154,11 @@ async def bars(
 async def pauses(db: aiosqlite.Connection, monitor_id: str, mode: Mode) -> tuple[Stretch, ...]:
     """Return the newest pauses of a monitor, in order; one that lasts ends in the far future."""
     return await files.in_thread(db, partial(_pauses, monitor_id, mode))
+
+
+def _card(row: Sequence[Any]) -> Card:
+    fields: tuple[Any, ...] = (*row[:-1], msgspec.json.decode(row[-1]))
+    return Card(*fields)
 
 
 def _read(monitors: Iterable[tuple[str, Rules]], n: int, db: sqlite3.Connection) -> dict[str, _Past]:

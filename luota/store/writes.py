@@ -72,7 +72,8 @@ def _open_incidents(rows: int) -> str:
     )
 
 
-_WITHIN_DELAY = "the incident was resolved within the delay of this channel"
+_LASTED_LESS = "the incident was resolved within the delay of this channel"
+_WITHIN_DELAY = "the incident was resolved within the delay after the first notice of it to this channel"
 _HUSH = (
     "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
     f"last_error = '{_WITHIN_DELAY}' "
@@ -102,7 +103,7 @@ _UPDATES = {
     f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {TOLD})",
     "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {HELD}",
     "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
-    f"last_error = '{_WITHIN_DELAY}' WHERE id = ?2 AND {ENDED_FIRST} AND queued_at < ?1 + "
+    f"last_error = '{_LASTED_LESS}' WHERE id = ?2 AND {ENDED_FIRST} AND queued_at < ?1 + "
     "(SELECT opened_at FROM incidents WHERE id = incident_id)",
     "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
     "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "

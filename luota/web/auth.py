@@ -50,6 +50,14 @@ class Session(Struct, frozen=True):
     address: str
 
 
+async def password_link(engine: Engine, user_id: str, actor: Actor, workspace_id: str | None) -> str:
+    """Do what `Auth.password_link` says, for the API too."""
+    token, expires_at = secrets.token_urlsafe(32), engine.clock.now() + PASSWORD_LINK
+    work = people.make_link("password", user_id, hash_of(token), expires_at, actor, workspace_id=workspace_id)
+    await engine.submit(work)
+    return f"/password/{token}"
+
+
 class Auth:
     """Who may do what, for everything that comes with a cookie.
 
@@ -136,7 +144,7 @@ class Auth:
         with self._throttled(scope, session.email):
             user = await rows.user_by_id(self._engine.reader, session.user_id)
             if not await self._passwords.verify(None if user is None else user.password_hash, current):
-                await self._refused(scope, session.user_id)
+                await self._refused(scope, session.user_id, session)
                 raise LuotaError(Code.UNAUTHENTICATED, "The present password is wrong.", field="current")
         return await self._passwords.hash(chosen)
 
@@ -207,10 +215,7 @@ class Auth:
 
         An owner names the workspace in which they are one; errors as of `engine.people.make_link`.
         """
-        token, expires_at = secrets.token_urlsafe(32), self._engine.clock.now() + PASSWORD_LINK
-        work = people.make_link("password", user_id, hash_of(token), expires_at, actor, workspace_id=workspace_id)
-        await self._engine.submit(work)
-        return f"/password/{token}"
+        return await password_link(self._engine, user_id, actor, workspace_id)
 
     async def check_link(self, purpose: str, token: str) -> str | None:
         """Return the address of the user whose link it is, None for the set-up's; NOT_FOUND if it does not hold."""
@@ -285,17 +290,21 @@ class Auth:
         for throttle, key in buckets:
             throttle.give_back(key)
 
-    async def _refused(self, scope: Scope, user_id: str | None) -> None:
-        """Put a failed sign-in on record, with as much work for an unknown address as for a known one.
+    async def _refused(self, scope: Scope, user_id: str | None, session: Session | None = None) -> None:
+        """Put a wrong password on record, with as much work for an unknown address as for a known one.
 
-        What was typed as the address is not recorded: it may have been the password.
+        With a `session` it is known who gave it. Else it was a sign-in, and what was typed as the address is not
+        recorded: it may have been the password.
         """
         source, now = self._source(scope), self._engine.clock.monotonic()
-        log.warning("a sign-in from %s failed", source)
+        log.warning("a sign-in from %s failed" if session is None else "a present password from %s was wrong", source)
         if self._entries.retry_after(None, now) is None:  # else the log alone has it: the file must not fill with them
             self._entries.take(None, now)
             with contextlib.suppress(LuotaError):  # a full disk does not make a password right
-                await self._engine.submit(sessions.refused(user_id, Actor("somebody", source)))
+                if session is None:
+                    await self._engine.submit(sessions.refused(user_id, Actor("somebody", source)))
+                else:
+                    await self._engine.submit(sessions.mistyped(session.user_id, Actor(session.email, source)))
 
     def _check_origin(self, scope: Scope) -> None:
         given, site = header(scope, b"origin"), header(scope, b"sec-fetch-site")

@@ -1,5 +1,6 @@
 """Adding and trying channels, as the API and the pages do it."""
 
+import asyncio
 from typing import Any
 
 from luota.alerts.guard import AddressPolicy
@@ -10,7 +11,9 @@ from luota.core.spec.channels import parse_channel
 from luota.engine import Engine
 from luota.engine import channels as commands
 from luota.engine.audit import Actor
-from luota.engine.registry import LiveWorkspace
+from luota.engine.registry import Live, LiveWorkspace
+from luota.store import incidents as incident_rows
+from luota.store import monitors as monitor_rows
 
 
 async def add_channel(
@@ -62,3 +65,16 @@ async def prove_channel(
     delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor, monitor))
     await sender.prove(delivery_id)
     return delivery_id
+
+
+async def prove_monitor(
+    engine: Engine, sender: Sender, workspace: LiveWorkspace, live: Live, actor: Actor
+) -> list[dict[str, Any]]:
+    """Send a test notice to each channel that hears of a monitor; returns the deliveries, as they are after it."""
+    names = {one["id"]: one["name"] for one in await incident_rows.channels(engine.reader, workspace.id)}
+    name = (await monitor_rows.definition_of(engine.reader, live.id)).name
+    heard = engine.registry.channels_of(live)
+    sent = await asyncio.gather(
+        *(prove_channel(engine, sender, workspace, one, names.get(one, one), actor, name) for one in heard)
+    )
+    return [await incident_rows.delivery(engine.reader, one) for one in sent]

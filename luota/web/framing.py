@@ -1,25 +1,34 @@
 """What is wrong with a head that the parser lets pass: where a request ends, and whom it is for."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
 Fault = tuple[HTTPStatus, str]
 
 _VERSIONS = ("1.1", "1.0")  # of HTTP that are spoken here
+# uri-host [":" port] (RFC 9112, 3.2; RFC 3986, 3.2.2), may be empty. Two things differ: no comma, since that would
+# be two hosts which somebody on the way has joined; and an IPv6 address may have a zone, as some clients send it.
+_HOST = re.compile(
+    rb"(\[(?:[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?|[vV][0-9A-Fa-f]+\.[0-9A-Za-z._~!$&'()*+;=:-]+)\]"
+    rb"|(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
 
 
 def fault(version: str, headers: Sequence[tuple[bytes, bytes]]) -> Fault | None:
     """Return the refusal of a request of HTTP/`version` with `headers` (names in lower case), or None."""
     if version not in _VERSIONS:  # RFC 9110, 15.6.6
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here"
-    hosts, codings = 0, []
+    hosts, codings = [], []
     for name, value in headers:
         if name == b"host":
-            hosts += 1
+            hosts.append(value)
         elif name == b"transfer-encoding":
             codings.append(value)
-    if hosts > 1 or (hosts == 0 and version == "1.1"):  # RFC 9112, 3.2
+    if len(hosts) > 1 or (not hosts and version == "1.1"):  # RFC 9112, 3.2
         return HTTPStatus.BAD_REQUEST, "Send exactly one Host header"
+    if hosts and not _HOST.fullmatch(hosts[0].strip(b" \t")):
+        return HTTPStatus.BAD_REQUEST, "The Host header is not valid: send a name or an address, and a port if need be"
     if not codings:
         return None
     if version == "1.0":  # RFC 9112, 6.1: it knows none, so somebody on the way may see another end of the body

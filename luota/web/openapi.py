@@ -7,6 +7,7 @@ from luota.core.drills import DrillKind
 from luota.core.model import Kind, Mode
 from luota.core.roles import ROLES
 from luota.core.spec import ingest, monitors
+from luota.core.spec.audit import KINDS, MOST_LISTED
 from luota.core.spec.channels import SETTINGS as CHANNEL_TYPES
 from luota.core.spec.incidents import MAX_NOTE, MAX_REASON, STATES
 from luota.core.spec.people import LEAST_PASSWORD, MAX_PASSWORD, RETENTION
@@ -173,6 +174,7 @@ _BODIES: dict[str, Schema] = {
     ),
     "workspaces.set_password": _object({"password": _PASSWORD}, "password"),
     "workspaces.set_role": _object({"role": _ROLE}, "role"),
+    "workspaces.add_member": _object({"email": _TEXT, "role": _ROLE}, "email"),
     "monitors.create": _object(_DEFINITION, "name", "mode"),
     "monitors.edit": _object(_DEFINITION),
     "monitors.pause": _object({"for": _DURATION, "until": _TIME, "untilHealthy": _SWITCH}),
@@ -197,6 +199,14 @@ _BODIES: dict[str, Schema] = {
 
 _QUERIES: dict[str, dict[str, Schema]] = {
     "monitors.monitors": {"archived": {"enum": ["true"]}},
+    "monitors.snippet": {"kind": _TEXT},
+    "advice.show": dict.fromkeys(("interval", "grace", "freshness", "limit"), _DURATION),
+    "audit.entries": {
+        "actor": _TEXT,
+        "of": {"enum": list(KINDS)},
+        "before": _TEXT,
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED},
+    },
     "incidents.incidents": {
         "monitor": _TEXT,
         "state": {"enum": list(STATES)},

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from luota.alerts.brief import brief
 from luota.alerts.notice import facts
 from luota.core.model import RunState
 from luota.engine.deliveries import gather
@@ -41,6 +42,15 @@ async def test_an_end_whose_opening_nobody_was_told_of_tells_both(engine, jobs):
     said = r"job \d: failed \(resolved after 1 min 1 s\): run \S{36} failed: disk full; ended by: run \S{36} succeeded"
     told = await lines(engine)
     assert [bool(re.fullmatch(said, line)) for line in told] == [True, True], told
+
+
+async def test_such_an_end_is_counted_and_told_in_few_words_as_both(engine, jobs):  # noqa: F811
+    for live in jobs:
+        await ran(engine, live, "1", RunState.FAILED, summary="disk full")
+        await ran(engine, live, "2", RunState.SUCCESS)
+    notice = await digest(engine)
+    assert notice.summary == "Many incidents at once: 2 opened and resolved"
+    assert brief(notice) == "failed (opened and resolved):\njob 0\njob 1\n"
 
 
 async def test_an_end_whose_opening_was_told_tells_how_long_it_lasted_and_what_ended_it(engine, jobs):  # noqa: F811

@@ -125,7 +125,7 @@ def test_nothing_of_the_hostile_corpus_is_active_anywhere(text):
     told = notice(text=text)
     raw, message = composed(told)
     assert check_wire(raw) == message.keys() == HEADERS
-    assert subject_of(message) == head(title(told), SUBJECT_CHARACTERS).strip()
+    assert subject_of(message) == head(title(told), SUBJECT_CHARACTERS)
     assert len(message.get_payload()) == 2
     plain, html = parts(message)["text/plain"], parts(message)["text/html"]
     elements = Elements()
@@ -189,9 +189,34 @@ def test_no_text_grows_a_header_and_the_subject_reads_as_it_was_written(text):
     assert check_wire(raw) == message.keys() == HEADERS
     words = message["Subject"].split()
     assert all(len(word) <= 75 for word in words if word.startswith("=?"))
-    assert " ".join(subject_of(message).split()) == " ".join(head(visible(text), SUBJECT_CHARACTERS).split())
+    assert subject_of(message) == head(visible(text), SUBJECT_CHARACTERS)
+    assert re.search(rb"^Subject: (?:\S|\r\n\S|$)", raw, re.MULTILINE) if text else True
     newer = email.message_from_bytes(raw, policy=email.policy.default)
     assert newer.keys() == HEADERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ä" * 100,
+        "ä" + "b" * 100,
+        "=?utf-8?q?x?= " * 20,
+        "x" * 200,
+        "x" * 70 + " y",
+        " ä",
+        "a  b ",
+        "a" + " " * 90 + "b",
+    ],
+)
+def test_a_subject_begins_in_its_first_line_and_is_read_with_no_space_more_or_less(text):
+    told = notice("channel.test", summary=text, incident=None, monitor=None, run=None, changes=())
+    raw, message = composed(told)
+    lines = re.search(rb"^Subject: (.+(?:\r\n .+)*)\r\n", raw, re.MULTILINE)[0].split(b"\r\n")
+    assert all(len(line) <= 78 for line in lines)
+    assert len(lines[0]) > len("Subject: ")
+    assert lines[0][9:10] != b" "
+    assert subject_of(message) == head(visible(text), SUBJECT_CHARACTERS)
+    assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == subject_of(message)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11, 10), reason="mended there")

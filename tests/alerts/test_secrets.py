@@ -39,7 +39,7 @@ MADE = re.compile(r"whsec_[A-Za-z0-9+/=]{40,}")
 
 
 def webhook(port, name="hook", **more):
-    url = f"http://{MARK}user:{MARK}pass@127.0.0.1:{port}/{MARK}path?key={MARK}query"
+    url = f"http://{MARK}user:{MARK}pass@127.0.0.1:{port}/{MARK}/{MARK}path?key={MARK}query"
     headers = {"Authorization": f"Bearer {MARK}bearer", "X-Request-Id": f"{MARK}id"}
     return {"type": "webhook", "name": name, "url": url, "headers": headers, **more}
 
@@ -49,7 +49,7 @@ def documents(port):
     return [
         webhook(port),
         webhook(port, "given", secret=GIVEN),
-        {"type": "slack", "name": "team", "url": f"http://127.0.0.1:{port}/services/{MARK}T/{MARK}B/{MARK}X"},
+        {"type": "slack", "name": "team", "url": f"http://127.0.0.1:{port}/services/{MARK}/{MARK}B/{MARK}X"},
         {"type": "email", "name": "desk", "to": ["ann@example.org"]},
         {
             "type": "apprise",
@@ -120,10 +120,8 @@ def echo(receiver, status):
 
     async def answer(reader, writer):
         asked = receiver.requests[-1]
-        id_ = asked.headers.get("x-request-id")
-        await reply(status, {"x-request-id": id_} if id_ else {}, f"{asked.path} {asked.headers}".encode())(
-            reader, writer
-        )
+        id_ = asked.headers.get("x-request-id") or f"of {asked.path.rpartition('?')[0].split('/')[-2:]}"
+        await reply(status, {"x-request-id": id_}, f"{asked.path} {asked.headers}".encode())(reader, writer)
 
     return answer
 
@@ -237,7 +235,7 @@ async def test_no_secret_of_a_channel_is_shown_logged_or_kept_elsewhere(serve, t
         (incident,) = served.row("SELECT id FROM incidents")
         for method, path, _, _ in ROUTES:
             if method == "GET":
-                path = path.format(monitor=job.id, incident=incident, workspace="default", drill="none")  # noqa: PLW2901
+                path = path.format(monitor=job.id, incident=incident, workspace="default", drill="none", run="none")  # noqa: PLW2901
                 await served.call("GET", path, local=True)
         for args in (("channel", "list"), ("incident", "show", incident), ("incident", "export", incident)):
             await program(served, heard, *args)

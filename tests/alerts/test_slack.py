@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import pytest
 from msgspec import structs
@@ -19,7 +20,7 @@ from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, plain_client
 from tests.engines import ACTOR, no_death
 from tests.hostile import HOSTILE, cut_inside
-from tests.receiver import Receiver, reply
+from tests.receiver import Receiver, hang, reply
 
 NOW = 1_790_000_000_000
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -151,39 +152,93 @@ async def client():
         (reply(403, body=b"invalid_token"), False, True, "HTTP 403 from the receiver: invalid_token"),
         (reply(404, body=b"no_service"), False, True, "HTTP 404 from the receiver: no_service"),
         (reply(410, body=b"channel_is_archived"), False, True, "HTTP 410 from the receiver: channel_is_archived"),
-        (reply(404, body=b"<html>secret page"), False, True, "HTTP 404 from the receiver"),
+        (
+            reply(404, body=b"No Service Here; contact ops"),
+            False,
+            True,
+            "HTTP 404 from the receiver: No Service Here; contact ops",
+        ),
+        (reply(404), False, True, "HTTP 404 from the receiver"),
         (reply(500, body=b"rollup_error"), False, False, "HTTP 500 from the receiver: rollup_error"),
     ],
 )
 async def test_an_answer_of_slack_leads_to_its_state_and_its_word_is_kept(client, answer, ok, terminal, error):
     async with Receiver() as receiver:
         receiver.default = answer
-        result = await send(client, notice(), {"url": receiver.url}, NOW)
+        result = await send(client, notice(), {"url": receiver.url}, NOW, Pace(0))
     assert (result.ok, result.terminal, result.error) == (ok, terminal, error)
 
 
 async def test_when_slack_refuses_the_blocks_the_plain_text_is_sent_alone(client):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(400, body=b"invalid_blocks")]
-        assert (await send(client, notice(), {"url": receiver.url}, NOW)).ok
+        assert (await send(client, notice(), {"url": receiver.url}, NOW, Pace(0))).ok
         first, second = receiver.requests
         assert "blocks" in first.json
         assert "blocks" not in second.json
         assert first.json["text"] == second.json["text"]
 
 
-async def test_one_hook_gets_one_message_at_a_time_and_another_is_not_held_up():
-    pace, loop = Pace(0.2), asyncio.get_running_loop()
-    began, started = loop.time(), []
+def gaps(requests):
+    at = sorted(one.at for one in requests)
+    return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
 
-    async def one(url):
-        await pace.wait({"url": url})
-        started.append((url, loop.time() - began))
 
-    await asyncio.gather(*(one("a") for _ in range(4)), one("b"))
-    times = sorted(at for url, at in started if url == "a")
-    assert all(later - earlier >= 0.19 for earlier, later in zip(times, times[1:], strict=False))
-    assert dict(started)["b"] < 0.19
+async def in_turn(client, pace, url):
+    async with pace.turn({"url": url}):
+        return await send(client, notice(), {"url": url}, NOW, pace)
+
+
+async def test_messages_to_one_hook_are_apart_as_they_arrive_though_the_first_connects_slowly():
+    def slow_once(host, port):
+        if not asked:
+            asked.append(host)
+            time.sleep(0.6)
+        return ["127.0.0.1"]
+
+    asked, pace = [], Pace(0.4)
+    async with Receiver() as receiver, plain_client(LOOPBACK, Resolver(slow_once)) as client:
+        url = receiver.url.replace("127.0.0.1", "hooks.example")
+        results = await asyncio.gather(*(in_turn(client, pace, url) for _ in range(4)))
+        assert all(result.ok for result in results)
+        assert min(gaps(receiver.requests)) >= 390
+
+
+async def test_the_plain_text_that_is_sent_alone_keeps_to_the_pace_too(client):
+    pace = Pace(0.4)
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(400, body=b"invalid_blocks")] * 2
+        results = await asyncio.gather(*(in_turn(client, pace, receiver.url) for _ in range(3)))
+        assert all(result.ok for result in results)
+        assert len(receiver.requests) == 5
+        assert min(gaps(receiver.requests)) >= 390
+
+
+async def test_a_hook_that_never_answers_holds_up_neither_its_next_message_nor_another_hook(client):
+    pace = Pace(0.3)
+    async with Receiver() as silent, Receiver() as other:
+        silent.default = hang
+        tasks = [asyncio.ensure_future(in_turn(client, pace, silent.url)) for _ in range(3)]
+        await silent.wait(1)
+        assert (await in_turn(client, pace, other.url)).ok
+        assert len(silent.requests) == 1
+        await silent.wait(3, timeout=2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_turn_that_was_not_used_delays_nobody_and_one_that_broke_off_is_passed_on(client):
+    pace, loop = Pace(5), asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(3):
+        async with pace.turn({"url": "a"}):
+            pass
+    with pytest.raises(ZeroDivisionError):
+        async with pace.turn({"url": "a"}):
+            raise ZeroDivisionError
+    async with pace.turn({"url": "a"}):
+        assert loop.time() - began < 1
 
 
 async def test_after_a_429_the_channel_rests_and_nothing_is_lost(tmp_path, client):
@@ -231,6 +286,8 @@ def test_the_page_of_the_incident_is_a_link():
 async def test_the_pace_keeps_no_address_that_is_free_again():
     pace = Pace(0.01)
     for n in range(20):
-        await pace.wait({"url": f"https://hooks.example.org/{n}"})
+        settings = {"url": f"https://hooks.example.org/{n}"}
+        async with pace.turn(settings):
+            pace.sent(settings)
         await asyncio.sleep(0.015)
-    assert list(pace._free_at) == ["https://hooks.example.org/19"]
+    assert list(pace._hooks) == ["https://hooks.example.org/19"]

@@ -1,8 +1,12 @@
 import asyncio
+import base64
+import html
+import json
 import socket
 from email.utils import formatdate
 from ipaddress import ip_network
 
+import httpx
 import pytest
 
 from luota import __version__
@@ -11,6 +15,7 @@ from luota.alerts.transport import Resolver
 from luota.alerts.webhook import retry_after, send
 from luota.core.retry import AttemptResult
 from tests.alerts.rig import plain_client
+from tests.hostile import cut_inside
 from tests.receiver import (
     Receiver,
     close,
@@ -125,7 +130,8 @@ async def test_after_each_kind_of_failure_the_next_attempt_gets_through(client, 
 
 async def test_a_body_that_drips_past_the_deadline_does_not_undo_a_200(client, receiver):
     receiver.answers = [drip_body]
-    assert await post(client, receiver, deadline=0.3) == AttemptResult(ok=True, status=200)
+    result = await post(client, receiver, deadline=0.3)
+    assert (result.ok, result.status, result.error, set(result.answer)) == (True, 200, None, {"z"})
 
 
 async def test_a_body_without_end_is_left_after_a_little(client, receiver):
@@ -267,6 +273,91 @@ async def test_an_id_that_repeats_a_part_of_the_url_or_of_a_header_is_not_kept(c
     url = receiver.url.replace("//", "//s3cretuser:s3cretword@") + "/s3cretpath?key=s3%20cret%2Fq"
     result = await send(client, url, b"{}", {"Authorization": "Bearer s3header"}, now=NOW)
     assert (result.ok, result.provider_id) == (True, None)
+
+
+@pytest.mark.parametrize("echo", ["B0x4", "b0x4", "id-B0x4-1", "a/B0", "/hook", "127.0.0.1"])
+async def test_an_id_that_repeats_a_short_part_of_the_path_or_lies_in_the_url_is_not_kept(client, receiver, echo):
+    receiver.default = reply(200, {"x-request-id": echo})
+    result = await send(client, f"{receiver.url}/a/B0x4/services", b"{}", {}, now=NOW)
+    assert (result.ok, result.provider_id) == (True, None)
+
+
+async def test_an_id_with_a_common_word_of_addresses_is_kept(client, receiver):
+    receiver.default = reply(200, {"x-request-id": "services-1"})
+    assert (await send(client, f"{receiver.url}/services", b"{}", {}, now=NOW)).provider_id == "services-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"ok", "ok"),
+        (200, b"", None),
+        (200, "k\u00e4se \x1b[31m\r\n\t  n\u202eo".encode(), "käse \\x1b[31m n\\u202eo"),
+        (503, b"No Service Here; contact ops", "No Service Here; contact ops"),
+        (200, b"\xff\xfe", "\ufffd\ufffd"),
+        (200, b"s\0e\0c", None),
+        (200, b"x" * 3000, "x" * 199 + "…"),
+        (200, "👩‍🚀".encode() * 300, None),
+    ],
+)
+async def test_the_beginning_of_an_answer_is_told_in_one_line(client, receiver, status, body, said):
+    receiver.default = reply(status, body=body)
+    result = await post(client, receiver)
+    if said is None and body.startswith(b"\xf0"):
+        assert not cut_inside(result.answer)
+        assert len(result.answer) <= 200
+    else:
+        assert result.answer == said
+    if status == 503:
+        assert result.error == f"HTTP 503 from the receiver: {said}"
+
+
+SECRET_URL = "http://us3r:pa55&w0rd@{}/T0a4/B0/x%20y%2Fz?key=s3%20cret%2Fq&n0key"
+SECRETS = [
+    "us3r",
+    "pa55&w0rd",
+    "T0a4",
+    "x%20y%2Fz",
+    "x y/z",
+    "s3%20cret%2Fq",
+    "s3 cret/q",
+    "n0key",
+    "h3ad",
+    "d3coded",
+]
+
+
+@pytest.mark.parametrize("packed", [str, html.escape, json.dumps, str.upper, lambda text: text.replace("/", "\\/")])
+async def test_an_answer_that_repeats_what_was_sent_is_told_without_its_secrets(client, receiver, packed):
+    login = base64.b64encode(b"ann:d3coded").decode()
+    headers = {"authorization": f"Basic {login}", "x-key": "h3ad er"}
+    url = SECRET_URL.format(f"127.0.0.1:{receiver.port}")
+    whole = httpx.URL(url)
+    for said in (url, str(whole), whole.path, whole.raw_path.decode(), str(headers), "ann:d3coded", *SECRETS):
+        receiver.default = reply(400, body=f"You sent {packed(said)} to services".encode())
+        result = await send(client, url, b"{}", headers, now=NOW)
+        assert result.answer.startswith("You sent ")
+        assert result.answer.endswith("to services")
+        for secret in (*SECRETS, login, str(receiver.port)):
+            assert secret.casefold() not in result.answer.casefold(), said
+        assert result.error == f"HTTP 400 from the receiver: {result.answer}"
+
+
+async def test_no_part_of_a_secret_is_left_where_an_answer_breaks_off(client, receiver):
+    secret = "s3kr" * 100
+    for many in (9, 10, 11, 40):
+        receiver.default = reply(200, body=(secret * many).encode())
+        result = await send(client, f"{receiver.url}/{secret}", b"{}", {}, now=NOW)
+        assert "s3kr" not in (result.answer or "")
+
+    async def broken(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nyou sent " + secret[:150].encode())
+        writer.close()
+
+    receiver.default = broken
+    result = await send(client, f"{receiver.url}/{secret}", b"{}", {}, now=NOW)
+    assert result.ok
+    assert "s3kr" not in (result.answer or "")
 
 
 async def test_an_id_that_repeats_nothing_is_kept(client, receiver):

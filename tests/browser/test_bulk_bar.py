@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from tests.browser.eyes import DESKTOP, PHONE
 
@@ -46,3 +47,46 @@ async def test_what_has_the_focus_is_not_below_it(browse, many):
         if await page.evaluate("document.activeElement.closest('[data-bulk]') !== null"):
             break
         assert focused <= (await page.evaluate(PLACES))["bar"][0] + 1
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+async def test_what_was_done_is_in_view_where_one_was(browse, many, script):
+    page = await browse(WHERE, role="operator", java_script_enabled=script)
+    box = page.get_by_role("checkbox", name="Choose Barred 24")
+    await box.scroll_into_view_if_needed()
+    await box.check()
+    before = await page.evaluate("scrollY")
+    await page.get_by_role("button", name="Pause").click()
+    said = page.get_by_text("Paused 1 monitor: Barred 24.")
+    await expect(said).to_be_in_viewport()
+    assert before > 300
+    if script:
+        assert abs(await page.evaluate("scrollY") - before) < 5
+        assert "done=" not in page.url
+    else:
+        assert await page.evaluate("scrollY") > 100
+    await page.get_by_role("checkbox", name="Choose Barred 24").check()
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_text("Resumed 1 monitor: Barred 24.")).to_be_in_viewport()
+
+
+async def test_all_shown_is_ticked_while_each_row_is(browse, many):
+    page = await browse(WHERE, role="operator", quiet=False)  # the console tells of what is refused
+    every = page.get_by_role("checkbox", name="All shown")
+    await every.check()
+    await page.get_by_label("Tag", exact=True).last.fill("night")
+    await page.get_by_role("button", name="Tag").click()
+    await expect(page.locator("#e-bulk")).to_be_visible()
+    await expect(every).to_be_checked()
+    await page.get_by_role("checkbox", name="Choose Barred 00").uncheck()
+    await expect(every).not_to_be_checked()
+
+
+async def test_rows_of_who_may_choose_none_have_no_column_for_it(browse, many):
+    page = await browse(WHERE, role="viewer")
+    await page.set_viewport_size(PHONE)
+    left = await page.evaluate(
+        "() => { const row = document.querySelector('[data-row]'); "
+        "return row.querySelector('.monitor-name').getBoundingClientRect().left - row.getBoundingClientRect().left; }"
+    )
+    assert left <= 20

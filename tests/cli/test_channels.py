@@ -1,6 +1,9 @@
 """Channels by command: adding one of Apprise, and what the list says in plain words."""
 
+import contextlib
+import http.server
 import sys
+import threading
 
 import pytest
 
@@ -78,3 +81,33 @@ def test_the_daemon_marks_a_channel_as_failing_whose_test_its_settings_refuse(in
         assert "127.0.0.1 is a loopback address" in said
         assert "Luota does not run" not in said
         assert initialised.json("channel", "list")["channels"][0]["failing"]
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(404 if self.path.endswith("/gone") else 200)
+        self.end_headers()
+        self.wfile.write(f"taken at {self.path}\x1b[31m".encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_test_shows_the_providers_answer_without_the_secrets_of_the_channel(initialised, monkeypatch, daemon):
+    monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
+    with (
+        http.server.HTTPServer(("127.0.0.1", 0), Provider) as provider,
+        initialised.daemon() if daemon else contextlib.nullcontext(),
+    ):
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        for name, path in (("good", "s3kr"), ("bad", "s3kr/gone")):
+            url = f"http://127.0.0.1:{provider.server_port}/{path}"
+            initialised.run("channel", "add", "webhook", "--name", name, "--url", url)
+        assert "\nanswer        200 taken at …\\x1b[31m\n" in initialised.run("channel", "test", "good").stdout
+        delivery = initialised.json("channel", "test", "good")["delivery"]
+        assert (delivery["status"], delivery["answer"]) == (200, "taken at …\\x1b[31m")
+        said = initialised.run("channel", "test", "bad", status=1).stdout
+        provider.shutdown()
+    assert "\nlast error    HTTP 404 from the receiver: taken at …" in said
+    assert "\nanswer        404 taken at …" in said

@@ -86,7 +86,13 @@ def test_the_version_is_an_option_too():
         (["monitor", "list", "--nonsense"], "--nonsense"),
         (["serve", "--port", "x"], "--port"),
         (["monitor", "show"], "monitor"),
-        (["monitor", "create", "x", "--mode", "run", "--every", "1", "--cron", "* * * * *"], None),
+        (["monitor", "create", "x", "--mode", "run", "--every", "1", "--cron", "* * * * *"], "--cron"),
+        (["monitor", "create", "x", "--mode", "run", "--timezone", "UTC"], "--timezone"),
+        (["monitor", "create", "x", "--mode", "run", "--tag", "a"], "--tag"),
+        (["monitor", "edit", "x", "--no-schedule", "--every", "1"], "--no-schedule"),
+        (["monitor", "edit", "x"], "options"),
+        (["monitor", "pause", "x", "--for", "1h", "--until", "2026-11-21T00:00:00Z"], "--until"),
+        (["token", "show"], "monitor"),
         (["nonsense"], None),
     ],
 )
@@ -173,3 +179,27 @@ def test_a_path_quotes_what_the_user_wrote():
 def test_a_name_that_would_lead_to_another_path_is_refused(name):
     with pytest.raises(LuotaError):
         api("monitors", name)
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        ("monitor show gone", "monitor"),
+        ("monitor show .", "monitor"),
+        (f"monitor show {'x' * 300}", "monitor"),
+        ("monitor list --workspace gone", "workspace"),
+        (f"monitor list --workspace {'x' * 300}", "workspace"),
+        ("token show gone", "monitor"),
+        ("token show gone --workspace", "workspace"),
+        ("channel test gone", "channel"),
+        ("channel remove gone", "channel"),
+        ("incident show gone", "incident"),
+        ("incident export gone", "incident"),
+        ("incident list --monitor gone", "monitor"),
+        ("drill list gone", "monitor"),
+        ("user delete gone", "user"),
+    ],
+)
+def test_what_is_not_found_is_named_by_its_field(initialised, command, field):
+    error = json.loads(initialised.run(*command.split(), "--json", status=1).stderr)
+    assert (error["error"], error["field"]) == ("not_found", field)

@@ -238,6 +238,20 @@ def test_a_refused_definition_names_the_option_to_give(initialised):
     )
     done = initialised.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
     assert done.stderr.endswith("(option --cron)\n")
+    for every in ("abc", "400d"):
+        done = initialised.run("monitor", "create", "x", "--mode", "run", "--every", every, status=1)
+        assert done.stderr.startswith("error: --every must be a whole number of seconds")
+        assert done.stderr.endswith("from 1 s to 366 d.\n")
+    initialised.run("monitor", "create", "x", "--mode", "run")
+    for given, said in (
+        (("--for", "x"), "--for must be a whole number of seconds, or one like"),
+        (("--for", "0"), "--for must be a whole number of seconds"),
+        (("--until", "x"), "--until must be an ISO 8601 time"),
+        (("--until", "2026-01-01T00:00:00Z"), "The pause must end in the future. Name a later end. (option --until)"),
+    ):
+        error = json.loads(initialised.run("monitor", "pause", "x", *given, "--json", status=1).stderr)
+        assert error["message"].startswith(said)
+        assert error["field"] == given[0].strip("-")
     done = initialised.run("monitor", "create", "x", "--mode", "run", "--tag", f"a={'x' * 200}", "--json", status=1)
     error = json.loads(done.stderr)
     assert error["field"] == "tags.a"

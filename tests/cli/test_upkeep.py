@@ -247,6 +247,19 @@ def test_the_doctor_sees_a_clock_that_lies_before_the_last_alive_stamp_and_a_dam
     assert states(looked(initialised, 1))["database"] == "failed"
 
 
+@pytest.mark.parametrize("command", ["doctor", "backup"])
+def test_a_file_of_a_newer_luota_is_refused_and_nothing_is_left_beside_it(initialised, tmp_path, command):
+    data_dir, copy = initialised.data_dir, tmp_path / "copy.db"
+    with contextlib.closing(sqlite3.connect(data_dir / "luota.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = {path.name for path in data_dir.iterdir()}
+    assert not before & {"luota.db-wal", "luota.db-shm"}
+    done = initialised.run(command, *([str(copy)] if command == "backup" else []), status=1)
+    assert "schema 99" in done.stdout + done.stderr
+    assert {path.name for path in data_dir.iterdir()} == before
+    assert not copy.exists()
+
+
 def test_the_doctor_of_nothing_says_that_there_is_nothing(luota):
     found = looked(luota, 1)
     assert states(found) == {"settings": "ok", "data directory": "failed"}

@@ -72,13 +72,45 @@ def test_freshness_and_the_longest_run_are_suggested_from_what_was_seen():
     (found,) = suggestions(fresh, pings(*(i * 26 * HOUR + (4 * MINUTE if i == 6 else 0) for i in range(7))))
     assert (found.key, found.value) == ("expectedFreshnessSeconds", 29 * HOUR)
     assert found.evidence == "the longest of 6 intervals was 1 d 2 h 4 min"
-    (found,) = suggestions(Rules(mode=Mode.RUN), [], [10 * MINUTE] * 9 + [12 * MINUTE])
+    (found,) = suggestions(Rules(mode=Mode.RUN), nights(10), [10 * MINUTE] * 9 + [12 * MINUTE])
     assert (found.key, found.value) == ("maxRuntimeSeconds", 27 * MINUTE)
 
 
 def test_what_hung_is_said_to_be_left_out_of_the_evidence_for_a_limit():
-    (found,) = suggestions(Rules(mode=Mode.RUN), [], [10 * MINUTE] * 9, 2)
+    (found,) = suggestions(Rules(mode=Mode.RUN), nights(9), [10 * MINUTE] * 9, 2)
     assert found.evidence == "the longest of 9 durations was 10 min; 2 that hung were left out"
+
+
+def bursts(count, every=300):
+    return pings(*(at("02:05") + number * every for number in range(count)))
+
+
+def test_a_history_much_shorter_than_the_present_threshold_suggests_nothing_and_says_so():
+    fresh = Rules(mode=Mode.FRESHNESS, freshness=DAY, grace=2 * HOUR)
+    (found,) = suggestions(fresh, bursts(11))
+    assert (found.key, found.value) == ("expectedFreshnessSeconds", None)
+    assert found.evidence == (
+        "too short a history: the last 11 signals span 3 s, less than 3 times the present freshness of 1 d"
+    )
+    (found,) = suggestions(heartbeat(Every(HOUR)), bursts(6, every=30 * MINUTE))
+    assert (found.value, found.evidence.partition(":")[0]) == (None, "too short a history")
+    (found,) = suggestions(NIGHTLY, bursts(11))
+    assert found.value is None
+    assert found.evidence.endswith("11 signals met 1 expected moment of the schedule, fewer than 5")
+    (found,) = suggestions(Rules(mode=Mode.RUN), bursts(11), [200] * 11)
+    assert (found.key, found.value) == ("maxRuntimeSeconds", None)
+
+
+def test_a_history_of_three_times_the_present_threshold_is_long_enough_to_suggest_another():
+    fresh = Rules(mode=Mode.FRESHNESS, freshness=2 * HOUR)
+    assert suggestions(fresh, bursts(7, every=HOUR))[0].value == 75 * MINUTE
+    assert suggestions(fresh, bursts(7, every=HOUR - 1))[0].value is None
+
+
+def test_what_lasted_less_than_a_second_is_said_in_milliseconds():
+    fresh = Rules(mode=Mode.FRESHNESS, freshness=SECOND)
+    (found,) = suggestions(fresh, bursts(11))
+    assert found.evidence == "the longest of 10 intervals was 300 ms"
 
 
 def test_the_incidents_are_those_that_the_rules_would_have_opened():

@@ -35,9 +35,32 @@ def test_where_the_grace_is_longer_than_the_interval_each_slot_is_missed_only_fr
         slack = heartbeat(schedule, grace=150 * MINUTE)
         assert drawn(pinged(slack, "01:00", now="04:29:59.999", n=3)) == ["02:00 late", "03:00 late", "04:00 late"]
         assert drawn(pinged(slack, "01:00", now="04:30", n=3)) == ["02:00 missed", "03:00 late", "04:00 late"]
-        # A signal meets the latest occurrence; the one before it is a gap once it is past its deadline.
-        assert drawn(pinged(slack, "01:00", "03:10", now="04:29:59.999", n=3))[:2] == ["02:00 late", "03:00 ok"]
-        assert drawn(pinged(slack, "01:00", "03:10", now="04:30", n=3))[:2] == ["02:00 missed", "03:00 ok"]
+        assert drawn(pinged(slack, "01:00", "04:30:00.001", now="04:31", n=3))[0] == "02:00 missed"
+
+
+def test_an_occurrence_that_nothing_met_is_no_gap_where_a_later_signal_came_within_its_grace():
+    for schedule in (HOURLY.schedule, EVERY.schedule):
+        slack = heartbeat(schedule, grace=150 * MINUTE)
+        for now in ("03:11", "04:30", "06:00"):  # ahead of its own deadline, and ever after
+            bar = [s for s in pinged(slack, "01:00", "03:10", now=now, n=5) if s.start in (at("02:00"), at("03:00"))]
+            assert drawn(bar) == ["02:00 late", "03:00 ok"]
+            followed = "; the next came within its grace, at "
+            assert said(bar[0]) == ("no signal of its own, expected ", at("02:00"), followed, at("03:10"))
+            assert said(bar[1]) == ("signal at ", at("03:10"), ", 10 min after expected")
+
+
+def test_what_preceded_the_first_signal_stays_undrawn_where_its_grace_lasted_beyond_it():
+    slack = heartbeat(HOURLY.schedule, grace=150 * MINUTE)
+    assert drawn(pinged(slack, "03:10", now="06:00", n=5))[:2] == ["02:00 none", "03:00 ok"]
+
+
+def test_a_gap_that_was_judged_stays_one_when_the_grace_is_widened_later():
+    job = Job(heartbeat(HOURLY.schedule, grace=150 * MINUTE), at("00:30"))
+    for text in ("01:00", "03:10"):
+        job.now = at(text)
+        job.ping()
+    missed = Incident("i", Kind.MISSED, "resolved", at("02:01"), at("03:10"), at("02:00"))
+    assert [(slot.state, slot.incident) for slot in job.bar(2, [missed])] == [("missed", "i"), ("ok", None)]
 
 
 def test_a_signal_after_the_deadline_is_late_and_one_at_it_is_not():
@@ -332,13 +355,18 @@ def test_a_run_is_drawn_as_stuck_only_where_the_machine_said_so(rules, steps):
 
 @BUDGET
 @given(rules=rules_of(), steps=STEPS)
-def test_a_gap_is_drawn_only_where_the_machine_missed_something(rules, steps):
-    rules = replace(rules, grace=min(rules.grace, 5 * MINUTE))  # shorter than any gap of the schedules
+def test_a_gap_is_drawn_only_where_the_machine_missed_something_however_long_the_grace(rules, steps):
     job = lived(rules, steps, skewed=False, words=("signal", "close", "fail", "tick", "pause", "resume"))
     judged = {step.due_at for step in job.steps if step.kind in (Kind.MISSED, Kind.STALE)}
+    assert {slot.start for slot in job.bar(1000) if slot.state is Drawn.MISSED} <= judged
+
+
+@BUDGET
+@given(rules=rules_of(), steps=STEPS)
+def test_with_a_short_grace_nothing_is_left_undrawn_after_the_first_signal(rules, steps):
+    rules = replace(rules, grace=min(rules.grace, 5 * MINUTE))  # shorter than any gap of the schedules
+    job = lived(rules, steps, skewed=False, words=("signal", "close", "fail", "tick", "pause", "resume"))
     first = job.signals[0].received_at if job.signals else FOR_EVER
-    gaps = {slot.start for slot in job.bar(1000) if slot.state is Drawn.MISSED}
-    assert gaps <= judged
     for slot in job.bar(1000):
         if slot.state is Drawn.NONE:
             assert slot.start + rules.grace < first

@@ -278,7 +278,7 @@ CLOSED = (JOB, line("00:01:00", "start", "job", run="1"), line("00:02:00", "succ
         ((JOB, line("00:00:01", "down"), line("00:00:02", "down")), "event", "down already"),
         ((OTHER, line("00:00:01", "pause", "other", until="2026-03-02T00:00:01Z")), "until", "after"),
         ((OTHER, line("00:00:01", "ping", "other", occurredAt="yesterday")), "occurredAt", "ISO 8601"),
-        ((heartbeat("00:00:00", every=0),), "schedule.every", "1 second"),
+        ((heartbeat("00:00:00", every=0),), "schedule.every", "from 1 s"),
         ((heartbeat("00:00:00", monitor=""),), "monitor", "empty"),
     ],
 )

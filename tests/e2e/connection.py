@@ -36,10 +36,11 @@ class Connection:
         head = f"POST {path} HTTP/1.1\r\nhost: luota\r\nx-luota-key: {job.token}\r\ncontent-length: {len(text)}\r\n"
         if text:
             head += "content-type: application/json\r\n"
-        self._writer.write(head.encode() + b"\r\n" + text)
-        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
-        fields = dict(line.lower().split(": ", 1) for line in answer.split("\r\n")[1:-2])
-        return Reply(int(answer[9:12]), (await self._reader.readexactly(int(fields["content-length"]))).decode())
+        async with asyncio.timeout(30):
+            self._writer.write(head.encode() + b"\r\n" + text)
+            answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+            fields = dict(line.lower().split(": ", 1) for line in answer.split("\r\n")[1:-2])
+            return Reply(int(answer[9:12]), (await self._reader.readexactly(int(fields["content-length"]))).decode())
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,8 @@ The instants in the file are moved back while it is down; with --long the tests 
 """
 
 import asyncio
+import os
+import signal
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +37,13 @@ async def nap(luota: Daemon) -> None:
     await luota.kill()
     await asyncio.sleep(3)
     await luota.start()
+
+
+async def frozen(luota: Daemon, seconds: float) -> None:
+    """Stop the process, as a paused container or machine is, and let it go on."""
+    os.kill(luota.pid, signal.SIGSTOP)
+    await asyncio.sleep(seconds)
+    os.kill(luota.pid, signal.SIGCONT)
 
 
 def instant(text: str) -> int:
@@ -168,3 +177,21 @@ async def test_a_restart_of_three_seconds_excuses_nothing(tmp_path, really):
         assert instant((await opened(luota, inside, within=70))["openedAt"]) == moved
         types = [one["type"] for one in await notices(receiver, 2)]
         assert types == ["incident.opened", "incident.opened"], "a short window is no gap to be told"
+
+
+@pytest.mark.parametrize("seconds", [12, pytest.param(65, marks=pytest.mark.long)])
+async def test_a_process_that_was_stopped_for_a_while_opens_no_incident_for_what_it_did_not_hear(tmp_path, seconds):
+    async with Daemon(tmp_path / "data") as luota:
+        beat = await luota.monitor("beat", schedule={"every": 5}, graceSeconds=3)
+        await accepted(luota.ping(beat))
+        await frozen(luota, seconds)
+        await accepted(luota.ping(await luota.monitor("another", schedule={"every": 3600})))
+        start, end = newest_window(luota)
+        assert seconds * 1000 - 2_000 < end - start < seconds * 1000 + 8_000
+        assert await luota.incidents(beat) == []
+        shown = await luota.show(beat)
+        if seconds > 60:
+            assert shown["status"] == "unverified"
+        else:
+            assert instant(shown["deadlineAt"]) >= end + MINUTE
+        assert "Luota stood still for" in luota.log

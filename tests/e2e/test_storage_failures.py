@@ -89,17 +89,19 @@ async def test_writes_that_fail_are_503_until_they_work_again_without_a_restart(
 
 
 @contextlib.contextmanager
-def syncs_fail(luota: Daemon, said: Path) -> Iterator[None]:
-    """Let every fdatasync fail with EIO, as a dying disk does, by strace."""
+def calls_fail(luota: Daemon, calls: str, error: str, said: Path) -> Iterator[None]:
+    """Let every such call on the database and its log fail, as on a dying or a full disk, by strace."""
+    give_up = pytest.fail if os.environ.get("CI") else pytest.skip
     if shutil.which("strace") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("strace is missing: apt-get install strace")
-    calls = "fsync,fdatasync"
-    command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"]
+        give_up("strace is missing: apt-get install strace")
+    command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
+    for name in ("luota.db", "luota.db-wal"):
+        command += ["-P", str(luota.data_dir / name)]
     with said.open("wb") as output, subprocess.Popen([*command, "-p", str(luota.pid)], stderr=output) as tracer:
         try:
             while "attached" not in said.read_text():
                 if tracer.poll() is not None:
-                    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"cannot trace: {said.read_text()}")
+                    give_up(f"cannot trace: {said.read_text()}")
             yield
         finally:
             tracer.terminate()  # it lets go of the daemon, whose calls then work
@@ -107,7 +109,13 @@ def syncs_fail(luota: Daemon, said: Path) -> Iterator[None]:
 
 async def test_an_fsync_that_fails_is_503_until_it_works_again_without_a_restart(tmp_path: Path) -> None:
     async with Daemon(tmp_path / "data", SETTINGS) as luota:
-        await judge(luota, syncs_fail(luota, tmp_path / "strace.log"))
+        await judge(luota, calls_fail(luota, "fsync,fdatasync", "EIO", tmp_path / "strace.log"))
+
+
+async def test_a_disk_that_says_it_is_full_is_503_until_it_takes_writes_again_without_a_restart(tmp_path: Path) -> None:
+    async with Daemon(tmp_path / "data", SETTINGS) as luota:
+        await judge(luota, calls_fail(luota, "pwrite64,pwritev,write", "ENOSPC", tmp_path / "strace.log"))
+    assert "nothing can be written: database or disk is full" in luota.log
 
 
 @pytest.fixture
@@ -119,6 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(directory)], capture_output=True, text=True, check=False
     )
     if mounted.returncode != 0:
+        # Containers may not. The full disk that needs no mount: test_a_disk_that_says_it_is_full_is_503_…
         pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
     try:
         yield directory

@@ -173,6 +173,7 @@ async def test_a_test_sends_one_real_notice_and_tells_its_outcome(serve, running
     assert [request.json["type"] for request in receiver.requests] == ["channel.test"] * 2
     assert receiver.requests[0].json["delivery"]["id"] == proven["id"]
     (channel,) = (await served.api("GET", "/api/channels"))["channels"]
+    assert (failed.pop("status"), failed.pop("answer")) == (503, None)
     assert channel["lastDelivery"] == failed
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from luota.alarm import Alarm
 from luota.clock import SystemClock
 from luota.core.errors import LuotaError
 from luota.engine import Engine
@@ -28,4 +29,21 @@ async def test_the_first_write_after_there_is_room_again_makes_health_well(small
     (window,) = engine.registry.windows.all
     assert "could be written" in window.reason
     await ping(engine, live)
+    await engine.close()
+
+
+async def test_the_log_says_once_that_nothing_can_be_written_however_many_deadlines_fall_due(small_disk, caplog):  # noqa: F811
+    engine = await Engine.open(small_disk / "data", SystemClock(), "a test")
+    await engine.watch(no_death)
+    live = await hourly(engine)
+    with full(small_disk):
+        await filling_pings(engine, live)
+        caplog.clear()
+        engine.registry.deadlines.set(live.id, 1)  # due, as far as the alarm can tell
+        alarm = asyncio.ensure_future(Alarm(engine).run())
+        await asyncio.sleep(2.5)  # it tries again each second
+        alarm.cancel()
+        await asyncio.gather(alarm, return_exceptions=True)
+        assert "disk is full" in engine.sickness()
+        assert [record.getMessage() for record in caplog.records if record.name == "luota.alarm"] == []
     await engine.close()

@@ -42,7 +42,10 @@ async def test_many_are_paused_tagged_and_resumed_each_in_one_commit_and_each_wi
     shown = await jobs[41].shown()
     assert (shown["status"], shown["tags"]) == ("paused", {"n": "x", "team": "night"})
     assert audited(served, "monitor.pause").keys() == set(ids)
-    assert audited(served, "monitor.edit")[ids[41]] == {"changes": {"tags": {"n": "x", "team": "night"}}}
+    assert audited(served, "monitor.edit")[ids[41]] == {
+        "changes": {"tags": {"n": "x", "team": "night"}},
+        "before": {"tags": {"n": "41"}},
+    }
     assert audited(served, "monitor.edit").keys() == set(ids)
     await served.api("POST", f"/api/monitors/{ids[0]}/resume")
     del seen[:]

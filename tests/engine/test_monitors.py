@@ -289,7 +289,7 @@ async def test_each_change_is_one_entry_that_holds_no_secret(served):
     await monitor.archive()
     assert audited(served) == [
         ("monitor.create", monitor.id, {"name": "a heartbeat job"}),
-        ("monitor.edit", monitor.id, {"changes": {"graceSeconds": 90}}),
+        ("monitor.edit", monitor.id, {"changes": {"graceSeconds": 90}, "before": {"graceSeconds": 60}}),
         ("monitor.pause", monitor.id, {"until": "2026-04-29T03:33:11.400Z", "untilHealthy": False}),
         ("monitor.resume", monitor.id, {}),
         ("token.rotate", monitor.id, {}),

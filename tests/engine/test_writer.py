@@ -9,7 +9,8 @@ from luota.core.model import Status, Window
 from luota.core.spec.ingest import Ping
 from luota.engine import Engine, monitors
 from luota.engine.ingest import RecordPing
-from luota.engine.outage import QUIET
+from luota.engine.outage import QUIET, REACH
+from luota.engine.writer import STILL
 from luota.store.reads import fetch
 from tests.engines import ACTOR, no_death, workspace_of
 
@@ -174,6 +175,44 @@ async def test_a_jump_of_five_seconds_is_the_clock_being_set_and_no_window(engin
     clock.step(5_000)
     await engine.stamp()
     assert engine.registry.windows.all == ()
+
+
+async def test_a_pause_of_the_process_is_a_blind_window_before_anything_is_judged_once_stamps_come_regularly(
+    engine, clock
+):
+    live = await hourly(engine)
+    await engine.stamp(regular=True)
+    clock.advance(STILL)
+    await ping(engine, live)
+    assert engine.registry.windows.all == ()
+    before = clock.now()
+    clock.advance(2 * HOUR)
+    while await engine.judge(clock.now()):
+        pass
+    (window,) = engine.registry.windows.all
+    assert (window.start, window.end, window.reason) == (before, clock.now(), "Luota stood still")
+    assert state(engine, live).status is Status.UNVERIFIED
+
+
+async def test_while_some_writes_fail_for_long_a_dead_job_gets_an_incident_and_luota_is_not_called_well(engine, clock):
+    dead = await hourly(engine)
+    await ping(engine, dead)
+    await commits_fail(engine)
+    for _ in range(200):
+        await filling_pings(engine, dead)
+        clock.advance(4_000)
+        await engine.stamp()
+        clock.advance(56_000)
+        while await engine.judge(clock.now()):
+            pass
+    assert all(window.end - window.start <= REACH + 60_000 for window in engine.registry.windows.all)
+    assert state(engine, dead).status is Status.INCIDENT
+    await engine.stamp()
+    assert engine.sickness().startswith("some writes fail, others work: ")
+    await commits_work(engine)
+    clock.advance(QUIET + 1)
+    await engine.stamp()
+    assert engine.sickness() is None
 
 
 async def test_a_backward_jump_clamps_what_is_remembered_of_the_future(engine, clock):

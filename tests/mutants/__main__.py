@@ -18,11 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 
-from tests.mutants import access, storage, verdicts
+from tests.mutants import access, storage, supervision, verdicts
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTANTS = [*storage.MUTANTS, *verdicts.MUTANTS, *access.MUTANTS]
+MUTANTS = [*storage.MUTANTS, *verdicts.MUTANTS, *supervision.MUTANTS, *access.MUTANTS]
 AT_ONCE = 3
 """More than CI has processors, as some tests wait."""
 WITHIN_S = 60

@@ -53,6 +53,13 @@ MUTANTS: list[Mutant] = [
         WRITER + "test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged",
     ),
     mutant(
+        "a pause of the process is no window",
+        "luota/engine/writer.py",
+        "        elif pause > STILL and self.stamped:\n",
+        "        elif False:\n",
+        WRITER + "test_a_pause_of_the_process_is_a_blind_window_before_anything_is_judged_once_stamps_come_regularly",
+    ),
+    mutant(
         "a clock set back delays verdicts",
         "luota/engine/writer.py",
         "        if jump < -BACK:\n",

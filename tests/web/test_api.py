@@ -35,7 +35,7 @@ async def test_a_workspace_is_named_by_id_or_slug_and_an_unknown_one_is_404(serv
     assert set(by_slug) == {"token"}
     assert by_slug["token"].startswith("wfws1.")
     for path in ("/api/workspaces/nope/token", "/api/monitors?workspace=nope", "/api/incidents?workspace=nope"):
-        assert "luota workspace list" in await refused(served, 404, None, "GET", path)
+        assert "luota workspace list" in await refused(served, 404, "workspace", "GET", path)
 
 
 # Who may
@@ -128,7 +128,7 @@ async def test_incidents_are_filtered_by_monitor_and_state(served):
     assert await found(f"?monitor={one.id}") == {one.id}
     assert await found("?state=acknowledged") == set()
     await refused(served, 400, "state", "GET", "/api/incidents?state=closed")
-    await refused(served, 404, None, "GET", "/api/incidents?monitor=nope")
+    await refused(served, 404, "monitor", "GET", "/api/incidents?monitor=nope")
     await one.archive()
     assert await found("?monitor=one") == {one.id}
 
@@ -141,7 +141,7 @@ async def test_one_incident_shows_its_timeline_and_attempts(served):
     assert [event["type"] for event in shown["events"]] == ["opened"]
     assert shown["events"][0]["at"] == "2026-04-29T01:33:11.398Z"
     assert shown["deliveries"] == []
-    assert "luota incident list" in await refused(served, 404, None, "GET", f"/api/incidents/{NOBODY}")
+    assert "luota incident list" in await refused(served, 404, "incident", "GET", f"/api/incidents/{NOBODY}")
 
 
 # Users

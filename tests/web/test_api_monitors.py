@@ -161,7 +161,7 @@ async def test_an_unknown_or_archived_monitor_is_404_in_every_call(served):
             ("POST", "/resume"),
             ("POST", "/archive"),
         ):
-            said = await refused(served, 404, None, method, f"/api/monitors/{named}{path}", {})
+            said = await refused(served, 404, "monitor", method, f"/api/monitors/{named}{path}", {})
             assert "luota monitor list" in said
 
 
@@ -179,9 +179,9 @@ async def test_a_monitor_is_found_by_the_beginning_of_its_id(served):
     for length in (8, 9, 13, 35):
         shown = await served.api("GET", f"/api/monitors/{monitor.id[:length].upper()}")
         assert shown["monitor"]["id"] == monitor.id
-    await refused(served, 404, None, "GET", f"/api/monitors/{monitor.id[:7]}")
+    await refused(served, 404, "monitor", "GET", f"/api/monitors/{monitor.id[:7]}")
     await monitor.archive()
-    await refused(served, 404, None, "GET", f"/api/monitors/{monitor.id[:8]}")
+    await refused(served, 404, "monitor", "GET", f"/api/monitors/{monitor.id[:8]}")
     assert await served.api("GET", f"/api/incidents?monitor={monitor.id[:8]}") == {"incidents": [], "more": False}
 
 
@@ -190,7 +190,7 @@ async def test_a_beginning_that_several_ids_share_is_refused_with_their_names(se
     monkeypatch.setattr("luota.engine.monitors.new_id", lambda: next(ids))
     one, other = await served.monitor(slug="one"), await served.monitor(slug="other")
     for path in ("/api/monitors/abcdef01", "/api/incidents?monitor=abcdef01"):
-        said = await refused(served, 409, None, "GET", path)
+        said = await refused(served, 409, "monitor", "GET", path)
         assert f"one ({one.id})" in said
         assert f"other ({other.id})" in said
     by_slug = await served.monitor(slug="abcdef01")

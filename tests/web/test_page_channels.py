@@ -101,6 +101,7 @@ async def test_all_that_is_wrong_with_a_channel_or_its_rules_is_said_at_once(ope
     page = await operator.post(type="webhook", name="", url="ftp://x", headers="nonsense")
     assert page.status_code == 400
     assert re.findall('href="#f-(.*?)"', page.text) == ["name", "url", "headers"]
+    assert "Give the address and the headers again: they hold secrets" in page.text
     assert " novalidate>" in page.text, "a browser would say one at a time"
     assert operator.served.rows("SELECT id FROM channels") == []
     channel_id = await operator.webhook(hook.url)
@@ -132,15 +133,19 @@ def test_recipients_of_email_are_taken_one_a_line_or_after_commas():
 
 async def test_a_test_is_sent_awaited_and_shown_with_the_providers_answer(operator, hook):
     channel = await operator.webhook(hook.url)
-    hook.answers = [reply(204), reply(410)]
-    for state, said in (("proven", "took it, answer 204"), ("failing", "did not take it: HTTP 410")):
+    hook.answers = [reply(204), reply(200, body=b"ok <b>"), reply(410, body=b"gone <b>")]
+    for state, said in (
+        ("proven", "took it, answer 204"),
+        ("proven", "took it, answer 200 ok <b>"),
+        ("failing", "did not take it: HTTP 410 from the receiver: gone <b>"),
+    ):
         answer = await operator.post(f"/{channel}/test")
         assert answer.status_code == 303
         page = words(await operator.client.get(answer.headers["location"]))
         assert said in page
         assert f"Can it be trusted? {state}" in page
         assert "1 attempt" in page
-    assert [request.json["type"] for request in hook.requests] == ["channel.test"] * 2
+    assert [request.json["type"] for request in hook.requests] == ["channel.test"] * 3
     assert "That notice was given up. Mend its destination" in page
 
 
@@ -247,3 +252,8 @@ async def test_hostile_names_and_answers_are_text(operator, hook):
         text = (await operator.get(path)).text
         assert "<img" not in text
         assert "<script>" not in text
+
+
+async def test_an_address_that_is_asked_for_again_holds_secrets_itself(operator):
+    page = await operator.post("", type="slack", name="", url="https://hooks.example.org/secret")
+    assert "Give the address again: it holds secrets" in page.text

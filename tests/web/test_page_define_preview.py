@@ -22,7 +22,7 @@ async def test_the_preview_says_the_schedule_in_words_with_its_next_times_and_de
     page = await owner.get(f"{WHERE}/preview", params={**asked, "graceSeconds": "20m"})
     said = words(page)
     assert "Every weekday at 07:00, Europe/Helsinki" in said
-    assert 'Wed 29 Apr 07:00 <span class="quiet">UTC+3</span></td><td class="num">07:20</td>' in page.text
+    assert 'Wed 29 Apr 07:00 <span class="quiet nowrap">UTC+3</span></td><td class="num">07:20</td>' in page.text
     assert said.count("07:20") == 5
     assert "Sat 2" not in said
 
@@ -57,6 +57,26 @@ async def test_the_preview_of_freshness_and_of_no_schedule_say_what_counts(owner
     every = await owner.get(f"{WHERE}/preview?mode=run&kind=every&every=90&unit=m&timezone=Europe/Helsinki")
     assert "Every 90 minutes" in words(every)
     assert "Wed 29 Apr 06:03:11 UTC+3" in words(every)
+
+
+async def test_the_preview_names_all_that_is_wrong_with_a_schedule(owner):
+    asked = {"mode": "heartbeat", "kind": "cron", "cron": "61 2 * *", "timezone": "Mars/Base", "graceSeconds": "soon"}
+    said = words(await owner.get(f"{WHERE}/preview", params=asked))
+    assert "61 2 * *" in said
+    assert "Mars/Base" in said
+    assert "Grace must be" in said
+
+
+async def test_no_line_ends_within_an_offset_or_a_duration(served, owner):
+    asked = {"mode": "heartbeat", "kind": "cron", "cron": "0 7 * * *", "timezone": "America/St_Johns"}
+    page = await owner.get(f"{WHERE}/preview", params={**asked, "graceSeconds": "90s"})
+    assert '<span class="quiet nowrap">UTC-2:30</span>' in page.text
+    assert "1\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}30\N{NO-BREAK SPACE}s later" in page.text
+    job = await served.monitor(schedule={"every": 60}, graceSeconds=10)
+    await job.ping()
+    served.clock.advance(80_000)
+    await served.judge()
+    assert "grace 10\N{NO-BREAK SPACE}s" in (await owner.get("/w/default")).text
 
 
 @pytest.mark.parametrize(

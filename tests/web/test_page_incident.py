@@ -140,6 +140,54 @@ async def test_the_incident_of_a_twin_is_labelled_as_a_drill(served, sign_in):
     assert "Nobody needs to act." in words(await person.get(f"{path}/print"))
 
 
+async def test_a_drills_incident_asks_for_nothing_and_calls_the_living_monitor_by_no_state_of_the_twin(served, sign_in):
+    person = await sign_in(served, "viewer")
+    job, path = await failed(served, runbook="https://wiki.example.org/payroll")
+    assert "Open the runbook" in words(await person.get(path))
+    real = await served.monitor("run", name="the real one")
+    db = served.engine.writer._db
+    await db.execute("UPDATE monitors SET drill_of = ?, archived_at = 1 WHERE id = ?", (real.id, job.id))
+    page = await person.get(path)
+    assert "Nothing: it failed on purpose.In earnest: the runbook" in words(page)
+    assert "Open the runbook" not in words(page)
+    assert "a twin of the real one" in words(page)
+    assert '<span class="tag">archived</span>' not in page.text
+
+
+async def test_what_a_drill_calls_its_own_channel_is_short_on_the_page(served, sign_in):
+    person = await sign_in(served, "viewer")
+    own = f"dead route of drill {NOBODY}"
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": own, "url": "https://x.example.org/"})
+    _, path = await failed(served)
+    for ending in ("", "/print"):
+        page = await person.get(path + ending)
+        assert "dead route of the drill" in page.text
+        assert NOBODY not in page.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "word", "value"),
+    [("run", "Max runtime", "1 d"), ("freshness", "Freshness", "1 h"), ("run", "Tolerance", "")],
+)
+async def test_each_setting_has_one_name_on_the_form_the_monitor_the_incident_and_the_packet(
+    served, sign_in, mode, word, value
+):
+    person = await sign_in(served)
+    job = await served.monitor(mode)
+    if mode == "run":
+        await job.fail(await job.started())
+    else:
+        await job.ping()
+        served.clock.advance(2 * HOUR)
+        await served.judge()
+    path = f"{WHERE}/{(await job.shown())['incidentId']}"
+    monitor = f"/w/default/monitors/{job.id}"
+    for page in (monitor, f"{monitor}/edit", *([path] if value else []), f"{path}/print", f"{path}/packet.md"):
+        text = (await person.get(page)).text
+        assert word in text, page
+        assert not re.search("Renewed within|Fresh for|Longest run|Failures before", text), page
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_what_jobs_and_people_wrote_is_inert(served, sign_in, name):
     person = await sign_in(served)

@@ -14,6 +14,7 @@ async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_i
     assert refused.status_code == 400
     assert '<p class="wrong" id="e-reason">' in refused.text
     assert 'href="#f-reason"' in refused.text
+    assert words(refused).count("Reason to acknowledge is required: say who") == 2, "above the form and at the field"
     assert state_of(served, path) == "open"
     long = await person.post(f"{path}/acknowledge", reason="x" * 501)
     assert long.status_code == 400

@@ -71,7 +71,7 @@ async def test_a_notice_is_delivered_at_the_instant_at_which_it_was_and_only_que
     assert "delivered after 1 min 10 s 2026-04-29 02:36:51 UTC" in told[4]
     printed = (await person.get(f"{path}/print")).text
     assert re.search(r"02:34:51\.\d+Z</td><td>\s*Notice opened to desk \(webhook\): queued\s*</td>", printed)
-    assert re.search(r"02:36:51\.\d+Z</td><td>\s*Attempt 2 to tell desk opened: delivered after 1 min 10 s", printed)
+    assert re.search(r"02:36:51\.\d+Z</td><td>\s*Attempt 2 to tell desk opened: delivered after 1\smin\s10\ss", printed)
 
 
 async def test_a_notice_that_was_cancelled_says_so_when_it_was(served, sign_in):
@@ -90,7 +90,7 @@ async def test_a_notice_that_was_cancelled_says_so_when_it_was(served, sign_in):
     ("state", "said"),
     [
         ("delivered", "a digest told of it instead"),
-        ("failed_terminal", "a digest was to tell of it instead: failed, terminal"),
+        ("failed_terminal", "a digest was to tell of it instead: given up"),
     ],
 )
 async def test_a_notice_left_to_a_digest_says_what_became_of_the_digest(served, sign_in, state, said):
@@ -130,7 +130,9 @@ async def test_further_misses_in_a_row_are_one_line_with_each_in_it(served, sign
     await person.post(f"{path}/note", text="between")
     served.clock.advance(HOUR)
     await served.judge()
-    assert "1 further miss or failure: missed" in words(await person.get(path))
+    told = words(await person.get(path))
+    assert "4 further misses" in told
+    assert "1 further miss2026-04-29" in told
     await served.engine.writer._db.execute("UPDATE incidents SET evidence_count = 9")
     for ending in ("", "/print"):
         assert "And 3 further misses and failures since" in words(await person.get(path + ending))

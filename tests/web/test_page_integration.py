@@ -151,4 +151,6 @@ async def test_an_address_that_other_machines_cannot_reach_is_called_so(serve, r
     client, _ = await served.sign_in("operator")
     text = (await client.get(f"/w/default/monitors/{monitor.id}/integration")).text
     assert ("Jobs on this machine alone reach it." in text) is said
+    assert not said or text.index("Jobs on this machine") < text.index("<dt>Monitor id</dt>"), "it is of the address"
+    assert ("restart Luota." in text) is said
     await client.aclose()

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from tests.served import NOBODY
+from tests.web.reading import words
 
 PASSWORD = "correct horse battery"
 
@@ -75,7 +76,7 @@ async def test_what_the_last_owner_is_refused_stands_beside_them_on_the_page(ser
         (user_id,) = served.row("SELECT id FROM users WHERE email = 'owner@example.org'")
         page = await client.post(f"/w/default/members/{user_id}/{action}", data={"csrf": csrf, **form})
         assert page.status_code == 409
-        assert "make somebody else an owner first" in member(page, "owner@example.org")
+        assert "You are the last owner of Default" in member(page, "owner@example.org")
         assert "make somebody else an owner first" not in member(page, "new@example.org")
         assert f'href="#f-{user_id}"' in page.text
         assert f'id="f-{user_id}"' in page.text
@@ -117,3 +118,26 @@ async def test_all_that_is_wrong_with_a_new_member_is_said_at_once(served):
         assert 'value="nobody"' in page.text
         assert " novalidate>" in page.text, "a browser would say one at a time"
         assert served.rows("SELECT email FROM users") == [("owner@example.org",)]
+
+
+async def test_an_address_keeps_its_case_where_a_sentence_begins_with_it(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        page = await add(client, csrf, "owner@example.org")
+        assert "owner@example.org is a member already." in words(page)
+        assert "Owner@" not in page.text
+
+
+async def test_what_is_short_of_an_address_is_told_what_one_is(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        said = words(await add(client, csrf, "zz", name="x" * 121))
+        assert "Email must be an address such as ann@example.org." in said
+        assert "Name must have at most 120 characters; it has 121." in said
+
+
+async def test_what_each_role_may_do_is_told_from_the_least_on(served):
+    client, _ = await served.sign_in()
+    async with aclosing(client):
+        page = await client.get("/w/default/members")
+        assert re.findall("<dt>(.*?)</dt>", page.text) == ["viewer", "operator", "owner"]

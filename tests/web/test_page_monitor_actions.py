@@ -136,5 +136,5 @@ async def test_a_test_alert_goes_to_every_channel_and_shows_what_became_of_each(
     ]
     outcome = re.search(r'id="tested".*?</section>', page.text, re.S)[0]
     assert re.search(r"<b>desk</b> delivered", outcome)
-    assert re.search(r"<b>pager</b> failed, terminal: .*503", outcome)
+    assert re.search(r"<b>pager</b> given up: .*503", outcome)
     assert "<b>busy" not in page.text

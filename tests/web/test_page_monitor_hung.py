@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from luota.core.model import Window
+from luota.core.model import Mode, Window
 from luota.core.spec.values import format_instant
+from luota.store import history
+from luota.web import advice
 from luota.web.dashboard.charts import Column, columns
 from tests.web.monitor_page import WHERE, owner, sign_in
 from tests.web.reading import words
@@ -49,7 +51,7 @@ async def test_the_verdict_of_its_page_says_by_how_much_it_overran_and_leads_to_
     said = words(await client.get(f"{RUNS}/{run}"))
     assert "hung, then succeeded" in said
     assert "It came to its end 3 s after its limit of 3 s." in said
-    assert "It belongs to the incident stuck, resolved" in said
+    assert "It belongs to an incident: stuck, resolved" in said
     (incident,) = (await served.api("GET", "/api/incidents"))["incidents"]
     assert "hung, then succeeded" in words(await client.get(f"/w/default/incidents/{incident['id']}"))
 
@@ -139,3 +141,16 @@ async def test_what_is_over_the_limit_is_red_with_a_cap_and_counted_beside_the_l
     ]
     assert re.findall(r'class="chart-cap"[^>]*><title>(\w+)', chart) == ["long"]
     assert "limit 3 s, 1 of 2 over it<" in chart
+
+
+async def test_a_run_whose_limit_a_blind_window_hid_is_evidence_for_the_limit_and_one_that_hung_is_none(served, hung):
+    job, run = hung
+
+    async def found():
+        runs = await history.durations(served.engine.reader, job.id)
+        return await advice.evidence(served.engine, job.id, Mode.RUN, runs, served.clock.now())
+
+    assert ((await found()).durations, (await found()).hung) == ([0], 1)
+    now = served.clock.now()
+    served.engine.registry.windows = served.engine.registry.windows.add(Window(now - 90_000, now - 1000, "down"))
+    assert (sorted((await found()).durations), (await found()).hung) == ([0, 6000], 0)

@@ -25,6 +25,17 @@ async def test_the_history_is_judged_by_another_grace_when_one_is_tried(served, 
     assert (await job.shown())["graceSeconds"] == 60
 
 
+async def test_seconds_of_history_suggest_no_freshness_and_the_page_says_why(served, owner):
+    client, _ = owner
+    job = await served.monitor("freshness", expectedFreshnessSeconds=86_400, graceSeconds=7_200)
+    for _ in range(11):
+        await job.ping()
+        served.clock.advance(300)
+    said = words(await client.get(f"{WHERE}/{job.id}"))
+    assert "No freshness is suggested: too short a history: the last 11 signals span 3 s" in said
+    assert "Suggested" not in said
+
+
 async def test_what_passed_while_paused_is_not_judged_when_the_history_is(served, owner):
     client, csrf = owner
     job = await served.monitor()
@@ -88,3 +99,12 @@ async def test_a_limit_far_above_all_durations_is_drawn_and_said_to_be_out_of_sc
     assert "limit 1 min 30 s<" in near
     assert far.count('class="chart-limit"') == near.count('class="chart-limit"') == 1
     assert columns([], 1000, "limit", "how long") == ""
+
+
+async def test_what_is_tried_is_told_with_its_unit(served, owner):
+    client, _ = owner
+    job = await served.monitor(graceSeconds=60)
+    for _ in range(4):
+        await job.ping()
+        served.clock.advance(HOUR)
+    assert "With interval 1h, grace 0 s, " in words(await client.get(f"{WHERE}/{job.id}?grace=0"))

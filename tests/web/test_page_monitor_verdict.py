@@ -3,6 +3,7 @@
 import html
 import re
 
+from luota.engine.retention import prune
 from tests.clock import FakeClock
 from tests.served import NOW
 from tests.web.monitor_page import HOUR, WHERE, owner, sign_in
@@ -108,3 +109,78 @@ async def test_a_blind_window_is_named_beside_the_bar(serve, sign_in):
     assert "Luota was not watching from 2026-04-29 01:33" in said
     assert "for 2 h" in said
     assert "unverified" in said
+
+
+def why_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", re.search(r'<p class="why">.*?</p>', page.text, re.S)[0]))
+
+
+async def test_green_is_proven_by_the_newest_signal_and_not_by_the_one_that_it_began_with(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(HOUR)
+    await job.ping()
+    page = await client.get(f"{WHERE}/{job.id}")
+    assert why_of(page) == "Why: The last signal came 2026-04-29 02:33:11 UTC, in time."
+    assert "healthy since 2026-04-29 01:33:11 UTC" in words(page), "since when it is so stays"
+
+
+async def test_a_signal_that_came_late_is_never_called_in_time(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    served.clock.advance(HOUR + 61_000)
+    await served.judge()
+    await job.ping()
+    assert why_of(await client.get(f"{WHERE}/{job.id}")) == "Why: The last signal came 2026-04-29 02:34:12 UTC, late."
+
+
+async def test_a_green_run_monitor_names_its_newest_success_and_its_newest_start(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", schedule={"every": 3600}, graceSeconds=60)
+    await job.success(await job.started("first"))
+    served.clock.advance(HOUR)
+    run = await job.started("second")
+    page = await client.get(f"{WHERE}/{job.id}")
+    assert "The last run started 2026-04-29 02:33:11 UTC, in time." in why_of(page)
+    served.clock.advance(1000)
+    await job.success(run)
+    page = await client.get(f"{WHERE}/{job.id}")
+    assert f'<a href="/w/default/runs/{run}">Run {run[:8]}…</a> succeeded' in page.text
+    assert f"Run {run[:8]}… succeeded 2026-04-29 02:33:12 UTC. The last run" in why_of(page)
+
+
+async def test_no_reason_leads_to_a_run_whose_retention_has_ended(served, owner):
+    well, ill = await served.monitor("run"), await served.monitor("run", name="ill")
+    gone = await well.started()
+    await well.success(gone)
+    await ill.fail(await ill.started())
+    served.clock.advance(91 * 24 * HOUR)
+    await prune(served.engine)
+    assert served.rows("SELECT id FROM runs") == []
+    client, _ = await served.sign_in(email="later@example.org")
+    for job, said in ((well, "The last run started 2026-04-29 01:33:11 UTC."), (ill, "failed: it broke.")):
+        page = await client.get(f"{WHERE}/{job.id}")
+        assert said in why_of(page)
+        assert "/runs/" not in re.search(r'<p class="why">.*?</p>', page.text, re.S)[0]
+    await client.aclose()
+
+
+async def test_after_a_pause_it_is_not_said_that_anything_came(served, owner):
+    client, csrf = owner
+    job = await served.monitor()
+    await job.ping()
+    for step in ("pause", "resume"):
+        served.clock.advance(60_000)
+        await client.post(f"{WHERE}/{job.id}/{step}", data={"csrf": csrf})
+    said = why_of(await client.get(f"{WHERE}/{job.id}"))
+    assert said == "Why: Resumed. The last signal came 2026-04-29 01:33:11 UTC, in time."
+
+
+async def test_fresh_output_is_proven_by_its_last_change(served, owner):
+    client, _ = owner
+    job = await served.monitor("freshness")
+    await job.ping()
+    said = why_of(await client.get(f"{WHERE}/{job.id}"))
+    assert said == "Why: The output last changed 2026-04-29 01:33:11 UTC, in time."

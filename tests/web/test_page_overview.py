@@ -97,7 +97,7 @@ async def test_a_row_that_fits_the_filter_no_more_is_gone_and_the_last_one_leave
     assert "No monitor matches" in text
 
 
-@pytest.mark.parametrize(("name", "value"), [("state", "bogus"), ("state", "archived"), ("mode", "<b>")])
+@pytest.mark.parametrize(("name", "value"), [("state", "bogus"), ("mode", "<b>")])
 async def test_a_filter_of_an_unknown_word_is_said_to_be_unknown_and_filters_nothing(served, operator, name, value):
     job = await served.monitor()
     query = f"{name}={value}&q=job"
@@ -144,6 +144,21 @@ async def test_incidents_beyond_some_are_told_by_their_number(served, operator):
     human = text.partition('id="human"')[2].partition("</section>")[0]
     assert human.count("<li") == MOST_NEEDS + 2  # the rest in one, and that nobody would be told
     assert "3 more incidents" in human
+
+
+async def test_an_incident_leads_to_the_runbook_of_its_monitor_and_only_over_http(served, operator):
+    book = "https://wiki.example.org/backup?a=1&b=2"
+    jobs = [await served.monitor(name=f"job {n}", runbook=book) for n in range(2)]
+    unsafe = "UPDATE monitors SET runbook = 'javascript:alert(1)' WHERE id = ?"
+    await served.engine.writer._db.execute(unsafe, (jobs[1].id,))
+    for job in (*jobs, await served.monitor(name="job without")):
+        await job.ping()
+    served.clock.advance(2 * 3_600_000)
+    await served.judge()
+    text = (await operator.get(HOME)).text
+    human = text.partition('id="human"')[2].partition("</section>")[0]
+    assert re.findall(r'<a href="([^"]*)" rel="noreferrer noopener">Open the runbook<', human) == [html.escape(book)]
+    assert "javascript:" not in text
 
 
 async def proven_channel(served, url="https://192.0.2.1/"):
@@ -262,7 +277,8 @@ async def test_chosen_monitors_are_changed_and_the_page_comes_back_as_it_was_fil
         ("tag", {"tag": "a%3Db%3Dc"}),
     ):
         answer = await act(operator, do, [job.id for job in jobs[:2]], "?state=draft", **form)
-        assert (answer.status_code, answer.headers["location"]) == (303, f"{HOME}?state=draft"), answer.text
+        assert answer.status_code == 303, answer.text
+        assert answer.headers["location"].startswith(f"{HOME}?state=draft&done={do}&")
     assert [(await job.shown())["status"] for job in jobs] == ["paused", "paused", "draft"]
     assert [(await job.shown())["tags"] for job in jobs] == [{"a": "b=c"}, {"a": "b=c"}, {}]
 
@@ -300,7 +316,8 @@ async def test_what_was_refused_is_shown_at_the_address_of_the_page_it_was_asked
     assert (answer.status_code, shown(answer.text)[0]) == (400, [jobs[PAGE].id])
     assert '<form method="post" action="/w/default?q=job&amp;page=2">' in answer.text
     answer = await act(operator, "tag", [jobs[PAGE].id], "?q=job&page=2", tag="a%3Db")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{HOME}?q=job&page=2")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith(f"{HOME}?q=job&page=2&done=tag&")
 
 
 async def test_what_enter_presses_in_the_form_of_the_rows_is_no_pause(served, operator):
@@ -326,3 +343,12 @@ async def test_a_page_says_when_nothing_is_judged(serve):
     assert said in text
     assert "All is proven" not in text
     await client.aclose()
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "it until its next signal: "), (2, "them until their next signal: ")])
+async def test_one_unverified_monitor_is_no_plural(served, operator, count, said):
+    for number in range(count):
+        job = await served.monitor("run", name=f"job {number}")
+        await job.fail(await job.started())
+        await served.api("POST", f"/api/incidents/{(await job.shown())['incidentId']}/resolve", {})
+    assert f"Luota cannot vouch for {said}" in words(await operator.get(HOME))

@@ -45,7 +45,7 @@ async def test_it_shows_all_that_start_and_close_said(served, client):
     assert '"batch": 1' in pre(page, "Payload of the start")
     assert '"at": 2.5' in pre(page, "Payload of the close")
     incident = (await job.shown())["incidentId"]
-    assert f'<a href="/w/default/incidents/{incident}">failed</a>, open' in page.text
+    assert f'<a href="/w/default/incidents/{incident}">an incident</a>: failed, open' in page.text
 
 
 async def test_payloads_stand_as_they_were_sent_one_key_a_line(served, client):
@@ -113,7 +113,7 @@ async def test_an_open_run_says_by_when_it_must_end_or_that_it_is_stuck(served, 
     page = words(await client.get(f"{WHERE}/{run}"))
     assert state in page
     assert said in page
-    assert ("It belongs to the incident stuck" in page) == (state == "stuck")
+    assert ("It belongs to an incident: stuck" in page) == (state == "stuck")
 
 
 async def test_a_further_failure_leads_to_the_incident_in_which_it_was_counted(served, client):

@@ -5,6 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
+from tests.web.reading import words
+
 PATH = "/w/default/settings"
 KEPT = {"name": "Default", "retentionDays": "90", "retentionCount": "10000", "incidentRetentionDays": "730"}
 
@@ -43,3 +45,10 @@ async def test_what_was_changed_is_to_blame_for_incidents_that_would_be_kept_sho
     async with aclosing(client):
         page = await saved(client, csrf, **changed)
         assert re.findall(' id="e-(.*?)"', page.text) == [field]
+
+
+async def test_a_number_that_is_none_is_not_called_a_text(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        said = words(await saved(client, csrf, retentionDays="long"))
+        assert "Days to keep signals must be a whole number from 1 to 3,650." in said

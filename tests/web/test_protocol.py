@@ -180,6 +180,56 @@ async def test_a_request_without_exactly_one_host_is_refused_and_never_reaches_t
     assert app.paths == []
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"a b",
+        b"a, b",
+        b"a,b",
+        b"a/b",
+        b"u@a",
+        b"a:b",
+        b"a:80:80",
+        b"[::1",
+        b"::1",
+        b"[g::1]",
+        b"[]",
+        b"a%zz",
+        b"\xc3\xa4",
+        b"<",
+    ],
+)
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_a_host_that_is_no_name_or_address_is_refused(serve, connect, app, version, host):
+    server = await serve()
+    client = await connect(server.port)
+    client.send(b"GET / HTTP/" + version + b"\r\nhost: " + host + b"\r\n\r\n")
+    said = "The Host header is not valid: send a name or an address, and a port if need be"
+    assert is_refusal(await client.answer(), 400, said)
+    assert app.paths == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"a_b.example.org:8080",
+        b"127.0.0.1:",
+        b"[::1]:80",
+        b"[fe80::1%eth0]",
+        b"[v1.x]",
+        b"a%20b",
+        b" \ta \t",
+        b":80",
+        b"xn--4ca",
+    ],
+)
+async def test_a_host_may_be_any_name_or_address_with_a_port(serve, connect, host):
+    server = await serve()
+    client = await connect(server.port)
+    client.send(b"GET / HTTP/1.1\r\nhost:" + host + b"\r\n\r\n")
+    assert (await client.answer())[0] == 200
+
+
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nhost:\r\n\r\n"])
 async def test_a_host_may_be_empty_and_missing_in_http_1_0(serve, connect, head):
     server = await serve()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from luota.core.errors import invalid
 from luota.core.model import Kind
 from luota.core.spec.addresses import parse_addresses
-from luota.core.spec.values import DAY, SECOND, format_duration, kind_of, parse_duration, parse_http_url, parse_text
+from luota.core.spec.values import DAY, SECOND, kind_of, parse_duration, parse_http_url, parse_text
 from luota.core.wants import Wants
 
 MAX_NAME = 80
@@ -67,9 +67,7 @@ def parse_wants(doc: Document) -> Wants:
     kinds = _choice(doc.get("kinds"), "kinds", tuple(Kind))
     notify = _choice(doc.get("notify"), "notify", ("opened", "resolved"))
     delay = doc.get("delaySeconds")
-    held = 0 if delay is None else parse_duration(delay, "delaySeconds")
-    if held > MAX_DELAY:
-        raise invalid("delaySeconds", f"delaySeconds must be at most {format_duration(MAX_DELAY)}.")
+    held = 0 if delay is None else parse_duration(delay, "delaySeconds", maximum=MAX_DELAY)
     return Wants(tuple(Kind(kind) for kind in kinds), "opened" in notify, "resolved" in notify, held)
 
 

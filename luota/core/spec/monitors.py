@@ -12,6 +12,7 @@ from luota.core.model import Mode, Rules
 from luota.core.schedule import Schedule, parse_schedule
 from luota.core.spec.values import (
     DAY,
+    LONGEST,
     MINUTE,
     SECOND,
     is_nameable,
@@ -32,6 +33,7 @@ MAX_CHANNELS = 20
 MAX_TOLERANCE = 100
 MAX_GRACE = 365 * DAY
 LEAST_REMINDER = 5 * MINUTE
+MOST_REMINDER = 30 * DAY
 
 KEYS = (
     "name",
@@ -193,26 +195,19 @@ def _freshness(doc: dict[str, Any]) -> int:
             "expectedFreshnessSeconds",
             "expectedFreshnessSeconds is required: how old the output may become before it is stale.",
         )
-    return _duration(doc, "expectedFreshnessSeconds", 0)
+    return parse_duration(doc["expectedFreshnessSeconds"], "expectedFreshnessSeconds", minimum=SECOND)
 
 
-def _duration(doc: dict[str, Any], key: str, default: int, *, minimum: int = SECOND, maximum: int | None = None) -> int:
+def _duration(doc: dict[str, Any], key: str, default: int, *, minimum: int = SECOND, maximum: int = LONGEST) -> int:
     value = doc.get(key)
-    if value is None:
-        return default
-    duration = parse_duration(value, key)
-    if duration < minimum:
-        raise invalid(key, f"{key} must be at least 1 second.")
-    if maximum is not None and duration > maximum:
-        raise invalid(key, f"{key} must be at most {maximum // DAY} days.")
-    return duration
+    return default if value is None else parse_duration(value, key, minimum=minimum, maximum=maximum)
 
 
 def _reminder(doc: dict[str, Any]) -> int:
-    reminder = _duration(doc, "reminderSeconds", 0, minimum=0, maximum=30 * DAY)
-    if 0 < reminder < LEAST_REMINDER:
-        raise invalid("reminderSeconds", "reminderSeconds must be 0 for none, or at least 5 minutes.")
-    return reminder
+    value, key = doc.get("reminderSeconds"), "reminderSeconds"
+    return (
+        0 if value is None else parse_duration(value, key, minimum=LEAST_REMINDER, maximum=MOST_REMINDER, or_zero=True)
+    )
 
 
 def _tolerance(value: object, mode: Mode) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from luota.core.errors import invalid
 from luota.core.model import Pause
-from luota.core.spec.values import parse_duration, parse_instant
+from luota.core.spec.values import SECOND, parse_duration, parse_instant
 
 
 def parse_pause(doc: dict[str, Any], now: int) -> Pause:
@@ -21,10 +21,9 @@ def parse_pause(doc: dict[str, Any], now: int) -> Pause:
     if doc.get("for") is not None and doc.get("until") is not None:
         raise invalid("until", "A pause takes for or until, not both.")
     if doc.get("for") is not None:
-        until = now + parse_duration(doc["for"], "for")
+        until = now + parse_duration(doc["for"], "for", minimum=SECOND)
     if doc.get("until") is not None:
         until = parse_instant(doc["until"], "until")
     if until is not None and until <= now:
-        field = "for" if doc.get("until") is None else "until"
-        raise invalid(field, "The pause must end in the future. Name a later end.")
+        raise invalid("until", "The pause must end in the future. Name a later end.")
     return Pause(until, until_healthy=bool(healthy))

@@ -24,7 +24,7 @@ RETENTION = {
 
 def parse_email(value: object) -> str:
     """Return the address by which a person signs in, in lower case; INVALID for what is none."""
-    email = parse_text(value, "email", minimum=3, maximum=254).lower()
+    email = parse_text(value, "email", minimum=1, maximum=254).lower()
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise invalid("email", "email must be an address such as ann@example.org.")
     return email
@@ -34,7 +34,7 @@ def parse_person_name(value: object, email: str) -> str:
     """Return a person's name of 1 to 120 characters; nobody giving one, the part of `email` before the @."""
     if value is None:
         return email.partition("@")[0][:MAX_NAME]
-    return _name(value)
+    return _name(value, least=0 if value else 1)
 
 
 def parse_role(value: object) -> str:
@@ -92,8 +92,8 @@ def parse_workspace_changes(doc: dict[str, Any]) -> dict[str, str | int]:
     return changes
 
 
-def _name(value: object) -> str:
-    name = parse_text(value, "name", minimum=1, maximum=MAX_NAME)
+def _name(value: object, least: int = 1) -> str:
+    name = parse_text(value, "name", minimum=least, maximum=MAX_NAME)
     if not name.strip() or _CONTROL.search(name):  # it stands in tables of the CLI
         raise invalid("name", "name must be one line of text without control characters.")
     return name

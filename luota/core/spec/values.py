@@ -22,7 +22,8 @@ MAX_SLUG = 63
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MIN_INSTANT = (date.min.toordinal() - _EPOCH_DAY) * DAY
 _MAX_INSTANT = (date.max.toordinal() + 1 - _EPOCH_DAY) * DAY - 1
-_MAX_SECONDS = 3650 * 24 * 60 * 60
+LONGEST = 3650 * DAY
+"""No duration is longer."""
 
 # The pieces of how most programs write an instant, `2026-04-29T01:33:11.398Z`: `T01:33:`, seconds, what follows them.
 _MINUTES = {f"T{minute // 60:02}:{minute % 60:02}:": minute * MINUTE for minute in range(24 * 60)}
@@ -131,22 +132,26 @@ def _format_day(day: int) -> str:
     return date.fromordinal(_EPOCH_DAY + day).isoformat()
 
 
-def parse_duration(value: object, field: str) -> int:
+def parse_duration(
+    value: object, field: str, *, minimum: int = 0, maximum: int = LONGEST, or_zero: bool = False
+) -> int:
     """Return the milliseconds of whole seconds, or of a text such as `90`, `90s`, `5m`, `2h`, `1d`.
 
-    INVALID for anything else, and for what is negative or longer than 10 years (3650 days).
+    INVALID, naming the bounds, for anything else and for what lies outside `minimum` to `maximum` (milliseconds);
+    `or_zero` allows 0 beside them, which then stands for none.
     """
     seconds = -1
     if isinstance(value, int) and not isinstance(value, bool):
         seconds = value
     elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise invalid(
-            field,
-            f"{field} must be a whole number of seconds, or one like 90s, 5m, 2h or 1d, up to 3650d.",
-        )
-    return seconds * SECOND
+    duration = seconds * SECOND
+    if minimum <= duration <= maximum or (or_zero and duration == 0):
+        return duration
+    bounds = f"from {format_duration(minimum)} to {format_duration(maximum)}"
+    if or_zero:
+        bounds += ", or 0 for none"
+    raise invalid(field, f"{field} must be a whole number of seconds, or one like 90s, 5m, 2h or 1d, {bounds}.")
 
 
 @lru_cache(maxsize=1024)

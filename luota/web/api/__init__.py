@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from luota.core.spec.documents import decode_document
 from luota.drills import Drills
 from luota.engine import Engine
 from luota.engine.audit import Actor
-from luota.web.api import channels, drills, incidents, monitors, packets, workspaces
+from luota.web.api import advice, audit, channels, drills, incidents, monitors, packets, runs, workspaces
 from luota.web.api.call import Call, Handler, Role, Routes, find_workspace
 from luota.web.http import read_body, rendered
 from luota.web.passwords import Passwords
@@ -30,6 +31,9 @@ ROUTES: Routes = [
     *incidents.ROUTES,
     *packets.ROUTES,
     *drills.ROUTES,
+    *runs.ROUTES,
+    *advice.ROUTES,
+    *audit.ROUTES,
 ]
 
 Authorise = Callable[[Request, Role, str], Awaitable[Actor]]
@@ -91,7 +95,8 @@ class Api:
         else:
             actor = await self.authorise(request, role, "" if workspace is None else workspace.id)
         if workspace is None:
-            raise LuotaError(Code.NOT_FOUND, f"Workspace {wanted} not found. See: luota workspace list.")
+            said = f"Workspace {wanted} not found. See: luota workspace list."
+            raise LuotaError(Code.NOT_FOUND, said, field="workspace")
         doc = decode_document(await read_body(request.scope, request.receive))
         return Call(
             engine=self.engine,
@@ -106,4 +111,18 @@ class Api:
             workspace=workspace,
             actor=actor,
             local=local,
+            may=partial(self._may, request, workspace.id),
         )
+
+    async def _may(self, request: Request, workspace_id: str, role: Role) -> bool:
+        """Tell whether who asks has at least `role` in the workspace."""
+        if LOCAL in request.scope:
+            return True
+        assert self.authorise is not None  # they were let in
+        try:
+            await self.authorise(request, role, workspace_id)
+        except LuotaError as error:
+            if error.code is not Code.FORBIDDEN:
+                raise
+            return False
+        return True

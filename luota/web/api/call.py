@@ -31,7 +31,8 @@ class Call:
     """What a handler is given: the parts of Luota, the request with its decoded body, and who asks.
 
     `workspace` is the one that the path or the query names, else the first one; `actor` may do there what the
-    route's role allows. `local` tells that the request came over the Unix socket, whose owner may do all.
+    route's role allows. `local` tells that the request came over the Unix socket, whose owner may do all. `may` tells
+    whether they have a higher role than the route needs.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class Call:
     workspace: LiveWorkspace
     actor: Actor
     local: bool
+    may: Callable[[Role], Awaitable[bool]]
 
     def named(self, key: str) -> str:
         """Return a part of the path."""
@@ -86,14 +88,15 @@ class Call:
         for channel in await incident_rows.channels(self.engine.reader, self.workspace.id):
             if wanted in (channel["id"], channel["name"]):
                 return channel
-        raise LuotaError(Code.NOT_FOUND, f"Channel {wanted} not found. See: luota channel list.")
+        raise LuotaError(Code.NOT_FOUND, f"Channel {wanted} not found. See: luota channel list.", field="channel")
 
     async def incident(self) -> dict[str, Any]:
         """Return the incident that the path names by id."""
         wanted = self.named("incident")
         found = await incident_rows.incident(self.engine.reader, self.workspace.id, parse_uuid(wanted) or wanted)
         if found is None:
-            raise LuotaError(Code.NOT_FOUND, f"Incident {wanted} not found. See: luota incident list.")
+            said = f"Incident {wanted} not found. See: luota incident list."
+            raise LuotaError(Code.NOT_FOUND, said, field="incident")
         return found
 
 
@@ -123,9 +126,10 @@ def _one(wanted: str, begun: dict[str, str]) -> str:
     if len(begun) > 1:
         named = ", ".join(f"{slug} ({id_})" for id_, slug in sorted(begun.items())[:5])
         more = " and others" if len(begun) > 5 else ""
-        raise LuotaError(Code.CONFLICT, f"Several ids begin with {wanted}: {named}{more}. Give more of the id.")
+        said = f"Several ids begin with {wanted}: {named}{more}. Give more of the id."
+        raise LuotaError(Code.CONFLICT, said, field="monitor")
     return next(iter(begun))
 
 
 def _no_monitor(wanted: str) -> LuotaError:
-    return LuotaError(Code.NOT_FOUND, f"Monitor {wanted} not found. See: luota monitor list.")
+    return LuotaError(Code.NOT_FOUND, f"Monitor {wanted} not found. See: luota monitor list.", field="monitor")

@@ -47,7 +47,9 @@ async def prove(call: Call) -> dict[str, Any]:
     delivery_id = await prove_channel(
         call.engine, call.sender, call.workspace, channel["id"], channel["name"], call.actor
     )
-    return {"delivery": await incident_rows.delivery(call.engine.reader, delivery_id)}
+    status, answer = call.sender.answer(delivery_id)
+    delivery = await incident_rows.delivery(call.engine.reader, delivery_id)
+    return {"delivery": {**delivery, "status": status, "answer": answer}}
 
 
 async def remove(call: Call) -> dict[str, Any]:

@@ -36,7 +36,7 @@ async def show(call: Call) -> dict[str, Any]:
 async def _shown(call: Call, drill_id: str) -> dict[str, Any]:
     found = await rows.drill(call.engine.reader, call.workspace.id, drill_id)
     if found is None:
-        raise LuotaError(Code.NOT_FOUND, f"Drill {drill_id} not found. See: luota drill list MONITOR.")
+        raise LuotaError(Code.NOT_FOUND, f"Drill {drill_id} not found. See: luota drill list MONITOR.", field="drill")
     return {"drill": rows.drill_json(found, call.engine.clock.now())}
 
 

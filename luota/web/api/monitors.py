@@ -3,12 +3,15 @@
 from typing import Any
 
 from luota.core import tokens
+from luota.core.errors import invalid
 from luota.core.spec.monitors import Definition, definition_json
 from luota.core.spec.values import format_instant
 from luota.engine import monitors as commands
 from luota.engine.registry import Live
 from luota.store import monitors as monitor_rows
 from luota.web.api.call import Call, Routes, iso
+from luota.web.channels import prove_monitor
+from luota.web.snippets import NO_TOKEN, snippets
 
 
 async def monitors(call: Call) -> dict[str, Any]:
@@ -64,6 +67,38 @@ async def rotate_token(call: Call) -> dict[str, Any]:
     return _token(call, await call.engine.submit(commands.rotate(call.monitor().id, call.actor)))
 
 
+async def prove(call: Call) -> dict[str, Any]:
+    """Send a real test notice to each channel of a monitor and wait for their outcomes."""
+    sent = await prove_monitor(call.engine, call.sender, call.workspace, call.monitor(), call.actor)
+    return {"deliveries": sent}
+
+
+async def snippet(call: Call) -> dict[str, Any]:
+    """Show how to wire the job of a monitor; with `kind` that one way. Who may not see the token gets none in it."""
+    live, secret = call.monitor(), call.engine.registry.secret
+    token = NO_TOKEN
+    if await call.may("operator"):
+        token = tokens.monitor_token(secret, live.workspace_id, live.id, live.salt)
+    name = (await monitor_rows.definition_of(call.engine.reader, live.id)).name
+    offered = snippets(live.rules.mode, call.base_url.rstrip("/"), live.id, token, name, live.rules.schedule)
+    kind = call.request.query_params.get("kind")
+    if kind is not None and all(one.key != kind for one in offered):
+        raise invalid("kind", f"kind must be one of {', '.join(one.key for one in offered)}.")
+    return {
+        "snippets": [
+            {
+                "kind": one.key,
+                "title": one.title,
+                "language": one.language,
+                "files": [{"name": name, "text": text} for name, text in one.files],
+                "notes": one.notes,
+            }
+            for one in offered
+            if kind in (None, one.key)
+        ]
+    }
+
+
 async def _shown(call: Call, live: Live) -> dict[str, Any]:
     return {"monitor": _described(live, await monitor_rows.definition_of(call.engine.reader, live.id))}
 
@@ -99,6 +134,8 @@ ROUTES: Routes = [
     ("POST", "/api/monitors/{monitor}/pause", "operator", pause),
     ("POST", "/api/monitors/{monitor}/resume", "operator", resume),
     ("POST", "/api/monitors/{monitor}/archive", "operator", archive),
+    ("POST", "/api/monitors/{monitor}/test", "operator", prove),
+    ("GET", "/api/monitors/{monitor}/snippets", "viewer", snippet),
     ("GET", "/api/monitors/{monitor}/token", "operator", token),
     ("POST", "/api/monitors/{monitor}/token/rotate", "operator", rotate_token),
 ]

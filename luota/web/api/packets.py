@@ -27,7 +27,7 @@ async def _found(call: Call) -> Packet:
         call.engine.reader, call.workspace.id, parse_uuid(named) or named, now, __version__
     )
     if found is None:
-        raise LuotaError(Code.NOT_FOUND, f"Incident {named} not found. See: luota incident list.")
+        raise LuotaError(Code.NOT_FOUND, f"Incident {named} not found. See: luota incident list.", field="incident")
     return found
 
 

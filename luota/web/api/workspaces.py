@@ -4,13 +4,15 @@ from typing import Any
 
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
-from luota.core.spec.people import parse_password, parse_role, parse_user
+from luota.core.spec.people import parse_email, parse_password, parse_role, parse_user
 from luota.core.spec.values import format_instant
 from luota.engine import people
 from luota.engine.registry import LiveWorkspace
 from luota.engine.retention import prune as prune_all
 from luota.store import people as people_rows
+from luota.store import workspaces as workspace_rows
 from luota.web.api.call import Call, Routes
+from luota.web.auth import PASSWORD_LINK, password_link
 
 
 async def workspaces(call: Call) -> dict[str, Any]:
@@ -29,8 +31,21 @@ async def create(call: Call) -> dict[str, Any]:
 
 async def edit(call: Call) -> dict[str, Any]:
     """Change the name of a workspace, and for how long it keeps what."""
+    await call.engine.submit(people.edit_workspace(call.workspace.id, call.doc, call.actor))
+    return await show(call)
+
+
+async def show(call: Call) -> dict[str, Any]:
+    """Show a workspace, and for how long it keeps what."""
+    kept = await workspace_rows.retention(call.engine.reader, call.workspace.id)
+    workspace = call.engine.registry.workspaces[call.workspace.id]
     return {
-        "workspace": _shown(await call.engine.submit(people.edit_workspace(call.workspace.id, call.doc, call.actor)))
+        "workspace": {
+            **_shown(workspace),
+            "retentionDays": kept.days,
+            "retentionCount": kept.count,
+            "incidentRetentionDays": kept.incident_days,
+        }
     }
 
 
@@ -83,6 +98,36 @@ async def set_role(call: Call) -> dict[str, Any]:
     return {"user": _member(await _named(call))}
 
 
+async def link(call: Call) -> dict[str, Any]:
+    """Give a member a fresh one-time link to choose a password; older ones hold no more.
+
+    Only the host gives one to a member of several workspaces.
+    """
+    member = await _named(call)
+    expires = format_instant(call.engine.clock.now() + PASSWORD_LINK)  # a moment early, at most
+    path = await password_link(call.engine, member.user_id, call.actor, None if call.local else call.workspace.id)
+    return {
+        "user": _member(member),
+        "link": call.base_url.rstrip("/") + path,
+        "expiresAt": expires,
+    }
+
+
+async def add_member(call: Call) -> dict[str, Any]:
+    """Make an existing user a member of a workspace; without a `role` a viewer."""
+    email, role = parse_email(call.doc.get("email")), parse_role(call.doc.get("role") or "viewer")
+    user_id = await call.engine.submit(people.add_member(call.workspace.id, email, role, call.actor))
+    found = await people_rows.members(call.engine.reader, call.workspace.id)
+    return {"member": next(_member(one) for one in found if one.user_id == user_id)}
+
+
+async def remove_member(call: Call) -> dict[str, Any]:
+    """End a membership; the user remains, with all other memberships."""
+    member = await _named(call)
+    await call.engine.submit(people.remove_member(call.workspace.id, member.user_id, call.actor))
+    return {"member": _member(member)}
+
+
 async def delete_user(call: Call) -> dict[str, Any]:
     """Delete a user with all sessions and memberships."""
     member = await _named(call)
@@ -97,7 +142,7 @@ async def _named(call: Call) -> people_rows.Member:
     for member in await people_rows.members(call.engine.reader, call.workspace.id):
         if wanted.lower() in (member.user_id, member.email):
             return member
-    raise LuotaError(Code.NOT_FOUND, f"User {wanted} not found. See: luota user list.")
+    raise LuotaError(Code.NOT_FOUND, f"User {wanted} not found. See: luota user list.", field="user")
 
 
 def _refuse_from_afar(call: Call) -> None:
@@ -127,13 +172,17 @@ def _token(call: Call, workspace: LiveWorkspace) -> dict[str, Any]:
 ROUTES: Routes = [
     ("GET", "/api/workspaces", "viewer", workspaces),
     ("POST", "/api/workspaces", "owner", create),
+    ("GET", "/api/workspaces/{workspace}", "viewer", show),
     ("PATCH", "/api/workspaces/{workspace}", "owner", edit),
+    ("POST", "/api/workspaces/{workspace}/members", "owner", add_member),
+    ("DELETE", "/api/workspaces/{workspace}/members/{user}", "owner", remove_member),
     ("GET", "/api/workspaces/{workspace}/token", "owner", token),
     ("POST", "/api/workspaces/{workspace}/token/rotate", "owner", rotate_token),
     ("GET", "/api/users", "viewer", users),
     ("POST", "/api/users", "owner", create_user),
     ("POST", "/api/users/{user}/password", "owner", set_password),
     ("POST", "/api/users/{user}/role", "owner", set_role),
+    ("POST", "/api/users/{user}/link", "owner", link),
     ("DELETE", "/api/users/{user}", "owner", delete_user),
     ("POST", "/api/prune", "owner", prune),
 ]

@@ -120,7 +120,8 @@ class Dashboard:
         """Return the page for a path that leads nowhere, or is not called so; the way, where a slash is too many."""
         meant = self._without_slash(request)
         if meant is not None:
-            return self._finished(RedirectResponse(meant, status_code=308))
+            # No 308: browsers keep that for ever, and whether the page is there may change.
+            return self._finished(RedirectResponse(meant, status_code=307))
         said = {404: "There is no such page.", 405: "This page is not called like that: go back and load it again."}
         session = None
         with contextlib.suppress(LuotaError, sqlite3.Error):

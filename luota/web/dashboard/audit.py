@@ -6,12 +6,14 @@ from typing import Any
 from starlette.responses import Response
 
 from luota.core.errors import LuotaError
+from luota.core.spec.audit import KINDS
 from luota.core.spec.values import format_duration, parse_duration
+from luota.core.text import visible
 from luota.store import audit as rows
+from luota.web.dashboard.filters import no_such
 from luota.web.dashboard.visit import Page, Visit
 
 PAGE = 50
-KINDS = ("monitor", "incident", "channel", "drill", "member", "user", "workspace", "token", "session")
 _WHERE = {"monitor": "monitors", "drill": "monitors", "token": "monitors", "incident": "incidents"}
 ACTIONS = {
     "monitor.create": "created the monitor {}",
@@ -36,12 +38,13 @@ ACTIONS = {
     "user.create": "created the user {}",
     "user.password": "set the password of {}",
     "user.link": "made a password link for {}",
+    "user.password_refused": "gave a wrong present password",
     "user.delete": "deleted the user {}",
     "workspace.create": "created the workspace {}",
     "workspace.edit": "changed the settings of the workspace {}",
     "session.open": "signed in",
     "session.close": "signed out",
-    "session.refused": "was refused to sign in",
+    "session.refused": "was refused a sign-in as {}",
 }
 """What people read of each action; it ends with a `{}` where the name follows of what it was done to."""
 _KEYS = {
@@ -61,8 +64,15 @@ _KEYS = {
 
 
 async def audit(visit: Visit) -> Response:
-    """Show the newest entries, filtered by the address."""
-    actor, action = visit.query("actor"), visit.query("of")
+    """Show the newest entries, filtered by the address; a word that filters nothing is named."""
+    actor, action = visit.query("actor")[:300], visit.query("of")[:200]
+    unknown = []
+    if action and action not in KINDS:
+        unknown.append(no_such("kind of entry", action, KINDS))
+        action = ""
+    if actor and not await rows.entries(visit.reader, visit.workspace.id, actor=actor, action="", before=None, most=1):
+        unknown.append(f"There is no entry of {visible(actor)}, so that the list is not filtered by it.")
+        actor = ""
     at, _, entry_id = visit.query("before").partition("-")
     before = (int(at), entry_id) if at.isascii() and at.isdigit() and len(at) < 18 else None
     found = await rows.entries(
@@ -75,6 +85,7 @@ async def audit(visit: Visit) -> Response:
         entries=[_shown(visit, entry) for entry in shown],
         actors=await rows.actors(visit.reader, visit.workspace.id),
         kinds=KINDS,
+        unknown=unknown,
         actor=actor,
         of=action,
         more=f"{shown[-1].at}-{shown[-1].id}" if len(found) > PAGE else None,
@@ -99,6 +110,7 @@ def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
     where = _WHERE.get(kind)
     return {
         "row": entry,
+        "source": visible(entry.source.removeprefix(f"{entry.actor} ")),
         "words": words,
         "name": name,
         "path": visit.path(where, entry.target) if where and entry.target and entry.name else None,
@@ -117,8 +129,11 @@ def _told(detail: dict[str, Any]) -> list[tuple[str, str]]:
         detail = {key: value for key, value in detail.items() if key not in ("changes", "before")} | changes
     else:
         detail = {key: value for key, value in detail.items() if value is not None and value is not False}
-    was = {key: f"{_text(value, key)} → " for key, value in before.items()}
-    return [(_KEYS.get(key, key), was.get(key, "") + _text(value, key)) for key, value in detail.items()]
+    found = []
+    for key, value in detail.items():
+        now, was = _text(value, key), _text(before[key], key) if key in before else None
+        found.append((_KEYS.get(key, key), now if was in (None, now) else f"{was} → {now}"))
+    return found
 
 
 def _text(value: Any, key: str = "") -> str:
@@ -126,9 +141,10 @@ def _text(value: Any, key: str = "") -> str:
         with contextlib.suppress(LuotaError):
             return format_duration(parse_duration(value, key))
     if isinstance(value, str):
-        return value
+        return value.replace("_", " ") if key == "kind" else value
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) or "none"
+        sign = "=" if key == "tags" else ": "
+        return ", ".join(f"{name}{sign}{_text(inner)}" for name, inner in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(_text(inner) for inner in value) or "none"
     if isinstance(value, bool):

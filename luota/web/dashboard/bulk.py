@@ -8,7 +8,8 @@ from luota.core.errors import Code, LuotaError, invalid
 from luota.core.text import visible
 from luota.engine.many import pause_all, resume_all, tag_all
 from luota.engine.work import Work
-from luota.web.dashboard.filters import Filters
+from luota.web.dashboard.bulk_done import told
+from luota.web.dashboard.filters import Filters, matching
 from luota.web.dashboard.html import count
 from luota.web.dashboard.overview import shown_page
 from luota.web.dashboard.visit import Page, Visit
@@ -19,15 +20,23 @@ _NAMED = 10
 async def bulk(visit: Visit) -> Response:
     """Pause, resume or tag the chosen monitors; what was refused is told on the overview, where it stays ticked.
 
+    With `matching` the chosen ones are all that the filters take, on however many pages: done once it is `sure`.
     The form is posted to the overview's own address, so that its filters stay in the address whatever comes of it.
     """
+    filters, do, every = Filters.of(visit), visit.form.get("do", ""), "matching" in visit.form
     chosen = visit.values("monitor")
     found = [live for live in (visit.engine.registry.find(visit.workspace.id, one) for one in chosen) if live]
-    filters = Filters.of(visit)
+    if every:
+        found = await matching(visit, filters)
+        chosen = [live.id for live in found]
     try:
         if not chosen:
-            raise invalid("monitor", "Tick the monitors first.")
-        refused = await visit.engine.submit(_work(visit, [live.id for live in found]))
+            raise invalid("monitor", "No monitor matches any more." if every else "Tick the monitors first.")
+        work = _work(visit, [live.id for live in found])
+        if every and visit.form.get("sure") != f"{do} {len(found)}":
+            return await shown_page(visit, filters, said={"sure": _question(visit, len(found), filters)})
+        done = [live for live in found if do != "resume" or live.state.pause is not None]
+        refused = await visit.engine.submit(work)
     except LuotaError as error:
         if error.code is not Code.INVALID:
             raise
@@ -38,15 +47,27 @@ async def bulk(visit: Visit) -> Response:
     if refused:
         cards = await visit.site.board.cards(visit.reader, visit.workspace.id)
         names = {card.id: card.name for card in cards.all}
-        told = [f"{visible(names.get(id_, id_))}: {why}" for id_, why in refused.items()]
-        told[_NAMED:] = [f"And {count(len(told) - _NAMED, 'more monitor')}."] if len(told) > _NAMED else []
-        said += [f"Done for {len(found) - len(refused)} of {len(chosen)}, but not for", *told]
+        why_not = [f"{visible(names.get(id_, id_))}: {why}" for id_, why in refused.items()]
+        why_not[_NAMED:] = [f"And {count(len(why_not) - _NAMED, 'more monitor')}."] if len(why_not) > _NAMED else []
+        said += [f"Done for {len(found) - len(refused)} of {len(chosen)}, but not for", *why_not]
     if len(found) < len(chosen):
         said.append(f"{count(len(chosen) - len(found), 'chosen monitor')} cannot be found: archived meanwhile?")
     if said:
         return await shown_page(visit, filters, 409, refused.keys(), {"": " ".join(said)})
     number = visit.page_number()
-    return visit.redirect(filters.address(visit.path(), page=str(number) if number > 1 else ""))
+    page = {"page": str(number) if number > 1 else "", **told(do, done, len(found) - len(done))}
+    return visit.redirect(filters.address(visit.path(), **page) + f"#row-{found[0].id}")
+
+
+def _question(visit: Visit, number: int, filters: Filters) -> str:
+    """Return what is asked before something is done to all monitors that match."""
+    all_ = f"all {count(number, 'monitor')}{' that match' if filters.any else ''}"
+    match visit.form.get("do"):
+        case "pause":
+            return f"Pause {all_}? No incident opens for any of them meanwhile."
+        case "resume":
+            return f"Resume {all_}? Each is expected anew from now on."
+    return f"Tag {all_} with {visible(visit.form.get('tag', ''))}? What they have under the same key is replaced."
 
 
 def _work(visit: Visit, ids: list[str]) -> Work:

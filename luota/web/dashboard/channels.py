@@ -13,7 +13,7 @@ from luota.engine import channels as commands
 from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
 from luota.web.channels import add_channel, prove_channel
-from luota.web.dashboard.monitor import DELIVERY_MARKS, delivery_shown, instant
+from luota.web.dashboard.monitor import DELIVERY_MARKS, DELIVERY_WORDS, delivery_shown, instant
 from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.threshold import short
 from luota.web.dashboard.visit import Page, Visit
@@ -185,7 +185,7 @@ async def _page(
         secret=secret,
         old_until=old_until,
         done=done,
-        tested=None if tested is None else _sent(visit, tested),
+        tested=None if tested is None else {**_sent(visit, tested), "answer": visit.site.sender.answer(tested.id)[1]},
         query=f"?tested={tested.id}" if tested else "",
         deliveries=[_sent(visit, one) for one in deliveries],
         most=MOST,
@@ -227,7 +227,7 @@ def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
         "title": outcome if one.incident_id is None else f"{one.monitor}: {one.kind}, {outcome}",
         "path": None if one.incident_id is None else visit.path("incidents", one.incident_id),
         "mark": DELIVERY_MARKS[one.state],
-        "word": one.state.replace("_", ", "),
+        "word": DELIVERY_WORDS[one.state],
         "at": one.finished_at or one.queued_at,
         "next_at": one.next_attempt_at,
         "error": visible(one.last_error or ""),

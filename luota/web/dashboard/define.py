@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+import msgspec
 from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
@@ -17,6 +18,7 @@ from luota.core.words import describe
 from luota.engine import monitors as commands
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
+from luota.web.dashboard.definition_conflict import Difference, loaded, merged
 from luota.web.dashboard.definition_form import BLANK, FINE, document, edited, field_of, rules_document, said, values_of
 from luota.web.dashboard.refusals import refusals, status
 from luota.web.dashboard.templates_of_monitors import OUTCOMES, TEMPLATES, Template
@@ -35,10 +37,7 @@ _MORE = {
 }
 _NEXT = 5
 _NOTHING: Mapping[str, LuotaError] = {}
-_CHANGED = (
-    "Somebody has changed this monitor since this form was opened: the audit log tells who and what. Nothing is saved "
-    "yet. What stands below is yours; save again to put all of it in place of theirs."
-)
+_CHANGED = "Somebody has changed this monitor since this form was opened. Nothing is saved yet."
 
 
 async def new(visit: Visit) -> Response:
@@ -107,7 +106,9 @@ async def save(visit: Visit) -> Response:
             live = await visit.engine.submit(commands.edit(live.id, made, visit.actor, form.get("seen") or None))
         except LuotaError as error:
             stale = error.code is Code.CONFLICT and error.field is None
-            wrong = {"": LuotaError(Code.CONFLICT, _CHANGED)} if stale else _blamed(error)
+            if stale:
+                return await _conflict_form(visit, given, values, chosen)
+            wrong = _blamed(error)
     if wrong:
         return await _edit_form(visit, values, chosen, wrong)
     return visit.redirect(visit.path("monitors", live.slug))
@@ -144,12 +145,19 @@ async def _namesake(visit: Visit, values: Mapping[str, str], own: str) -> dict[s
 
 
 def previewed(form: Mapping[str, str], mode: str, now: int) -> dict[str, Any]:
-    """Return what a form's schedule means: in words, and as its next occurrences; or `wrong`, what is the matter."""
-    shown: dict[str, Any] = {"wrong": "", "rules": None, "words": "", "rows": [], "stale_at": None}
+    """Return what a form's schedule means: in words, and as its next occurrences; or all that is `wrong`."""
+    shown: dict[str, Any] = {"wrong": [], "rules": None, "words": "", "rows": [], "stale_at": None}
+
+    def check(given: dict[str, Any]) -> Rules:
+        return parse_rules(rules_document(given, mode), now=now)
+
     try:
-        rules = parse_rules(rules_document(form, mode), now=now)
-    except LuotaError as error:
-        return {**shown, "wrong": said(error)}
+        wrong = refusals(check, form, FINE, field_of)
+    except LuotaError as error:  # of no field
+        wrong = {"": error}
+    if wrong:
+        return {**shown, "wrong": [said(error) for error in wrong.values()]}
+    rules = check(dict(form))
     zone = form["timezone"] if form["timezone"] in _zones() else "UTC"
     shown |= {"rules": rules, "interval": isinstance(rules.schedule, Every)}
     if rules.mode is Mode.FRESHNESS:
@@ -202,6 +210,7 @@ async def _edit_form(
     values: dict[str, str] | None = None,
     chosen: list[str] | None = None,
     wrong: Mapping[str, LuotaError] = _NOTHING,
+    differences: list[Difference] | None = None,
 ) -> Response:
     live = visit.live()
     path = visit.path("monitors", live.slug)
@@ -209,7 +218,9 @@ async def _edit_form(
         return visit.redirect(visit.path("monitors", live.drill_of) + "/drills")
     current = definition_json(await monitor_rows.definition_of(visit.reader, live.id))
     # The one that was shown before stays, unless it was just told that there is a newer one.
-    seen = visit.form.get("seen", "") if values is not None and "" not in wrong else commands.version(current)
+    kept = values is not None and "" not in wrong
+    seen = visit.form.get("seen", "") if kept else commands.version(current)
+    base = visit.form.get("loaded", "") if kept else msgspec.json.encode(current).decode()
     if values is None or chosen is None:
         values, chosen = values_of(current), current["channels"] or []
     return await _form(
@@ -221,11 +232,25 @@ async def _edit_form(
         wrong,
         own=live.id,
         seen=seen,
+        loaded=base,
+        conflict="" in wrong,
+        differences=differences,
         name=current["name"],
         action=path + "/edit",
         path=path,
         tab="edit",
     )
+
+
+async def _conflict_form(visit: Visit, given: Mapping[str, Any], values: dict[str, str], chosen: list[str]) -> Response:
+    """Return the form after somebody else has changed the monitor: with theirs where this one did not touch it."""
+    theirs = definition_json(await monitor_rows.definition_of(visit.reader, visit.live().id))
+    base, differences = loaded(visit.form.get("loaded", ""), visit.form.get("seen", "")), None
+    if base is not None:
+        both, differences = merged(base, theirs, given)
+        values, chosen = values_of(both), both["channels"] or []
+    wrong = {"": LuotaError(Code.CONFLICT, _CHANGED)}
+    return await _edit_form(visit, values, chosen, wrong, differences)
 
 
 async def _form(

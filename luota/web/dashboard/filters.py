@@ -1,5 +1,6 @@
 """Which monitors the overview shows: what its address asks for."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,7 +12,7 @@ from luota.store.overview import Card
 from luota.web.dashboard.visit import Visit
 
 _WORDS = {
-    "state": tuple(status.value for status in Status if status is not Status.ARCHIVED),
+    "state": tuple(Status),
     "mode": tuple(mode.value for mode in Mode),
 }
 """The filters that have words of their own, and which those are."""
@@ -46,9 +47,11 @@ class Filters(msgspec.Struct, frozen=True):
 
     def take(self, card: Card, live: Live) -> bool:
         """Tell whether a monitor is to be shown."""
-        if self.state and live.state.status.value != self.state:
-            return False
-        if self.mode and live.rules.mode.value != self.mode:
+        return self.state in ("", live.state.status.value) and self.fit(card)
+
+    def fit(self, card: Card) -> bool:
+        """Tell whether a monitor is to be shown by what people gave it, whatever its status."""
+        if self.mode and card.mode != self.mode:
             return False
         if self.environment and card.environment != self.environment:
             return False
@@ -57,15 +60,23 @@ class Filters(msgspec.Struct, frozen=True):
         return not self.q or all(word in _haystack(card) for word in self.q.casefold().split())
 
 
+async def matching(visit: Visit, filters: Filters) -> list[Live]:
+    """Return all monitors of the workspace that are shown with these filters, on however many pages."""
+    monitors = visit.engine.registry.monitors
+    cards = (await visit.site.board.cards(visit.reader, visit.workspace.id)).all
+    return [monitors[card.id] for card in cards if card.id in monitors and filters.take(card, monitors[card.id])]
+
+
 def unknown(visit: Visit) -> list[str]:
     """Return what is to be said of the filters in the address of a page that are none."""
     asked = {name: visit.query(name)[:200] for name in _WORDS}
-    return [
-        f"There is no {name} {visible(value)}, so that the list is not filtered by it. "
-        f"It can be {', '.join(_WORDS[name])}."
-        for name, value in asked.items()
-        if value and value not in _WORDS[name]
-    ]
+    return [no_such(name, value, _WORDS[name]) for name, value in asked.items() if value and value not in _WORDS[name]]
+
+
+def no_such(name: str, value: str, words: Sequence[str]) -> str:
+    """Return what is to be said of a filter that asks for a value which is none of its `words`."""
+    known = ", ".join(words)
+    return f"There is no {name} {visible(value)}, so that the list is not filtered by it. It can be {known}."
 
 
 def _haystack(card: Card) -> str:

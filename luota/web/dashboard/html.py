@@ -19,6 +19,8 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAMED = re.compile(rf"\b({_INSTANT.pattern}|{_UUID.pattern})\b", re.ASCII)
 _ALLOWING = re.compile(r"; to allow it, set (\[alerts\] allow_networks = \[[^\]]*\])")
+_DURATION = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|d)\b)")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
@@ -43,7 +45,7 @@ class Templates:
             "when": when,
             "exact": exact,
             "until": until,
-            "duration": duration,
+            "duration": _whole,
             "iso": format_instant,
             "pretty": pretty,
             "count": count,
@@ -113,8 +115,16 @@ def duration(ms: int | None) -> str:
     return f"{ms // _SECOND} s"
 
 
+def _whole(ms: int | None) -> str:
+    """Return a duration of which no line ends between a number and its unit."""
+    return duration(ms).replace(" ", _NO_BREAK)
+
+
 def told(text: str | None) -> Markup:
-    """Return a sentence of Luota's with its instants as times and its long ids cut; all else of it escaped."""
+    """Return a sentence of Luota's with its instants as times and its long ids cut; all else of it escaped.
+
+    No line ends between a number and its unit.
+    """
     said = []
     for part in _NAMED.split(text or ""):
         if _INSTANT.fullmatch(part):
@@ -124,7 +134,7 @@ def told(text: str | None) -> Markup:
         elif _UUID.fullmatch(part):
             said.append(Markup('<span title="{}">{}…</span>').format(part, part[:8]))
         else:
-            said.append(escape(part))
+            said.append(escape(_DURATION.sub(_NO_BREAK, part)))
     return Markup().join(said)
 
 

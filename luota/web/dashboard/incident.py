@@ -19,11 +19,12 @@ from luota.core.words import describe
 from luota.engine import incidents as commands
 from luota.store import packet as packet_rows
 from luota.web.dashboard.html import duration, pretty
-from luota.web.dashboard.monitor import link_of, sentence
+from luota.web.dashboard.monitor import link_of
 from luota.web.dashboard.past import run_shown, unjudged_of
 from luota.web.dashboard.timeline import deliveries, delivery_shown, timeline, uncounted
 from luota.web.dashboard.times import in_zone, zoned
 from luota.web.dashboard.visit import Page, Visit
+from luota.web.dashboard.why import runs_named, sentence
 
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{4,24}", re.ASCII)
@@ -148,6 +149,7 @@ async def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
     about, rules = packet.incident, packet.monitor.definition.rules
     run, expected, zone = packet.run, about.expected_at, packet.monitor.timezone
     mark, word = None, None
+    there = await runs_named(visit, about.summary, about.resolution or "")
     if run is not None:
         unjudged = await unjudged_of(visit, packet.monitor.id, rules.mode)
         mark, word = run_shown(run.facts.state, run.effective_at, run.limit_at, run.finish_received_at, unjudged)
@@ -163,8 +165,8 @@ async def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "path": visit.path("incidents", about.id),
         "monitor_path": _monitor_path(visit, packet),
         "mark": "healthy" if about.state == "resolved" else "incident",
-        "summary": sentence(visit, about.summary),
-        "resolution": sentence(visit, about.resolution or ""),
+        "summary": sentence(visit, about.summary, there),
+        "resolution": sentence(visit, about.resolution or "", there),
         "ended": ended and {"actor": ended.actor, "reason": reasons.reason_of(ended.actor or "", ended.text)},
         "expected": EXPECTED[about.kind],
         "local": None if expected is None else zoned(expected, zone),
@@ -179,7 +181,7 @@ async def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "run_word": word,
         "output": visible(run.facts.output or "", lines=True) if run else "",
         "payloads": _payloads(packet),
-        "timeline": timeline(visit, packet),
+        "timeline": await timeline(visit, packet),
         "uncounted": uncounted(packet),
         "told": _told(packet),
         "schedule": None if rules.schedule is None else describe(rules.schedule),

@@ -3,14 +3,17 @@
 from starlette.responses import Response
 
 from luota.store import incidents as rows
+from luota.web.dashboard.filters import no_such
 from luota.web.dashboard.visit import Page, Visit
 
 PAGE = 50
+STATES = ("open", "acknowledged", "resolved")
 
 
 async def incidents(visit: Visit) -> Response:
     """Show incidents: those of one state or one monitor where the address asks for them."""
-    state, wanted = visit.query("state"), visit.query("monitor")
+    asked, wanted = visit.query("state")[:200], visit.query("monitor")
+    state = asked if asked in STATES else ""
     number = visit.page_number()
     monitor_id = wanted or None
     start = (number - 1) * PAGE
@@ -20,7 +23,8 @@ async def incidents(visit: Visit) -> Response:
         incidents=found[:PAGE],
         state=state,
         monitor=wanted,
-        states=("open", "acknowledged", "resolved"),
+        states=STATES,
+        unknown=no_such("state", asked, STATES) if asked and not state else None,
         number=number,
         more=len(found) > PAGE,
     )

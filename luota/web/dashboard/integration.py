@@ -15,10 +15,9 @@ from luota.store import monitors as monitor_rows
 from luota.web.dashboard.monitor import channels_shown
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.visit import Page, Visit
-from luota.web.snippets import snippets
+from luota.web.snippets import NO_TOKEN, snippets
 
 _PLACEHOLDER = re.compile(r"[\w./:\\-]*your-(?:job|file)(?:\.\w+)?")
-NO_TOKEN = "YOUR-TOKEN"  # noqa: S105 - what stands in its place for those who may not see it
 
 
 async def integration(visit: Visit) -> Response:

@@ -93,7 +93,9 @@ async def _refused(visit: Visit, user_id: str, error: LuotaError) -> Response:
     """Return the page with what was refused beside the member; what concerns none of them goes on to whoever called."""
     if error.code not in (Code.INVALID, Code.CONFLICT, Code.NOT_FOUND):
         raise error
-    return await _page(visit, STATUS[error.code], errors={user_id: error.message})
+    own = user_id == visit.session.user_id
+    said = error.message.replace("They are ", "You are ", 1) if own else error.message
+    return await _page(visit, STATUS[error.code], errors={user_id: said})
 
 
 async def _with_link(visit: Visit, user_id: str) -> Response:

@@ -1,22 +1,19 @@
 """The monitor page: what is promised, what holds at present and why, and all that it rests on."""
 
-import asyncio
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from markupsafe import Markup
 from msgspec import Struct
 from starlette.responses import Response
 
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
-from luota.core.model import RETRY_ROOM, Mode, Rules, Status, Window, Windows
+from luota.core.model import RETRY_ROOM, Mode, Rules, Window, Windows
 from luota.core.preview import upcoming
 from luota.core.schedule import Every
 from luota.core.spec.incidents import MAX_REASON
 from luota.core.spec.monitors import Definition
-from luota.core.spec.values import MINUTE, format_instant, parse_instant, parse_uuid
+from luota.core.spec.values import MINUTE, parse_instant, parse_uuid
 from luota.core.text import visible
 from luota.core.words import describe
 from luota.engine import monitors as commands
@@ -25,15 +22,15 @@ from luota.store import drills as drill_rows
 from luota.store import history
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
-from luota.web.channels import prove_channel
-from luota.web.dashboard.html import duration, told
+from luota.web.channels import prove_monitor
+from luota.web.dashboard.html import duration
 from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, unjudged_of
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
 from luota.web.dashboard.times import local, offset_name
 from luota.web.dashboard.visit import Page, Visit
+from luota.web.dashboard.why import runs_named, sentence, why
 
-_RUN = re.compile(r"\b([Rr]un) ([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
 DELIVERY_MARKS = {
     "delivered": "healthy",
     "queued": "draft",
@@ -41,12 +38,14 @@ DELIVERY_MARKS = {
     "failed_terminal": "incident",
     "cancelled": "paused",
 }
-_MEANING = {
-    Status.LATE: "Silence inside grace: nobody is told before the deadline.",
-    Status.UNVERIFIED: "Luota cannot vouch for it until its next signal.",
-    Status.PAUSED: "Signals are recorded meanwhile, and no incident opens.",
-    Status.DRAFT: "No incident opens before its first signal.",
+DELIVERY_WORDS = {
+    "delivered": "delivered",
+    "queued": "queued",
+    "failed_retrying": "failed, retrying",
+    "failed_terminal": "given up",
+    "cancelled": "cancelled",
 }
+"""What people read of the state of a delivery."""
 _EXPECTED = {"missed": "Was expected", "stale": "Was to be renewed by", "stuck": "Had to end by"}
 """How the instant is called that an incident of a kind is about."""
 _DONE = {
@@ -126,16 +125,8 @@ async def rotate(visit: Visit) -> Response:
 
 async def test_alert(visit: Visit) -> Response:
     """Send a test notice to each channel of the monitor, and show what became of each."""
-    live, workspace = visit.live(), visit.workspace
-    heard = visit.engine.registry.channels_of(live)
-    names = {one["id"]: one["name"] for one in await incident_rows.channels(visit.reader, workspace.id)}
-    sender, actor = visit.site.sender, visit.actor
-    name = (await monitor_rows.definition_of(visit.reader, live.id)).name
-    sent = await asyncio.gather(
-        *(prove_channel(visit.engine, sender, workspace, one, names.get(one, one), actor, name) for one in heard)
-    )
-    outcomes = [delivery_shown(await incident_rows.delivery(visit.reader, one)) for one in sent]
-    return await _page(visit, tested=outcomes)
+    sent = await prove_monitor(visit.engine, visit.site.sender, visit.workspace, visit.live(), visit.actor)
+    return await _page(visit, tested=[delivery_shown(one) for one in sent])
 
 
 def _done(visit: Visit, live: Live, what: str, place: str = "") -> Response:
@@ -181,7 +172,7 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         tab="overview",
         watched=" ".join([shown.id, *([incident["id"]] if incident else []), *(channel["id"] for channel in channels)]),
         verdict="archived" if live is None else live.state.status.value,
-        why=_why(visit, live, incident),
+        why=await why(visit, live, incident, newest, events, runs),
         incident=incident,
         max_reason=MAX_REASON,
         incidents=incidents,
@@ -219,48 +210,6 @@ def link_of(text: str) -> str | None:
     return text.strip() if parts.scheme in ("http", "https") and parts.netloc else None
 
 
-def sentence(visit: Visit, text: str) -> Markup:
-    """Return a reason of Luota's as a sentence: instants as times, runs as links, all else as text."""
-    text = visible(text)
-    text += "" if text.endswith((".", "!", "?", "…")) else "."
-    parts = _RUN.split(text[:1].upper() + text[1:])
-    found = [told(parts[0])]
-    for word, run, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        found += [Markup('<a href="{}">{} {}…</a>').format(visit.path("runs", run), word, run[:8]), told(rest)]
-    return Markup().join(found)
-
-
-def _why(visit: Visit, live: Live | None, incident: dict[str, Any] | None) -> list[Markup | str]:
-    """Return why the present verdict holds, and what it means, in sentences.
-
-    While an incident is open its own reason stays the answer, whatever else the monitor has been told since.
-    """
-    if live is None:
-        return ["Its signals are refused. What it did stays here until its retention ends."]
-    state = live.state
-    own = incident["summary"] if incident is not None and state.status is Status.INCIDENT else None
-    found: list[Markup | str] = [sentence(visit, state.reason) if own is None else own]
-    match state.status:
-        case Status.HEALTHY:
-            if live.rules.mode is not Mode.RUN or state.late:
-                found.append("It came late." if state.late else "It came in time.")
-        case Status.DRAFT:
-            due = state.deadline_at
-            if due is not None and due < visit.now:
-                found.append(
-                    Markup("The first one should have come by {}. Is the job set up?").format(told(format_instant(due)))
-                )
-            found.append(_MEANING[Status.DRAFT])
-        case Status.FAILING:
-            tolerance = live.rules.tolerance
-            found.append(f"That is {state.failures} of {tolerance}: an incident opens at {tolerance}.")
-        case Status.PAUSED if incident is not None:
-            found.append("The incident stays open; nobody is reminded.")
-        case status:
-            found.append(_MEANING.get(status, ""))
-    return [one for one in found if one]
-
-
 def _expects(rules: Rules) -> str:
     """Return what is expected of the job, in words."""
     if rules.mode is Mode.FRESHNESS:
@@ -292,7 +241,7 @@ async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
         "kind": found["kind"],
         "state": found["state"],
         "opened_at": parse_instant(found["openedAt"], "openedAt"),
-        "summary": sentence(visit, found["summary"]),
+        "summary": sentence(visit, found["summary"], await runs_named(visit, found["summary"])),
         "expected_word": _EXPECTED.get(found["kind"]),
         "expected_at": instant(found["expectedAt"]),
         "count": found["evidenceCount"],
@@ -350,7 +299,7 @@ def delivery_shown(delivery: dict[str, Any]) -> dict[str, Any]:
     """Return a delivery as pages show it."""
     return {
         "channel": delivery["channel"],
-        "word": delivery["state"].replace("_", ", "),
+        "word": DELIVERY_WORDS[delivery["state"]],
         "mark": DELIVERY_MARKS[delivery["state"]],
         "at": instant(delivery["finishedAt"]) or instant(delivery["queuedAt"]),
         "next_at": instant(delivery["nextAttemptAt"]),

@@ -9,6 +9,7 @@ from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import overview as rows
 from luota.web.dashboard.html import allowing, count
+from luota.web.dashboard.monitor import link_of
 from luota.web.dashboard.visit import Visit
 
 Entry = tuple[Live, rows.Card]
@@ -44,6 +45,7 @@ async def needs_of(
                 path=visit.path("incidents", incident.id),
                 since=incident.opened_at,
                 aside=f"{aside} · acknowledged" if taken else aside,
+                runbook=link_of(card.runbook),
                 urgent=not taken,
             )
         )
@@ -56,7 +58,8 @@ async def needs_of(
     if unverified:
         names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
         path = visit.path() + "?state=unverified"
-        text = f"Luota cannot vouch for them until their next signal: {names}"
+        them = "it until its" if len(unverified) == 1 else "them until their"
+        text = f"Luota cannot vouch for {them} next signal: {names}"
         needs.append(
             _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
         )
@@ -149,6 +152,7 @@ def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:
         "since": None,
         "promise": None,
         "aside": None,
+        "runbook": None,
         "urgent": True,
         **more,
     }

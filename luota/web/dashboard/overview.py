@@ -15,8 +15,10 @@ from luota.core.bar import Slot
 from luota.core.model import Status
 from luota.engine.registry import Live
 from luota.store import overview as rows
+from luota.web.dashboard.archived import archived
 from luota.web.dashboard.bars import bar
 from luota.web.dashboard.board import Row
+from luota.web.dashboard.bulk_done import said as said_done
 from luota.web.dashboard.filters import Filters, unknown
 from luota.web.dashboard.needs import Entry, needs_of
 from luota.web.dashboard.visit import Page, Visit
@@ -60,6 +62,8 @@ class Window(msgspec.Struct, frozen=True):
 async def overview(visit: Visit) -> Response:
     """Show the page; with `page` above 1, the next rows alone when the script asks for them."""
     filters = Filters.of(visit)
+    if filters.state == Status.ARCHIVED.value:
+        return await archived(visit, filters)
     if not visit.htmx:
         return await shown_page(visit, filters)
     shared = _shared_now(visit)
@@ -97,7 +101,9 @@ async def shown_page(
         **await _summary(visit, filters, entries, shared),
         filters=filters,
         unknown=unknown(visit),
+        done=await said_done(visit),
         here=filters.address(visit.path(), page=page),
+        archived_path=filters.address(visit.path(), state=Status.ARCHIVED.value, group=""),
         rows_path=filters.address(visit.path("rows"), page=page),
         tags=known.tags,
         tag_keys=known.tag_keys,
@@ -187,7 +193,7 @@ def _number(text: str) -> int:
 
 
 def _shared_now(visit: Visit) -> dict[Any, Any]:
-    """Return what pages of the workspace share until more than last signals changes.
+    """Return what pages of the workspace share until more than last signals changes, and for a second at most.
 
     A page takes it once, as it begins: what it works out is of that version, and may not pass for that of a later one.
     """

@@ -6,8 +6,7 @@ from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError
 from luota.core.evidence import changes
-from luota.core.model import Mode, RunState
-from luota.core.slots import Incident
+from luota.core.model import Mode
 from luota.core.spec.values import parse_uuid
 from luota.core.text import visible
 from luota.store import history
@@ -15,6 +14,7 @@ from luota.store import monitors as monitor_rows
 from luota.web.dashboard.html import pretty
 from luota.web.dashboard.past import run_shown, unjudged_of
 from luota.web.dashboard.visit import Page, Visit
+from luota.web.runs import incident_of
 
 _MOST_INCIDENTS = 200
 
@@ -51,7 +51,7 @@ async def run(visit: Visit) -> Response:
         changes=changes(facts, healthy.facts) if healthy is not None else (),
         before=before,
         after=after,
-        incident=_incident(found, incidents, bad=mark == "incident"),
+        incident=incident_of(found, incidents, unjudged.windows, unjudged.pauses),
     )
 
 
@@ -59,20 +59,6 @@ def _payloads(run: history.Run) -> list[dict[str, Any]]:
     """Return the payloads of start and close, those that were sent, as text to read."""
     both = (("start", run.start_payload), ("close", run.close_payload))
     return [{"of": of, "text": visible(pretty(text), lines=True)} for of, text in both if text]
-
-
-def _incident(run: history.Run, incidents: tuple[Incident, ...], *, bad: bool) -> Incident | None:
-    """Return the incident that a run opened, made worse, or was counted in; None where it belongs to none.
-
-    One that a run merely healed is not its own: it resolved it.
-    """
-    own = next((incident for incident in incidents if incident.run == run.id), None)
-    if own is not None or not bad:
-        return own
-    failed_at = run.finish_received_at if run.state == RunState.FAILED else None
-    bad_at = run.limit_at if failed_at is None else failed_at
-    during = (one for one in incidents if one.opened_at <= bad_at <= (one.resolved_at or bad_at))
-    return next(during, None)
 
 
 PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/runs/{run}", "viewer", run),)

@@ -34,7 +34,9 @@ async def save(visit: Visit) -> Response:
                 raise
             wrong = {error.field or "": error}
     if wrong:
-        return await _page(visit, 400, values=form, errors=messages(wrong))
+        # A field of a form holds text, whatever it is of.
+        said = {field: message.replace(", not a text.", ".") for field, message in messages(wrong).items()}
+        return await _page(visit, 400, values=form, errors=said)
     return visit.redirect(visit.path("settings") + "?done=saved")
 
 

@@ -1,6 +1,8 @@
 """The timeline of an incident: what happened, what people said, and what was told, each at its own instant."""
 
+import re
 from collections import Counter
+from collections.abc import Collection
 from itertools import groupby
 from typing import Any
 
@@ -10,17 +12,20 @@ from luota.core import reasons
 from luota.core.packet import Delivery, Event, Packet
 from luota.core.text import visible
 from luota.web.dashboard.html import count
-from luota.web.dashboard.monitor import DELIVERY_MARKS, sentence
+from luota.web.dashboard.monitor import DELIVERY_MARKS, DELIVERY_WORDS
 from luota.web.dashboard.visit import Visit
+from luota.web.dashboard.why import runs_named, sentence
 
 _TITLES = {
     "opened": "Opened",
     "updated": "Became worse",
-    "counted": "1 further miss or failure",
+    "counted": "Further miss or failure",
     "acknowledged": "Acknowledged",
     "note": "Note",
     "resolved": "Resolved",
 }
+_DEAD_ROUTE = re.compile(r"dead route of drill [0-9a-f-]{36}", re.ASCII)
+"""What a drill calls its own channel: in an incident there is but one drill, and a phone has no room for its id."""
 _PEOPLE = frozenset({"acknowledged", "note"})
 """Events whose text a person wrote."""
 _FURTHER = {
@@ -30,13 +35,14 @@ _FURTHER = {
 }
 
 
-def timeline(visit: Visit, packet: Packet) -> list[dict[str, Any]]:
+async def timeline(visit: Visit, packet: Packet) -> list[dict[str, Any]]:
     """Return every event, notice and attempt, and the attempts to come, in order of time.
 
     An event stands where Luota noticed it, so that no notice seems to come before its cause; an attempt where it
     ended, for only then was anybody told. Further misses and failures in a row are one item, with each in it.
     """
-    found = [(event.recorded_at, _event(visit, event)) for event in packet.events]
+    there = await runs_named(visit, *(event.text for event in packet.events))
+    found = [(event.recorded_at, _event(visit, event, there)) for event in packet.events]
     states = {delivery.id: delivery.state for delivery in packet.deliveries}
     for delivery in packet.deliveries:
         found += _told(visit, delivery, states)
@@ -55,10 +61,10 @@ def delivery_shown(delivery: Delivery) -> dict[str, Any]:
     waits = delivery.state in ("queued", "failed_retrying")
     tried = delivery.attempts[-1].finished_at if delivery.attempts else delivery.queued_at
     return {
-        "channel": visible(delivery.channel),
+        "channel": _DEAD_ROUTE.sub("dead route of the drill", visible(delivery.channel)),
         "type": delivery.channel_type,
         "notice": delivery.notice.removeprefix("incident."),
-        "word": delivery.state.replace("_", ", "),
+        "word": DELIVERY_WORDS[delivery.state],
         "mark": DELIVERY_MARKS[delivery.state],
         "at": delivery.finished_at or tried,
         "next_at": delivery.next_attempt_at if waits else None,
@@ -111,15 +117,15 @@ def _digest(state: str | None) -> str:
     """Say whether a digest told of a notice, by the digest's state; None where it is not on record any more."""
     if state == "delivered":
         return "a digest told of it instead"
-    return "a digest was to tell of it instead" + (f": {state.replace('_', ', ')}" if state else "")
+    return "a digest was to tell of it instead" + (f": {DELIVERY_WORDS[state]}" if state else "")
 
 
-def _event(visit: Visit, event: Event) -> dict[str, Any]:
+def _event(visit: Visit, event: Event, there: Collection[str]) -> dict[str, Any]:
     said, person = event.text, event.type in _PEOPLE
     title = _TITLES[event.type]
     if event.type == "resolved" and event.actor is not None:
         said, person, title = reasons.reason_of(event.actor, said), True, "Resolved by hand"
-    text: str | Markup = visible(said, lines=True) if person else sentence(visit, said)
+    text: str | Markup = visible(said, lines=True) if person else sentence(visit, said, there)
     return {
         "type": event.type,
         "at": event.at,
@@ -136,11 +142,14 @@ def _folded(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for counted, row in groupby(items, lambda item: item["type"] == "counted"):
         each = list(row)
-        if not counted or len(each) == 1:
+        if not counted:
             found += each
             continue
         kinds = frozenset(Counter(one["kind"] for one in each))
         words = _FURTHER.get(kinds, ("further miss or failure", "further misses and failures"))
         title = count(len(each), *words)
+        if len(each) == 1:
+            found.append({**each[0], "title": title, "kind": None})
+            continue
         found.append({"type": "folded", "at": each[0]["at"], "until": each[-1]["at"], "title": title, "each": each})
     return found

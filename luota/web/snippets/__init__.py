@@ -6,7 +6,9 @@ from luota.core.spec.values import slug_of
 from luota.web.snippets import ci, hosts, programs
 from luota.web.snippets.wiring import Snippet, Wiring
 
-__all__ = ["Snippet", "snippets"]
+__all__ = ["NO_TOKEN", "Snippet", "snippets"]
+
+NO_TOKEN = "YOUR-TOKEN"  # noqa: S105 - what stands in its place for those who may not see it
 
 _ALL = (
     hosts.curl,

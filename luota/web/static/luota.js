@@ -12,7 +12,8 @@
   function short(at) {
     const then = new Date(at), now = new Date(), day = then.toDateString() === today ? {} : date;
     const year = then.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
-    return then.toLocaleString(undefined, { ...day, ...year, ...clock });
+    // No stop at its end, such as that of "p.m.": the sentence it stands in brings its own.
+    return then.toLocaleString(undefined, { ...day, ...year, ...clock }).replace(/(\p{L})\.\s?(\p{L})\.$/u, "$1$2").replace(/\.$/, "");
   }
   const units = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
   function span(seconds) {
@@ -134,7 +135,10 @@
   function signIn() { location.assign(`/sign-in?next=${encodeURIComponent(here())}`); }
   // A form that was sent leads away by itself: it may be the reason, and knows better where to.
   function leave(go) { close(); setTimeout(go, Date.now() - sent < 5000 ? 5000 : 0); }
-  document.addEventListener("submit", () => { sent = Date.now(); });
+  document.addEventListener("submit", (event) => {
+    sent = Date.now();
+    if ($("[data-bulk]", event.target)) sessionStorage.setItem("scrolled", scrollY);
+  });
   function cutOff(words) {
     const said = $("#lost span");
     document.documentElement.dataset.connected = "no";
@@ -201,7 +205,9 @@
   function chosen() {
     const bulk = $("[data-bulk]");
     if (!bulk) return;
-    bulk.hidden = !$("[data-row]") && !$(".wrong", bulk);
+    bulk.hidden = !$("[data-row]") && !$(".wrong, .done, .asks", bulk);
+    const boxes = $$("[data-row] input[name=monitor]"), all = $("[data-all]", bulk);
+    if (all) all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
   }
 
   // -- copying, theme, keys, forms -----------------------------------------------------------------------
@@ -243,6 +249,7 @@
       for (const box of $$(`input[name="${event.target.dataset.all}"]`)) box.checked = event.target.checked;
     }
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+    if (event.target.matches("[name=monitor], [data-all]")) $("[data-bulk] > .done")?.remove();
     chosen();
   });
   document.addEventListener("keydown", (event) => {
@@ -300,5 +307,13 @@
   for (const kind of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(kind, unanswered);
   document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) come(event.detail.elt); });
   prepare();
+  // What was done is said once, with the page where it was.
+  if ($("[data-bulk] > .done")) {
+    const asked = new URL(location.href), scrolled = sessionStorage.getItem("scrolled");
+    for (const name of ["done", "number", "of", "left"]) asked.searchParams.delete(name);
+    history.replaceState(null, "", asked.pathname + asked.search);
+    if (scrolled !== null) scrollTo({ top: Number(scrolled), behavior: "instant" });
+  }
+  sessionStorage.removeItem("scrolled");
   open();
 })();

@@ -28,7 +28,7 @@ def test_a_pause_lasts_or_ends_at_a_time_or_by_a_healthy_signal(doc, pause):
         ({"untilHealthy": "yes"}, "untilHealthy", "true or false"),
         ({"for": 60, "until": "2026-01-02T00:00:00Z"}, "until", "not both"),
         ({"until": "2026-01-01T00:00:00Z"}, "until", "in the future"),
-        ({"for": 0}, "for", "in the future"),
+        ({"for": 0}, "for", "from 1 s to 3650 d"),
         ({"for": "soon"}, "for", "for"),
         ({"until": "tomorrow"}, "until", "until"),
     ],

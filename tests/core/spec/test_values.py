@@ -213,6 +213,15 @@ def test_other_durations_are_refused(value):
     assert refused(parse_duration, value, "graceSeconds").field == "graceSeconds"
 
 
+@pytest.mark.parametrize("value", ["abc", 299, "31d"])
+def test_a_refused_duration_names_the_bounds_of_its_own_field(value):
+    bounds = {"minimum": 300_000, "maximum": 30 * 86_400_000}
+    assert "from 5 min to 30 d." in refused(parse_duration, value, "f", **bounds).message
+    assert "from 5 min to 30 d, or 0 for none." in refused(parse_duration, value, "f", **bounds, or_zero=True).message
+    assert parse_duration(0, "f", **bounds, or_zero=True) == 0
+    assert refused(parse_duration, 0, "f", **bounds).field == "f"
+
+
 def test_durations_are_shown_in_short_words():
     assert format_duration(5_400_000) == "1 h 30 min"
     assert format_duration(90_061_000) == "1 d 1 h 1 min 1 s"

@@ -1,0 +1,113 @@
+"""Choosing a threshold on evidence, as the API and the pages do it: what happened, and what other rules would cost."""
+
+import asyncio
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from luota.core import advice
+from luota.core.bar import Drawn, run_drawn
+from luota.core.errors import LuotaError
+from luota.core.model import Mode, Rules, RunState
+from luota.core.schedule import Every
+from luota.core.slots import Signal, Stretch
+from luota.core.spec.monitors import Definition, definition_json, parse_edit
+from luota.core.spec.values import DAY
+from luota.engine import Engine
+from luota.store import history
+from luota.store import overview as rows
+from luota.store.history import Lasted
+
+T = TypeVar("T")
+
+LOOKS_BACK = 90 * DAY
+_MOST = 10_000
+WORDS = {
+    "interval": "Interval",
+    "graceSeconds": "Grace",
+    "expectedFreshnessSeconds": "Freshness",
+    "maxRuntimeSeconds": "Max runtime",
+}
+FIELDS = {"graceSeconds": "grace", "expectedFreshnessSeconds": "freshness", "maxRuntimeSeconds": "limit"}
+"""The parameters of the address by which other values are tried, by the key of the definition."""
+
+
+class Evidence(Struct, frozen=True):
+    """What is on record of a monitor: signals of the last 90 days, how long runs took that succeeded in time (ms).
+
+    `hung` is how many succeeded only after their limit.
+    """
+
+    signals: Sequence[Signal]
+    pauses: Sequence[Stretch]
+    durations: Sequence[int]
+    hung: int
+
+
+async def evidence(engine: Engine, monitor_id: str, mode: Mode, runs: Sequence[Lasted], now: int) -> Evidence:
+    """Return what is on record; `runs` are those of the chart of durations."""
+    signals = await history.signals(engine.reader, monitor_id, mode, _MOST, now - LOOKS_BACK)
+    pauses, windows = await rows.pauses(engine.reader, monitor_id, mode), engine.registry.windows
+
+    def hung(run: Lasted) -> bool:
+        drawn = run_drawn(run.state, run.effective_at, run.limit_at, run.finish_received_at, windows, pauses)
+        return drawn is Drawn.STUCK
+
+    ended = [run for run in runs if run.state is RunState.SUCCESS]
+    in_time = [run.duration for run in ended if run.duration is not None and not hung(run)]
+    return Evidence(signals, pauses, in_time, sum(map(hung, ended)))
+
+
+async def suggested(rules: Rules, found: Evidence) -> tuple[advice.Suggestion, ...]:
+    """Return what the evidence suggests."""
+    return await _in_pieces(advice.suggestions(rules, found.signals, found.durations, found.hung))
+
+
+async def rehearsed(engine: Engine, rules: Rules, found: Evidence, now: int) -> advice.Rehearsal | None:
+    """Judge the history by some rules; None where there is no history."""
+    if not found.signals:
+        return None
+    return await _in_pieces(advice.rehearsal(rules, found.signals, now, engine.registry.windows, found.pauses))
+
+
+def fields_of(rules: Rules) -> dict[str, tuple[str, int]]:
+    """Return which durations decide this monitor's verdicts, each with its name and its present value."""
+    fields: dict[str, tuple[str, int]] = {}
+    if isinstance(rules.schedule, Every):
+        fields["interval"] = (WORDS["interval"], rules.schedule.interval)
+    if rules.mode is Mode.FRESHNESS:
+        fields["freshness"] = (WORDS["expectedFreshnessSeconds"], rules.freshness)
+    if rules.schedule is not None or rules.mode is Mode.FRESHNESS:
+        fields["grace"] = (WORDS["graceSeconds"], rules.grace)
+    if rules.mode is Mode.RUN:
+        fields["limit"] = (WORDS["maxRuntimeSeconds"], rules.max_runtime)
+    return fields
+
+
+def rules_with(definition: Definition, asked: Mapping[str, str]) -> Rules:
+    """Return the rules with the values to try; INVALID with the key to blame."""
+    changes: dict[str, Any] = {key: asked[field] for key, field in FIELDS.items() if field in asked}
+    if "interval" in asked:
+        changes["schedule"] = {"every": asked["interval"]}
+    return parse_edit(definition_json(definition), changes).rules
+
+
+def refusal(error: LuotaError) -> tuple[str, str]:
+    """Return the field by which a refused value was tried, and what is wrong with it in the words of the form."""
+    field, said = FIELDS.get(error.field or "", "interval"), error.message
+    for key, word in {"schedule.every": "interval", "every": "interval", **WORDS}.items():
+        if said.startswith(f"{key} "):
+            return field, word.capitalize() + said[len(key) :]
+    return field, said
+
+
+async def _in_pieces(steps: Generator[None, None, T]) -> T:
+    """Return the result of `steps`, taken one by one: nobody else waits long for the event loop."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(0)

@@ -1,0 +1,230 @@
+"""A digest that did not arrive, while the incidents that it tells go on: nobody hears an opening of what has ended."""
+
+import asyncio
+
+import pytest
+
+from luota.alerts.apprise import Services
+from luota.alerts.smtp import Relay
+from luota.alerts.transport import Resolver
+from luota.alerts.types import routes
+from luota.config import Email
+from luota.core.retry import PAUSES
+from luota.core.storms import SPAN
+from luota.engine import channels
+from luota.engine.deliveries import gather, renew
+from luota.store import deliveries
+from luota.store.reads import fetch
+from tests.alerts.rig import LOOPBACK, Rig, plain_client
+from tests.clock import FakeClock
+from tests.engines import ACTOR, engine_on
+from tests.mailserver import MailServer
+from tests.receiver import Receiver, hang, reply
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
+
+MANY = 12
+KEEP_ON = 2
+"""How many of them stay open."""
+
+
+class Many(Rig):
+    """Incidents of many monitors that one digest is to tell, by any channel."""
+
+    async def open(self, **doc):
+        self.desk = await self.engine.submit(channels.add(self.workspace, {"name": "desk", **doc}, ACTOR))
+        self.lives = [await self.monitor(name=f"job {number:03}") for number in range(MANY)]
+        for live in self.lives:
+            await self.fail(live)
+        self.engine.clock.advance(SPAN)  # all are due, and none was told: the digest is made at once
+
+    def send(self, server):
+        """Start a sender whose email goes to `server`."""
+        self.client = plain_client(self.policy, Resolver())
+        email = Email(host="127.0.0.1", port=getattr(server, "port", 1), security="plain", sender="luota@example.org")
+        self.send_by(routes(self.client, Relay(email, Resolver()), Services(LOOPBACK)))
+
+    async def recover(self, lives):
+        for live in lives:
+            self.engine.clock.advance(1)
+            await self.succeed(live)
+
+    async def digests(self):
+        return [row for row in await self.rows() if row[0] == "incident.digest"]
+
+    async def refused(self, times=1):
+        """Wait until the newest digest was refused that often, and let its pause pass."""
+        async with asyncio.timeout(20):
+            while not (found := await self.digests()) or found[-1][1:3] != ("failed_retrying", times):
+                await asyncio.sleep(0.01)
+
+    async def told(self):
+        """Let pauses pass until nothing waits any more."""
+        async with asyncio.timeout(20):
+            while any(row[3] is not None for row in await self.rows()):
+                self.engine.clock.advance(PAUSES[0] // 10)
+                self.engine.notices_queued.set()
+                await asyncio.sleep(0.02)
+
+    async def once_each(self):
+        """Tell which delivered messages name an incident as open or as ended: one each, for all of them."""
+        sql = (
+            "SELECT count(*), count(DISTINCT incident_id) FROM deliveries d WHERE EXISTS "
+            "(SELECT 1 FROM deliveries g WHERE g.id = d.told_by AND g.state = 'delivered')"
+        )
+        return await fetch(self.engine.reader, sql) == [(MANY, MANY)]
+
+
+@pytest.fixture
+async def many(tmp_path):
+    async with engine_on(tmp_path, FakeClock()) as engine:
+        many = Many(engine)
+        yield many
+        await many.stop()
+
+
+@pytest.mark.parametrize("type_", ["slack", "apprise"])
+async def test_what_ended_before_its_digest_arrived_is_told_in_one_message_that_tells_both(many, type_):
+    async with Receiver() as receiver:
+        receiver.default = reply(503)
+        await many.open(type=type_, url=receiver.url if type_ == "slack" else f"json://127.0.0.1:{receiver.port}/")
+        many.send(None)
+        await many.refused()
+        await many.recover(many.lives[KEEP_ON:])
+        receiver.default = reply(200)
+        await many.told()
+    first, second = (request.body.decode() for request in receiver.requests)
+    assert f"Many incidents at once: {MANY} opened" in first
+    assert f"Many incidents at once: {KEEP_ON} opened, {MANY - KEEP_ON} opened and resolved" in second
+    for number in range(MANY):
+        state = "open" if number < KEEP_ON else "resolved after"
+        assert f"job {number:03}: failed ({state}" in second
+    assert await many.once_each()
+    old, new = await many.digests()
+    assert (old[1], new[1:3]) == ("cancelled", ("delivered", 1))
+    assert new[5] in old[4], "the old one names the one that took its place"
+    sql = "SELECT count(DISTINCT incident_id) FROM deliveries WHERE told_by = ?"
+    shown = await fetch(many.engine.reader, sql, (old[5],))
+    assert shown == [(MANY,)], "its attempt stays on record with each incident"
+
+
+async def test_a_digest_of_which_there_is_no_news_is_repeated_under_its_id_as_it_was(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "451 later"}
+        await many.open(type="email", to=["ann@example.org"])
+        many.send(server)
+        await many.refused()
+        server.answers = {}
+        await many.told()
+        first, second = server.mails
+        assert first.raw == second.raw
+        ((_, state, attempts, *_),) = await many.digests()
+        assert (state, attempts) == ("delivered", 2)
+
+
+async def test_news_that_is_gone_by_the_time_of_looking_changes_nothing(many):
+    await many.open(type="email", to=["ann@example.org"])
+    waiting = await deliveries.waiting_first(many.engine.reader, many.desk, many.engine.clock.now())
+    await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, _ in waiting]))
+    before = await many.rows()
+    await many.engine.submit(renew(before[-1][5]))
+    assert await many.rows() == before
+
+
+async def test_a_digest_that_was_cut_off_in_a_later_attempt_is_repeated_as_it_was_before_the_ends_are_told(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "451 later"}
+        await many.open(type="email", to=["ann@example.org"])
+        many.send(server)
+        await many.refused()
+        server.answers = {"DATA": "HANG"}
+        many.engine.clock.advance(2 * PAUSES[0])
+        many.engine.notices_queued.set()
+        async with asyncio.timeout(20):
+            while len(server.mails) < 2:
+                await asyncio.sleep(0.01)
+        await many.stop()  # the message is there, and nobody will ever record it
+        server.answers = {}
+        await many.recover(many.lives)
+        many.send(server)
+        await many.told()
+        assert len({mail.raw for mail in server.mails[:3]}) == 1
+        *_, ends = server.mails
+        assert ends.message["Subject"] == f"Many incidents at once: {MANY} resolved"
+
+
+async def test_a_digest_that_ends_while_it_is_on_its_way_is_put_together_anew_only_once_it_failed(many):
+    async with Receiver() as receiver:
+        receiver.answers = [reply(503), hang, reply(503)]
+        await many.open(type="slack", url=receiver.url)
+        many.send(None)
+        await many.refused()
+        many.engine.clock.advance(2 * PAUSES[0])
+        many.engine.notices_queued.set()
+        await receiver.wait(2)
+        await many.recover(many.lives[KEEP_ON:])
+        assert len(await many.digests()) == 1
+        await many.stop()
+        many.send(None)
+        await many.refused(2)
+        await many.told()
+    assert len({request.body for request in receiver.requests[:3]}) == 1
+    assert f"{MANY - KEEP_ON} opened and resolved" in receiver.requests[-1].body.decode()
+    assert len(receiver.requests) == 4
+
+
+async def test_a_digest_that_had_to_wait_for_its_first_attempt_is_brought_up_to_date_before(many):
+    async with Receiver() as receiver:
+        await many.open(type="slack", url=receiver.url)
+        waiting = await deliveries.waiting_first(many.engine.reader, many.desk, many.engine.clock.now())
+        await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, _ in waiting]))
+        await many.recover(many.lives[KEEP_ON:])
+        many.send(None)
+        await many.told()
+    (request,) = receiver.requests
+    assert f"{KEEP_ON} opened, {MANY - KEEP_ON} opened and resolved" in request.body.decode()
+
+
+async def test_the_pauses_go_on_where_those_of_the_digest_before_stood(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "451 later"}
+        await many.open(type="email", to=["ann@example.org"])
+        many.send(server)
+        await many.refused()
+        await many.recover(many.lives[:1])
+        many.engine.clock.advance(2 * PAUSES[0])
+        many.engine.notices_queued.set()
+        async with asyncio.timeout(20):
+            while len(await many.digests()) < 2:
+                await asyncio.sleep(0.01)
+        await many.refused()
+        *_, (_, _, _, due, *_) = await many.digests()
+        assert due - many.engine.clock.now() > 2 * PAUSES[0]
+
+
+async def test_an_end_whose_opening_a_digest_told_answers_that_digest(many):
+    async with MailServer() as server:
+        await many.open(type="email", to=["ann@example.org"])
+        many.send(server)
+        await many.told()
+        await many.recover(many.lives[:1])
+        await many.told()
+        digest, end = (mail.message for mail in server.mails)
+        assert "job 000: failed (resolved" in end["Subject"]
+        assert end["In-Reply-To"] == end["References"] == digest["Message-ID"]
+
+
+async def test_an_end_answers_the_digest_that_arrived_and_not_the_one_whose_place_it_took(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "451 later"}
+        await many.open(type="email", to=["ann@example.org"])
+        many.send(server)
+        await many.refused()
+        await many.recover(many.lives[1:])
+        server.answers = {}
+        await many.told()
+        await many.recover(many.lives[:1])
+        await many.told()
+        first, second, end = (mail.message for mail in server.mails)
+        assert first["Message-ID"] != second["Message-ID"]
+        assert end["In-Reply-To"] == second["Message-ID"]
