@@ -48,10 +48,10 @@ CHECKPOINT_ROWS = 20_000
 class Writer:
     """Owns the writing connection.
 
-    `listening` says that this process hears signals: its commits then move the last-alive stamp, from which the
-    next start tells how long nobody listened. `stamped` says that one comes every few seconds: a longer pause was
-    one of the process. `failure` says why commits fail at present; while it is that the disk is `full`, signals and verdicts
-    are refused, and what is left goes to what makes room.
+    `listening` says that this process hears signals: its commits then move the last-alive stamp, from which
+    the next start tells how long nobody listened. `stamped` says that one comes every few seconds: a longer
+    pause was one of the process. `failure` says why commits fail at present; while it is that the disk is
+    `full`, signals and verdicts are refused, and what is left goes to what makes room.
     """
 
     def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock, reserve: Reserve) -> None:
