@@ -99,7 +99,7 @@ class Daemon:
         died = None if self._process is None else self._process.poll()
         await self._end()
         if kind is not None:
-            print(f"--- {self.log_path}\n{self.log[-20_000:]}")
+            print(f"--- {self.log_path}; exit status when the test failed: {died}\n{self.log[-20_000:]}")
         elif died is not None:
             raise AssertionError(f"the daemon ended by itself with status {died}:\n{self.log[-20_000:]}")
 
