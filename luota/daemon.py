@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -61,6 +62,8 @@ def serve(config: Config, beside: Beside | None = None) -> int:
     sees to it that somebody can sign in. Raises the LuotaError that keeps the daemon from starting.
     """
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    with contextlib.suppress(ValueError, OSError):  # a stderr without a descriptor
+        faulthandler.enable()  # a crash below Python, say of SQLite on a disk that fails, leaves its place in the log
     sys.setswitchinterval(SWITCH_S)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its line per request would show where channels lead
     return uvloop.run(_serve(config, SystemClock(), beside))

@@ -1,5 +1,6 @@
 import importlib.util
 import itertools
+import signal
 import sys
 
 import pytest
@@ -9,6 +10,10 @@ from tests.chromium import chromium  # noqa: F401
 
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # httpcore tries to import it some times per request, each time by all of the path
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored, by all children too
 
 
 def pytest_addoption(parser):
