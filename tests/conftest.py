@@ -13,7 +13,9 @@ if importlib.util.find_spec("sniffio") is None:
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored, by all children too
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # in a shell's background it is ignored, by all children too
 
 
 def pytest_addoption(parser):
