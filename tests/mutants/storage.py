@@ -102,7 +102,7 @@ MUTANTS: list[Mutant] = [
         "luota/store/db.py",
         "    if version > known:\n",
         "    if False:\n",
-        DB + "test_a_file_that_is_newer_or_not_ours_is_refused_and_left_as_it_was",
+        DB + "test_a_file_that_is_newer_or_not_ours_is_refused_and_nothing_is_left_beside_it",
     ),
     mutant(
         "database of another program opened",
