@@ -84,8 +84,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "twins of drills among the monitors",
         "luota/store/overview.py",
-        "WHERE workspace_id = ? AND archived_at IS NULL AND drill_of IS NULL \"\n",
-        "WHERE workspace_id = ? AND archived_at IS NULL \"\n",
+        'WHERE workspace_id = ? AND archived_at IS NULL AND drill_of IS NULL "\n',
+        'WHERE workspace_id = ? AND archived_at IS NULL "\n',
         "tests/store/test_overview.py::test_cards_hold_what_people_gave_and_no_archived_monitor_nor_a_twin_of_a_drill",
     ),
     mutant(
