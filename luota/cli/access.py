@@ -149,7 +149,11 @@ def edit_workspace(
 
 def _workspace(cli: Cli, wanted: str | None) -> str:
     """Return how to name a workspace in a path: as it was named, else the first one."""
-    return wanted or str(cli.call("GET", api("workspaces"))["workspaces"][0]["id"])
+    if wanted is None:
+        return str(cli.call("GET", api("workspaces"))["workspaces"][0]["id"])
+    if not wanted:  # such as of a variable that is not set
+        raise typer.BadParameter("The workspace has no name: give its id or slug.")
+    return wanted
 
 
 def _described(workspace: Mapping[str, Any]) -> str:

@@ -53,6 +53,11 @@ async def test_an_address_that_tells_of_nothing_says_nothing(served, operator, q
     assert 'class="done"' not in (await operator.get(f"{HOME}{query}")).text
 
 
+def sure(page):
+    """What the form says that asks whether one is."""
+    return re.search(r'name="sure" value="(.*?)"', page.text)[1]
+
+
 async def test_all_that_match_are_offered_where_not_all_are_shown(served, operator):
     for n in range(PAGE):
         await served.monitor(name=f"job {n}")
@@ -68,16 +73,26 @@ async def test_all_that_match_are_changed_once_one_has_said_yes_to_their_number(
     page = await act(operator, "pause", **chosen)
     assert asked(page) == f"Pause all {PAGE + 2} monitors that match? No incident opens for any of them meanwhile."
     assert (await jobs[0].shown())["status"] == "draft", "it was only asked"
-    sure = re.search(r'name="sure" value="(.*?)"', page.text)[1]
     assert 'name="for" value="8h"' in page.text
+    old = sure(page)
     await served.monitor(name="job more")
-    page = await act(operator, "pause", sure=sure, **chosen)
+    page = await act(operator, "pause", sure=old, **chosen)
     assert f"all {PAGE + 3} monitors" in asked(page), "there is one more now"
-    assert f"Resume all {PAGE + 3}" in asked(await act(operator, "resume", sure=f"pause {PAGE + 3}", **chosen))
-    answer = await act(operator, "pause", sure=f"pause {PAGE + 3}", **chosen)
+    assert f"Resume all {PAGE + 3}" in asked(await act(operator, "resume", sure=sure(page), **chosen))
+    answer = await act(operator, "pause", sure=sure(page), **chosen)
     assert await told(operator, answer) == f"Paused {PAGE + 3} monitors."
     assert {(await job.shown())["status"] for job in jobs} == {"paused"}
     assert (await other.shown())["status"] == "draft"
+
+
+async def test_who_has_agreed_to_a_change_of_some_monitors_has_not_agreed_to_one_of_as_many_others(served, operator):
+    first, second = [await served.monitor(name=name, environment=name) for name in ("stage", "dev")]
+    chosen = {"query": "?environment=stage", "matching": "all"}
+    page = await act(operator, "pause", **chosen)
+    for monitor, name in ((first, "dev"), (second, "stage")):
+        await served.api("PATCH", f"/api/monitors/{monitor.id}", {"environment": name})
+    assert "Pause all 1" in asked(await act(operator, "pause", sure=sure(page), **chosen))
+    assert [(await one.shown())["status"] for one in (first, second)] == ["draft", "draft"]
 
 
 async def test_a_tag_for_all_that_match_is_checked_before_it_is_asked_and_stands_in_the_question(served, operator):

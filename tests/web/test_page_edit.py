@@ -109,7 +109,7 @@ async def test_what_the_other_has_changed_is_told_field_by_field_beside_what_one
     assert (both["graceSeconds"], both["kind"], both["cron"]) == ("90s", "cron", "0 7 * * *")
 
 
-@pytest.mark.parametrize("base", ["", "[]", "{}", '{"name": "x"}', "\x00"])
+@pytest.mark.parametrize("base", ["", "[]", "{}", '{"name": "x"}', "\x00", "[" * 3000], ids=range(6))
 async def test_a_form_that_does_not_tell_what_it_was_loaded_with_keeps_what_was_typed(served, owner, base):
     job = await served.monitor()
     path = f"{WHERE}/{job.slug}/edit"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from luota.core.errors import invalid
-from luota.core.spec.values import parse_text
+from luota.core.spec.values import parse_text, parse_uuid
 
 KINDS = ("monitor", "incident", "channel", "drill", "member", "user", "workspace", "token", "session")
 """What an entry can be about: the word of its action before the point."""
@@ -17,7 +17,8 @@ Place = tuple[int, str]
 def parse_place(text: str) -> Place | None:
     """Return the place that `place` wrote, None for what it did not."""
     at, _, entry_id = text.partition("-")
-    return (int(at), entry_id) if at.isascii() and at.isdigit() and len(at) < 18 else None
+    fine = at.isascii() and at.isdigit() and len(at) < 18 and parse_uuid(entry_id) == entry_id
+    return (int(at), entry_id) if fine else None
 
 
 def place(at: int, entry_id: str) -> str:

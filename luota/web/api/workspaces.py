@@ -115,7 +115,8 @@ async def link(call: Call) -> dict[str, Any]:
 
 async def add_member(call: Call) -> dict[str, Any]:
     """Make an existing user a member of a workspace; without a `role` a viewer."""
-    email, role = parse_email(call.doc.get("email")), parse_role(call.doc.get("role") or "viewer")
+    wanted = call.doc.get("role")
+    email, role = parse_email(call.doc.get("email")), parse_role("viewer" if wanted is None else wanted)
     user_id = await call.engine.submit(people.add_member(call.workspace.id, email, role, call.actor))
     found = await people_rows.members(call.engine.reader, call.workspace.id)
     return {"member": next(_member(one) for one in found if one.user_id == user_id)}

@@ -1,5 +1,7 @@
 """What is done to several monitors of the overview at once."""
 
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 from starlette.responses import Response
@@ -33,8 +35,10 @@ async def bulk(visit: Visit) -> Response:
         if not chosen:
             raise invalid("monitor", "No monitor matches any more." if every else "Tick the monitors first.")
         work = _work(visit, [live.id for live in found])
-        if every and visit.form.get("sure") != f"{do} {len(found)}":
-            return await shown_page(visit, filters, said={"sure": _question(visit, len(found), filters)})
+        agreed = _agreed(visit, [live.id for live in found])
+        if every and visit.form.get("sure") != agreed:
+            asks = {"sure": _question(visit, len(found), filters), "agreed": agreed}
+            return await shown_page(visit, filters, said=asks)
         done = [live for live in found if do != "resume" or live.state.pause is not None]
         refused = await visit.engine.submit(work)
     except LuotaError as error:
@@ -57,6 +61,12 @@ async def bulk(visit: Visit) -> Response:
     number = visit.page_number()
     page = {"page": str(number) if number > 1 else "", **told(do, done, len(found) - len(done))}
     return visit.redirect(filters.address(visit.path(), **page) + f"#row-{found[0].id}")
+
+
+def _agreed(visit: Visit, ids: Iterable[str]) -> str:
+    """Return what tells this change of these monitors from any other: a yes to it is none to another."""
+    what = [visit.form.get(name, "") for name in ("do", "tag", "for")]
+    return sha256("\n".join([*what, *sorted(ids)]).encode()).hexdigest()[:16]
 
 
 def _question(visit: Visit, number: int, filters: Filters) -> str:

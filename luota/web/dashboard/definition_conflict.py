@@ -35,7 +35,7 @@ def loaded(text: str, seen: str) -> dict[str, Any] | None:
     try:
         doc = msgspec.json.decode(text)
         fine = isinstance(doc, dict) and version(doc) == seen and definition_json(parse_definition(doc)) == doc
-    except (ValueError, LuotaError):
+    except (ValueError, LuotaError, RecursionError):
         return None
     return doc if fine else None
 
