@@ -235,8 +235,8 @@ def to_json(packet: Packet) -> dict[str, Any]:
                 {"at": format_instant(edit.at), "actor": edit.actor, "keys": list(edit.keys)} for edit in monitor.edits
             ],
         },
-        "run": None if packet.run is None else _run(packet.run),
-        "lastHealthyRun": None if packet.healthy is None else _run(packet.healthy),
+        "run": None if packet.run is None else run_document(packet.run),
+        "lastHealthyRun": None if packet.healthy is None else run_document(packet.healthy),
         "changes": None
         if found is None
         else [{"label": change.label, "before": change.before, "after": change.after} for change in found],
@@ -258,7 +258,8 @@ def _drill(drill: Drill) -> dict[str, Any]:
     return {"kind": drill.kind, "monitorId": drill.monitor_id, "monitorName": drill.monitor_name}
 
 
-def _run(run: Run) -> dict[str, Any]:
+def run_document(run: Run) -> dict[str, Any]:
+    """Return a run as packets and the API show it."""
     facts = run.facts
     return {
         "id": facts.id,

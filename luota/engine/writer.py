@@ -225,16 +225,17 @@ class Writer:
         if jump < -BACK:
             log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
             self._set_back = True
+        deaf = None
         if jump > JUMP:
             log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
-            if self._blind_since is None:
-                self._blind_since, self._blind_reason = last, "the host was suspended or its clock was set forward"
+            deaf = "the host was suspended or its clock was set forward"
         elif pause > STILL and self.stamped:
             log.warning("Luota stood still for %.1f s: it was stopped, or the host was too busy", pause / 1000)
-            if self._blind_since is None:
-                self._blind_since, self._blind_reason = last, "Luota stood still"
+            deaf = "Luota stood still"
         if self._blind_since is None:
-            return None
+            if deaf is None:
+                return None
+            self._blind_since, self._blind_reason = last, deaf
         return Window(min(self._blind_since, now), now, self._blind_reason)
 
     async def blind(self, window: Window) -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from luota.core import packet
 from luota.core.errors import Code, LuotaError
 from luota.core.evidence import changes
 from luota.core.model import Mode
-from luota.core.spec.values import SECOND, format_instant, parse_uuid
+from luota.core.spec.values import parse_uuid
 from luota.store import history
 from luota.store import overview as rows
-from luota.web.api.call import Call, Routes, iso
+from luota.web.api.call import Call, Routes
 from luota.web.runs import incident_of
 
 _MOST_INCIDENTS = 200
@@ -43,30 +44,10 @@ async def show(call: Call) -> dict[str, Any]:
 
 
 def _shown(run: history.Run) -> dict[str, Any]:
-    facts = run.facts
-    return {
-        "id": run.id,
-        "monitorId": run.monitor_id,
-        "externalRunId": facts.external_run_id,
-        "state": facts.state,
-        "startedAt": format_instant(facts.started_at),
-        "startReceivedAt": format_instant(run.start_received_at),
-        "finishedAt": iso(facts.finished_at),
-        "finishReceivedAt": iso(run.finish_received_at),
-        "limitAt": format_instant(run.limit_at),
-        "durationSeconds": None if facts.duration is None else facts.duration // SECOND,
-        "late": bool(run.late),
-        "clockSkew": bool(run.skewed),
-        "summary": facts.summary,
-        "exitCode": facts.exit_code,
-        "output": facts.output,
-        "startPayload": run.start_payload,
-        "closePayload": run.close_payload,
-        "host": facts.host,
-        "deploySha": facts.deploy_sha,
-        "environment": facts.environment,
-        "tags": facts.tags,
-    }
+    received, payloads = (run.start_received_at, run.finish_received_at), (run.start_payload, run.close_payload)
+    late, skewed = bool(run.late), bool(run.skewed)
+    whole = packet.Run(run.facts, run.effective_at, *received, run.limit_at, late, skewed, *payloads)
+    return {**packet.run_document(whole), "monitorId": run.monitor_id}
 
 
 ROUTES: Routes = [("GET", "/api/runs/{run}", "viewer", show)]
