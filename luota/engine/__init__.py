@@ -153,9 +153,9 @@ class Engine:
     async def stamp(self, *, regular: bool = False) -> None:
         """Commit, so that the last-alive stamp is fresh and the storage is known to work.
 
-        A `regular` one is followed by others, every few seconds: a longer pause is then a blind window (writer.STILL).
+        A `regular` one is followed by others, every few seconds: a longer pause is then a blind window (clocks.STILL).
         """
-        self.writer.stamped |= regular
+        self.writer.clocks.stamped |= regular
 
         async def nothing(tx: Transaction) -> None:
             pass

@@ -19,6 +19,7 @@ from luota.core.errors import Code, LuotaError
 from luota.core.events import ClockBack
 from luota.core.model import Window
 from luota.engine.batch import Batch
+from luota.engine.clocks import Clocks
 from luota.engine.flight import Broken, Flight, Superseded, answer, planned, worked
 from luota.engine.outage import Outage
 from luota.engine.registry import Registry
@@ -31,12 +32,6 @@ log = logging.getLogger(__name__)
 
 MOST_ITEMS = 256
 """Commands per transaction: bounds how long a ping can wait behind a herd of deadlines."""
-JUMP = 5_000
-"""A step of the wall clock against the monotonic one by more than this is a blind window."""
-STILL = 10_000
-"""A longer pause between two looks at the clocks is a blind window: `Engine.stamp` makes them every few seconds."""
-BACK = 1_000
-"""A step back by more than this clamps what is remembered of the future; less is the clock being disciplined."""
 AHEAD = 24
 """So many commands at least must wait before they are decided while another transaction is being committed."""
 MOST_WAITING = 5_000
@@ -48,15 +43,13 @@ CHECKPOINT_ROWS = 20_000
 class Writer:
     """Owns the writing connection.
 
-    `listening` says that this process hears signals: its commits then move the last-alive stamp, from which
-    the next start tells how long nobody listened. `stamped` says that one comes every few seconds: a longer
-    pause was one of the process. `failure` says why commits fail at present; while it is that the disk is
-    `full`, signals and verdicts are refused, and what is left goes to what makes room.
+    `listening` says that this process hears signals: its commits then move the last-alive stamp, from
+    which the next start tells how long nobody listened. `failure` says why commits fail at present; while it is
+    that the disk is `full`, signals and verdicts are refused, and what is left goes to what makes room.
     """
 
     def __init__(self, db: aiosqlite.Connection, registry: Registry, clock: Clock, reserve: Reserve) -> None:
         self.listening = False
-        self.stamped = False
         self.failure: str | None = None
         self.committed_at = -1
         self.committed: Callable[[Batch], None] = lambda _: None
@@ -74,11 +67,10 @@ class Writer:
         self._blind_since: int | None = None
         self._blind_reason = ""
         self.outage = Outage()
+        self.clocks = Clocks(clock)
         self._set_back = False
         self._cramped = False
         self._last_at = 0
-        self._wall = clock.now()
-        self._monotonic = clock.monotonic()
 
     def submit(self, work: Command | Work) -> "asyncio.Future[Any]":
         """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change.
@@ -214,29 +206,17 @@ class Writer:
     def _sense(self) -> Window | None:
         """Return the blind window that ends now, if Luota could not hear or write until now.
 
-        That is a stretch of failed commits, a jump of the wall clock since the last look, or too long a pause since it.
+        That is a stretch of failed commits, or what the clocks tell since the last look.
         """
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        pause = monotonic - self._monotonic
-        jump = (now - self._wall) - pause
-        last, self._wall, self._monotonic = self._wall, now, monotonic
+        look = self.clocks.look()
         if not self.listening or self.full.is_set():
             return None
-        if jump < -BACK:
-            log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
-            self._set_back = True
-        deaf = None
-        if jump > JUMP:
-            log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
-            deaf = "the host was suspended or its clock was set forward"
-        elif pause > STILL and self.stamped:
-            log.warning("Luota stood still for %.1f s: it was stopped, or the host was too busy", pause / 1000)
-            deaf = "Luota stood still"
+        self._set_back |= look.set_back
         if self._blind_since is None:
-            if deaf is None:
+            if look.deaf is None:
                 return None
-            self._blind_since, self._blind_reason = last, deaf
-        return Window(min(self._blind_since, now), now, self._blind_reason)
+            self._blind_since, self._blind_reason = look.last, look.deaf
+        return Window(min(self._blind_since, look.now), look.now, self._blind_reason)
 
     async def blind(self, window: Window) -> None:
         """Record a blind window and make it known to every later verdict; for use before `run`.

@@ -9,8 +9,8 @@ from luota.core.model import Status, Window
 from luota.core.spec.ingest import Ping
 from luota.engine import Engine, monitors
 from luota.engine.ingest import RecordPing
+from luota.engine.clocks import STILL
 from luota.engine.outage import QUIET, REACH
-from luota.engine.writer import STILL
 from luota.store.reads import fetch
 from tests.engines import ACTOR, no_death, workspace_of
 

@@ -47,23 +47,23 @@ MUTANTS: list[Mutant] = [
     ),
     mutant(
         "a jump of the clock is no window",
-        "luota/engine/writer.py",
+        "luota/engine/clocks.py",
         "        if jump > JUMP:\n",
         "        if False:\n",
         WRITER + "test_a_forward_jump_of_the_wall_clock_is_a_blind_window_before_anything_is_judged",
     ),
     mutant(
         "a pause of the process is no window",
-        "luota/engine/writer.py",
+        "luota/engine/clocks.py",
         "        elif pause > STILL and self.stamped:\n",
         "        elif False:\n",
         WRITER + "test_a_pause_of_the_process_is_a_blind_window_before_anything_is_judged_once_stamps_come_regularly",
     ),
     mutant(
         "a clock set back delays verdicts",
-        "luota/engine/writer.py",
-        "        if jump < -BACK:\n",
-        "        if False:\n",
+        "luota/engine/clocks.py",
+        "jump < -BACK, deaf",
+        "False, deaf",
         WRITER + "test_a_backward_jump_clamps_what_is_remembered_of_the_future",
     ),
     # -- verdicts ----------------------------------------------------------------------------------
