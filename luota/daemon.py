@@ -18,9 +18,10 @@ from luota import systemd
 from luota.alarm import Alarm, stamp
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver, open_client, trusted
+from luota.alerts.transport import open_client, trusted
 from luota.alerts.types import routes
 from luota.clock import Clock, SystemClock
 from luota.config import Config
@@ -89,12 +90,13 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         client = await reverse.enter_async_context(
             open_client(policy, resolver, own=dead_routes, ssl_context=trusted(), proxy=config.alerts.proxy)
         )
-        table = routes(client, _relay(config, resolver), Services(policy))
+        table = routes(client, engine.clock, _relay(config, resolver), Services(policy))
         drills = Drills(engine, dead_routes)
         sender, alarm = Sender(engine, table, config.server.base_url), Alarm(engine)
         passwords = Passwords()
         reverse.callback(passwords.close)
-        auth = Auth(engine, passwords, public_url=config.server.public_url, trusted=config.server.trusted_proxies)
+        own = config.server
+        auth = Auth(engine, passwords, public_url=own.public_url, trusted=own.trusted_proxies, host=own.host)
 
         def base_url() -> str:
             return replace(config.server, port=server.port).base_url
@@ -107,14 +109,28 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
             web.build(
                 engine,
                 Ingest(engine, _limits(config), config.server.trusted_proxies),
-                Api(engine, sender, policy, resolver, base_url, drills, passwords, auth.authorise_api),
+                Api(engine, sender, policy, resolver, base_url, drills, passwords, sickness, auth.authorise_api),
                 sickness,
-                Dashboard(Site(engine, sender, policy, resolver, auth, base_url, drills, Templates(), sickness)),
+                Dashboard(
+                    Site(
+                        engine,
+                        sender,
+                        policy,
+                        resolver,
+                        auth,
+                        config.server.host,
+                        base_url,
+                        drills,
+                        Templates(),
+                        sickness,
+                    )
+                ),
                 access_log=config.server.access_log,
             ),
             host=config.server.host,
             port=config.server.port,
             socket_path=config.data_dir / SOCKET,
+            secure=auth.secure,
         )
         await server.start()
         window = await engine.watch(died)
@@ -132,7 +148,7 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         reverse.push_async_callback(_cancel, tasks)
         reverse.push_async_callback(sender.finish, FINISH_WITHIN_S)
         reverse.push_async_callback(server.stop, STOP_WITHIN_S)
-        reverse.callback(sender.end_proofs)  # whoever waits for one would be cut off without a word
+        reverse.callback(sender.proofs.end)  # whoever waits for one would be cut off without a word
         reverse.callback(engine.changes.end)  # open event streams would keep the server from stopping
         if window is not None:
             log.info("was not watching %s to %s", format_instant(window.start), format_instant(window.end))
@@ -169,7 +185,11 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
         client = await reverse.enter_async_context(open_client(policy, resolver, proxy=config.alerts.proxy))
         passwords = Passwords()
         reverse.callback(passwords.close)
-        table = routes(client, _relay(config, resolver), Services(policy))
+        table = routes(client, engine.clock, _relay(config, resolver), Services(policy))
+
+        def sickness() -> str:
+            return "nothing is watched, since no daemon runs"
+
         api = Api(
             engine,
             Sender(engine, table, config.server.base_url),
@@ -178,9 +198,10 @@ async def in_process(config: Config) -> AsyncIterator[ASGIApp]:
             lambda: config.server.base_url,
             Drills(engine, set()),
             passwords,
+            sickness,
         )
         ingest = Ingest(engine, _limits(config), ())
-        yield web.build(engine, ingest, api, lambda: engine.sickness() or "nothing is watched", access_log=False)
+        yield web.build(engine, ingest, api, sickness, access_log=False)
 
 
 def _relay(config: Config, resolver: Resolver) -> Relay | None:

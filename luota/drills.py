@@ -207,7 +207,7 @@ class _Course:
             concerned = {twin.id, "*", *self._engine.registry.channels_of(twin)}
             while True:
                 changed = await heard.next(_LOOK_EVERY_S)
-                if not changed or changed & concerned:
+                if not changed or changed[twin.workspace_id] & concerned:
                     break
 
     async def _look(self) -> None:

@@ -22,7 +22,7 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
 
 
-LONGEST = ("e2e/test_without_luota", "browser/", "test_wheel", "alerts/", "cli/", "web/")
+LONGEST = ("e2e/test_without_luota", "e2e/test_alerts_storm", "browser/", "test_wheel", "alerts/", "cli/", "web/")
 """What takes longest goes first, so that what is left to the end is spread evenly over the workers."""
 BESIDE_ONE_THAT_WAITS = 5
 

@@ -51,6 +51,16 @@ def reply(status: int = 200, headers: Mapping[str, str] | None = None, body: byt
     return answer
 
 
+def after(event: asyncio.Event, then: Answer) -> Answer:
+    """An answer that is held back until something has happened."""
+
+    async def answer(reader, writer):
+        await event.wait()
+        await then(reader, writer)
+
+    return answer
+
+
 async def hang(reader, writer):
     """Never answer."""
     await reader.read()

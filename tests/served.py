@@ -19,8 +19,9 @@ from argon2 import PasswordHasher
 
 from luota.alarm import Alarm
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import open_client
 from luota.alerts.types import routes
 from luota.core.limits import Limits
 from luota.drills import Drills
@@ -182,8 +183,12 @@ async def serving(
     services=None,
     public_url=None,
     reached_at=None,
+    host="127.0.0.1",
 ):
-    """Open `data_dir` and serve it. `send` and `alarm` start the tasks that the daemon would run."""
+    """Open `data_dir` and serve it. `send` and `alarm` start the tasks that the daemon would run.
+
+    `host` is what the pages take for the address that it listens on.
+    """
     deaths = []
 
     def died(name, error):
@@ -196,7 +201,7 @@ async def serving(
         reverse.push_async_callback(engine.close)
         policy, resolver = AddressPolicy(allow, ()), Resolver()
         client = await reverse.enter_async_context(open_client(policy, resolver, ssl_context=NO_TLS))
-        sender, watcher = Sender(engine, routes(client, relay, services)), Alarm(engine)
+        sender, watcher = Sender(engine, routes(client, clock, relay, services)), Alarm(engine)
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=1024))
         reverse.callback(passwords.close)
@@ -209,16 +214,16 @@ async def serving(
             return engine.sickness() or watcher.sickness() or sender.sickness()
 
         shown = sickness if alarm else engine.sickness
-        site = Site(engine, sender, policy, resolver, auth, base_url, drills, TEMPLATES, shown)
+        site = Site(engine, sender, policy, resolver, auth, host, base_url, drills, TEMPLATES, shown)
         app = web.build(
             engine,
             ingest,
-            Api(engine, sender, policy, resolver, base_url, drills, passwords, authorise or auth.authorise_api),
+            Api(engine, sender, policy, resolver, base_url, drills, passwords, shown, authorise or auth.authorise_api),
             sickness,
             Dashboard(site),
             access_log=True,
         )
-        server = WebServer(app, host="127.0.0.1", port=0, socket_path=data_dir / "luota.sock")
+        server = WebServer(app, host="127.0.0.1", port=0, socket_path=data_dir / "luota.sock", secure=auth.secure)
         await server.start()
         reverse.push_async_callback(server.stop, 5)
         reverse.callback(engine.changes.end)

@@ -53,7 +53,7 @@ async def _pictures(out, known):
         for name, path, link in (
             ("overview", "", None),
             ("monitor", "/monitors/crm-sync", None),
-            ("incident", "/incidents?state=open", "Invoices: failed"),
+            ("incident", "/incidents?state=open", "Invoices failed"),
             ("drill", "/drills", "proven"),
         ):
             await page.goto(home + path)

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from luota.web.http import STATUS, error_body
 from tests.markdown import ROOT, fences
 from tests.process import Daemon
 from tests.receiver import Receiver, reply
+from tests.wired import systemd_words
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
@@ -274,6 +277,20 @@ def test_every_relative_link_leads_somewhere(page):
             assert parts.fragment in map(_short, headings), target
 
 
+def test_the_page_of_architecture_names_every_module_in_its_room_and_no_other():
+    page, package = (DOCS / "architecture.md").read_text(), ROOT / "luota"
+    rooms = dict(re.findall(r"^\| `([\w/]+/)` \| (.*) \|$", page, re.M))
+    rooms["core/"] = page.partition("In `core/`,")[2].partition("SQL stands")[0]
+    named = {room: set(re.findall(r"`([a-z_]+)`", text)) for room, text in rooms.items()}
+    named[""] = {name for row in re.findall(r"^\| (`.*?) \|", page, re.M) for name in re.findall(r"`(\w+)\.py`", row)}
+    modules: dict[str, set[str]] = {}
+    for file in package.rglob("*.py"):
+        room = f"{file.parent.relative_to(package)}/".removeprefix("./")
+        if not file.stem.startswith("__"):
+            modules.setdefault(room, set()).add(file.stem)
+    assert named == modules
+
+
 def test_the_pages_say_what_the_unit_file_says():
     readme, unit = (ROOT / "README.md").read_text(), (ROOT / "luota.service").read_text()
     for line in (
@@ -308,3 +325,37 @@ async def test_the_backup_of_the_operations_page_is_whole_while_the_daemon_runs(
     async with Daemon(restored) as luota:
         assert (await luota.ping(job)).status_code == 202
         assert luota.rows("SELECT count(*) FROM heartbeats") == [(2,)]
+
+
+async def test_the_units_of_the_operations_page_back_up_and_keep_a_month(tmp_path):
+    blocks = {fence.label: fence.text for fence in fences(DOCS / "operations.md")}
+    service, timer = blocks["luota-backup.service"], blocks["luota-backup.timer"]
+    assert _unit_faults(tmp_path, service, timer) == []
+    kept = tmp_path / "backups"
+    kept.mkdir()
+    for name, days in (("luota-2000-01-01.db", 32), ("luota-2000-01-02.db", 29), ("other.db", 32)):
+        (kept / name).touch()
+        then = time.time() - days * 86_400
+        os.utime(kept / name, (then, then))
+    async with Daemon(tmp_path / "data") as luota:
+        places = {"/usr/local/bin/luota": f"{sys.executable} -m luota", "/var/backups": str(kept)}
+        places["/var/lib/luota"] = str(luota.data_dir)
+        for key in ("ExecStart", "ExecStartPost"):
+            (line,) = re.findall(rf"^{key}=(.*)$", service, re.M)
+            for here, there in places.items():
+                line = line.replace(here, there)
+            await asyncio.to_thread(subprocess.run, systemd_words(line, {}), check=True, timeout=60)
+    copied = f"luota-{time.strftime('%Y-%m-%d')}.db"
+    assert sorted(file.name for file in kept.iterdir()) == sorted(["luota-2000-01-02.db", "other.db", copied])
+
+
+def _unit_faults(directory: Path, service: str, timer: str) -> list[str]:
+    """Return what systemd-analyze finds; nothing where it cannot look."""
+    if shutil.which("systemd-analyze") is None:
+        return []
+    there = service.replace("/usr/local/bin/luota", "/usr/bin/true")  # the program need not be installed here
+    for name, text in (("luota-backup.service", there), ("luota-backup.timer", timer)):
+        (directory / name).write_text(text)
+    command = ["systemd-analyze", "verify", "--man=no", str(directory / "luota-backup.timer")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return [line for line in done.stderr.splitlines() if "luota-backup" in line]

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, Unreachable, open_client
+from luota.alerts.transport import Unreachable, open_client
 from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.core.drills import DrillKind
@@ -79,7 +80,7 @@ async def test_the_lane_of_a_dead_route_ends_with_its_drill(tmp_path):
         client = await reverse.enter_async_context(
             open_client(AddressPolicy(), Resolver(), own=own, ssl_context=NO_TLS)
         )
-        sender = Sender(engine, routes(client))
+        sender = Sender(engine, routes(client, engine.clock))
         sending = asyncio.ensure_future(sender.run())
         reverse.callback(sending.cancel)
         url = await reverse.enter_async_context(_dead_route(own))

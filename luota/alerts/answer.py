@@ -2,90 +2,136 @@
 
 import base64
 import binascii
-import html
-import json
-import re
+import codecs
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, unquote
+from urllib.parse import unquote, unquote_plus
 
 import httpx
 
+from luota.alerts.spellings import JOINT, LONG_RUN, RUN, SHORTEST, decoded, spans
+from luota.core.spec.channels import SECRET_PREFIX, secret_key
 from luota.core.text import head, visible
 
 LENGTH = 200
-SHORTEST_SECRET = 4
+NEAR = 5 * LENGTH
+"""How many characters of an answer are looked at; where much of them is left out, fewer than LENGTH are told."""
+SHORTEST_SECRET = SHORTEST
 """How many characters a part of a URL or of a header's value has that may be a secret."""
 
+_MOST_JOINTS = 32
+"""Of a value with more of them what they join is not looked for, but each part is."""
+
 _PLAIN = frozenset(
-    "alert alerts api application/json application/json; basic bearer channel channels charset=utf-8 events hook "
-    "hooks http https incoming integration integrations json luota message messages monitoring notification "
-    "notifications notify post services slack status text text/plain token utf-8 webhook webhooks workflows".split()
-)
+    "access access_token alert alerts api api_key apikey application auth authorization basic bearer channel channels "
+    "charset client credential default digest discord.com error event events false format hook hooks hooks.slack.com "
+    "html http https incoming integration integrations invalid json key localhost login luota message messages "
+    "monitoring name notification notifications notify null pass password plain post query request secret send server "
+    "service services session sign signature slack status team test text time token true type url user username utf-8 "
+    "value version webhook webhooks workflows".split()
+).union(("",))
 """Words in many addresses and headers, which tell nothing and stand in many answers."""
 
+_LATIN_1 = "luota.latin-1"
+"""How bytes are read that are no UTF-8: each by itself, as older receivers mean them."""
 
-def echoes(said: str, url: httpx.URL, headers: httpx.Headers) -> bool:
-    """Tell whether an id repeats what may be a secret: it lies in the URL, is a word of a header, or holds a part."""
+
+def _latin_1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_LATIN_1, _latin_1)
+
+
+def echoes(said: str, url: httpx.URL, headers: httpx.Headers, more: Iterable[str] = ()) -> bool:
+    """Tell whether an id repeats what may be a secret: it lies in the URL, is a word of a header, or holds a part.
+
+    `more` are secrets that were not sent as they are.
+    """
     folded = said.casefold()
     return (
         any(folded in place.casefold() for place in (str(url), url.path))
         or any(said in (value, *value.split()) for value in headers.values())
-        or any(secret.casefold() in folded for secret in _secrets(url, headers))
+        or bool(spans(said, _forms(secrets_of_request(url, headers, more)), whole=True))
     )
 
 
-def beginning(answer: bytes, whole: bool, url: httpx.URL, headers: httpx.Headers) -> str:
+def beginning(answer: bytes, whole: bool, secrets: Iterable[str]) -> str:
     """Return the start of an answer's text in one line, at most LENGTH characters, with … for each secret in it.
 
-    `headers` are what was sent. At the end of an answer that is not `whole` a part of one is left out.
+    A secret is found in any usual spelling, and a part of it that is long enough too (`spellings`). At the end of an
+    answer that is not `whole` any beginning of one is left out.
     """
     if b"\0" in answer:  # no text, or in an encoding in which nothing would be found
         return ""
-    text = _line(answer.decode("utf-8", "replace"))
-    forms = sorted({form for secret in _secrets(url, headers) for form in _forms(secret)}, key=len, reverse=True)
-    text = re.sub("|".join(map(re.escape, forms)), "…", text, flags=re.IGNORECASE)  # there is one, the URL
-    if not whole:
-        text = text.rstrip("\ufffd")
-        text = text[: len(text) - max(_begun(text, form) for form in forms)]
-    return head(text.strip(), LENGTH)
+    text = codecs.getincrementaldecoder("utf-8")(_LATIN_1).decode(answer, final=whole)
+    return told(text, secrets, LENGTH, whole=whole)
 
 
-def _begun(text: str, secret: str) -> int:
-    """Return how many characters at the end of a text are the beginning of a secret."""
-    end, start = text[-len(secret) :].casefold(), secret.casefold()
-    return next((many for many in range(len(end), 0, -1) if start.startswith(end[-many:])), 0)
+def told(said: str, secrets: Iterable[str], most: int, *, whole: bool = True) -> str:
+    """Return the start of a text as `beginning` does, at most `most` characters."""
+    line = _line(said)
+    near = line[:NEAR]
+    whole = whole and near == line
+    found = spans(near, _forms(secrets), whole=whole)
+    if not whole and found and found[-1][1] == len(near):
+        near = near[: found.pop()[0]]
+    for start, end in reversed(found):
+        near = f"{near[:start]}…{near[end:]}"
+    return head(near.strip(), most)
 
 
-def _secrets(url: httpx.URL, headers: httpx.Headers) -> Iterator[str]:
-    """Yield what may be a secret in what was sent, the whole and its parts."""
-    raw_path, _, raw_query = url.raw_path.decode().partition("?")
-    values = [one for value in headers.values() for one in (value, *value.split())]
-    logins = [f"{url.username}:{url.password}", *(filter(None, map(_decoded, values)))]
-    yield from _long(
-        [
-            str(url),
-            f"{url.scheme}://{url.netloc.decode()}",
-            url.netloc.decode(),
-            url.raw_path.decode(),
-            raw_path,
-            url.path,
-            *re.split("[/;,]", f"{raw_path}/{url.path}"),
-            *map(unquote, raw_path.split("/")),
-            *re.split("[&=]", raw_query),
-            *(one for pair in url.params.multi_items() for one in pair),
-            *values,
-            *(one for login in logins for one in (login, *login.split(":", 1))),
-            *(base64.b64encode(login.encode()).decode() for login in logins if len(login) > 1),
-        ]
-    )
+def secrets_of_request(url: httpx.URL, headers: httpx.Headers, more: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what may be a secret in what was sent, and in `more`: the whole and its parts."""
+    place = url.raw_path.decode()
+    host = url.netloc.decode()
+    yield from _long((str(url), f"{url.scheme}://{host}", host))
+    yield from secrets_of((place, place.partition("?")[0], f"{url.username}:{url.password}", *headers.values(), *more))
+
+
+def secrets_of_target(target: str) -> Iterator[str]:
+    """Yield what may be a secret in a URL of Apprise, in which each service puts its own where it likes."""
+    _, _, rest = target.partition("://")
+    place, _, query = rest.partition("?")
+    login, _, path = place.rpartition("@")
+    values = (value for pair in query.split("&") for value in (pair, *pair.split("=", 1)))
+    yield from _long((target, rest))
+    yield from secrets_of((place, login, *path.split("/"), *values))
+
+
+def secrets_of_webhook(secret: str) -> Iterator[str]:
+    """Yield a secret of Standard Webhooks and its key in the usual forms; all are secrets."""
+    key = secret_key(secret)
+    yield from (secret, secret.removeprefix(SECRET_PREFIX), base64.urlsafe_b64encode(key).decode(), key.hex())
+
+
+def secrets_of(values: Iterable[str]) -> Iterator[str]:
+    """Yield what may be a secret in each of these values: it and its parts, as they are and as receivers read them."""
+    for value in values:
+        read = {value, unquote(value), unquote_plus(value), decoded(value)}
+        logins = {one for one in read if ":" in one}.union(filter(None, map(_login, value.split())))
+        packed = {base64.b64encode(one.encode()).decode() for one in logins if one != ":"}
+        for one in read | logins:
+            parts = (*JOINT.split(one), *_between(one))
+            dotted = (part for whole in parts if "." in whole for part in whole.split(".") if len(part) >= RUN)
+            yield from _long((one, *one.split(), *one.split("/"), *parts, *dotted))
+        yield from (one for one in logins | packed if len(one) >= SHORTEST_SECRET)
 
 
 def _long(parts: Iterable[str]) -> Iterator[str]:
-    return (one for one in parts if len(one) >= SHORTEST_SECRET and one.strip("/").casefold() not in _PLAIN)
+    return (one for one in parts if len(one) >= SHORTEST_SECRET and not _PLAIN.issuperset(JOINT.split(one.casefold())))
 
 
-def _decoded(value: str) -> str | None:
-    """Return the login that a value of `Authorization: Basic` holds, if it is one."""
+def _between(value: str) -> Iterator[str]:
+    """Yield what stands between any two joints: a password may have some, too. What is longer counts by its runs."""
+    joints = list(JOINT.finditer(value))[:_MOST_JOINTS]
+    starts, ends = [0, *(one.end() for one in joints)], [*(one.start() for one in joints), len(value)]
+    for place, start in enumerate(starts):
+        yield from (value[start:end] for end in ends[place + 1 :] if end - start < LONG_RUN)
+
+
+def _login(value: str) -> str | None:
+    """Return the login that a word of `Authorization: Basic` holds, if it is one."""
     try:
         text = base64.b64decode(value, validate=True).decode()
     except (binascii.Error, ValueError):
@@ -93,11 +139,11 @@ def _decoded(value: str) -> str | None:
     return text if ":" in text else None
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield how a text may spell a secret."""
-    for form in (secret, html.escape(secret), json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret)):
-        yield _line(form)
-        yield _line(form.replace("/", "\\/"))
+def _forms(secrets: Iterable[str]) -> set[str]:
+    """Return what is looked for: secrets as they are, as a line has them, and without what fills up base64."""
+    lines = [line for secret in secrets for line in (secret, _line(secret))]
+    forms = (*lines, *(line.rstrip("=") for line in lines if len(line) <= LONG_RUN))  # a longer one counts by its runs
+    return {form for form in forms if len(form) >= SHORTEST_SECRET}
 
 
 def _line(text: str) -> str:

@@ -1,9 +1,6 @@
 """The apprise channel: one URL, by which the library Apprise reaches more than a hundred services (docs/alerts.md).
 
-Apprise blocks, so that each attempt has a thread, of few. How it dials is not ours to choose: it resolves names
-itself, and follows redirects where a service wants it. So what it dials is judged where no code of Python gets
-around it: an audit hook (PEP 578) sees each address immediately before the kernel connects to it, and what it
-raises keeps that from happening. It knows the attempts by their context and leaves everybody else alone.
+Apprise blocks, so that each attempt has a thread, of few. What it dials there is judged (`apprise_attempt`).
 """
 
 import asyncio
@@ -15,19 +12,25 @@ import logging
 import os
 import re
 import shlex
-import socket
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any
 from weakref import WeakValueDictionary
 
-from luota.alerts.brief import brief
+import httpx
+import msgspec
+
+from luota.alerts.answer import beginning, secrets_of_target
+from luota.alerts.apprise_attempt import ATTEMPT, DETAILS_BYTES, Attempt, Listener, judge
+from luota.alerts.brief import brief, names
 from luota.alerts.guard import AddressPolicy
-from luota.alerts.notice import Notice, details, title
+from luota.alerts.notice import Notice
+from luota.alerts.words import OUTPUT_CHARACTERS, details, title
 from luota.core.retry import ERROR_LENGTH, AttemptResult
-from luota.core.text import cut
+from luota.core.text import cut, middle, shortened, tail, visible
+from luota.core.text import head as beginning_of
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +45,20 @@ APART_SECONDS = 1.0
 """Between the parts of a message that is too long for a service; Apprise's own 5.5 s would outlast the attempt."""
 LONGEST_MORE_SECONDS = 60.0
 """How much longer than the deadline an attempt may take for further parts; the next one goes on where it ended."""
-MOST_PARTS = 6
-"""A digest or a gap of more parts is told by names alone."""
+MOST_PARTS = 9
+"""A digest or a gap of more parts is told by names alone, and by shorter ones if that is still too long. With the few
+that go out before a storm is known (`Pace`), a hundred incidents at once are at most 12 messages."""
+SHORTER = (60, 40, 24, 16, 12, 10, 8)
+"""To how many characters names are shortened, the first that is short enough; where none is, they stay whole."""
 MOST_REMEMBERED = 1000
 LONGEST_TITLE = 200
-SHORTEST_PART = 100
+SHORT = 512
+"""A service that takes fewer characters than this has the title in the first message alone."""
 GONE = 410
 
 UNKNOWN = "Apprise does not know this URL: look its form up at https://appriseit.com"
 
 _TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel.test": "info"}
-_DIALLING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _MARK = re.compile(r"([<@])(?=\S)")
 
@@ -60,47 +66,12 @@ _MARK = re.compile(r"([<@])(?=\S)")
 for _name in ("apprise", "requests", "urllib3"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
+logging.getLogger("apprise").addHandler(Listener())
+logging.getLogger("apprise").setLevel(logging.DEBUG)  # of which only the listener hears
 
 
-class _Attempt:
-    """What one attempt may dial, what it dialled, and why it was kept from it. Shared with its thread."""
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        self.refusal: str | None = None
-        self._policy = policy
-        self._lock = threading.Lock()
-        self._dialled: list[socket.socket] = []
-        self._ended = False
-
-    def dial(self, sock: socket.socket, address: object) -> None:
-        """Judge the address that `sock` is about to be connected to; raise what keeps it from that."""
-        if address is None:  # a datagram by a socket that was connected, and so judged, before
-            return
-        host = address[0] if isinstance(address, tuple) else "a socket of this machine"
-        refusal = self._policy.refusal(str(host))
-        if refusal is not None:
-            self.refusal = refusal
-            raise PermissionError(refusal)
-        with self._lock:
-            if self._ended:
-                raise TimeoutError
-            self._dialled.append(sock.dup())
-
-    @property
-    def ended(self) -> bool:
-        """Whether its connections were cut."""
-        with self._lock:
-            return self._ended
-
-    def end(self) -> None:
-        """Cut all connections, so that the thread cannot go on for long, and allow no further ones."""
-        with self._lock:
-            self._ended = True
-            for sock in self._dialled:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-                sock.close()
-            self._dialled.clear()
+Messages = tuple[tuple[str, str], ...]
+"""Title and text of each."""
 
 
 class _Sent:
@@ -113,12 +84,12 @@ class _Sent:
         self._lock = threading.Lock()
         self._of: dict[str, tuple[int, int]] = {}
 
-    def before(self, delivery_id: str, said: tuple[str, ...]) -> int:
+    def before(self, delivery_id: str, said: Messages) -> int:
         with self._lock:
             of, count = self._of.get(delivery_id, (0, 0))
             return count if of == hash(said) else 0
 
-    def note(self, delivery_id: str, said: tuple[str, ...], count: int) -> None:
+    def note(self, delivery_id: str, said: Messages, count: int) -> None:
         with self._lock:
             self._of.pop(delivery_id, None)
             self._of[delivery_id] = (hash(said), count)
@@ -130,19 +101,6 @@ class _Sent:
             self._of.pop(delivery_id, None)
 
 
-_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
-
-
-def _judge(
-    event: str,
-    arguments: tuple[Any, ...],
-    dialling: frozenset[str] = _DIALLING,  # bound here: at the end of the process it outlives the module's names
-    current: ContextVar[_Attempt | None] = _ATTEMPT,
-) -> None:
-    if event in dialling and (attempt := current.get()) is not None:
-        attempt.dial(*arguments)
-
-
 _PREPARING = threading.Lock()
 
 
@@ -151,7 +109,7 @@ def _prepare() -> Any:
     """Return the library, once nothing goes past the judgement: a proxy would be dialled in place of the service."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
-    sys.addaudithook(_judge)
+    sys.addaudithook(judge)
     return importlib.import_module("apprise")
 
 
@@ -202,7 +160,7 @@ class Services:
             return AttemptResult(ok=False, error="too many messages by Apprise wait for an answer")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[AttemptResult] = loop.create_future()
-        attempt = _Attempt(self._policy)
+        attempt = Attempt(self._policy)
         within, limit = self._deadline, asyncio.timeout(self._deadline)
 
         def extend(further: int) -> None:
@@ -219,7 +177,7 @@ class Services:
                 done.set_result(result)
 
         def work() -> None:
-            _ATTEMPT.set(attempt)
+            ATTEMPT.set(attempt)
             try:
                 result = _notify(
                     url, notice, attempt, self._sent, lambda further: loop.call_soon_threadsafe(extend, further)
@@ -255,7 +213,7 @@ class Services:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[str | None] = loop.create_future()
-        attempt = _Attempt(self._policy)
+        attempt = Attempt(self._policy)
 
         def finish(said: str | None) -> None:
             self._reading.release()
@@ -291,8 +249,8 @@ async def _take(first: asyncio.Semaphore, second: asyncio.Semaphore) -> None:
         raise
 
 
-def _refusal(url: str, attempt: _Attempt) -> str | None:
-    _ATTEMPT.set(attempt)
+def _refusal(url: str, attempt: Attempt) -> str | None:
+    ATTEMPT.set(attempt)
     try:
         return None if _service(url)[0] is not None else f"{UNKNOWN}."
     except Exception as error:  # noqa: BLE001 - by whatever a service's module trips over in a URL, it cannot be sent to
@@ -318,7 +276,7 @@ def _service(url: str) -> tuple[Any, Any, Any]:
     return library.Apprise.instantiate(url, asset=asset), library, asset
 
 
-def _notify(url: str, notice: Notice, attempt: _Attempt, sent: _Sent, extend: Callable[[int], Any]) -> AttemptResult:
+def _notify(url: str, notice: Notice, attempt: Attempt, sent: _Sent, extend: Callable[[int], Any]) -> AttemptResult:
     """Let Apprise send what was not `sent` of a notice, in this thread; tell `extend` how many parts follow one."""
     service, library, asset = _service(url)
     if service is None:
@@ -326,17 +284,11 @@ def _notify(url: str, notice: Notice, attempt: _Attempt, sent: _Sent, extend: Ca
     service.overflow_mode = "split"  # should a part still be too long, once the service has made its form of it
     service.redirects = False
     service.request_rate_per_sec = min(service.request_rate_per_sec, APART_SECONDS)
-    head, caller = inert(title(notice)), library.Apprise(service, asset=asset)
-    if len(head) > LONGEST_TITLE:  # it stands in each message, and would leave no room for the rest
-        head = head[: cut(head, LONGEST_TITLE)]
-    most = max(service.body_maxlen * 3 // 4 - len(head), SHORTEST_PART)
-    kind = _TYPES.get(notice.type, "warning")
-    said = tuple(parts(inert(details(notice)), most))
-    if len(said) > MOST_PARTS and (names := brief(notice)) is not None:
-        said = tuple(parts(inert(names), most))
+    caller, kind = library.Apprise(service, asset=asset), _TYPES.get(notice.type, "warning")
+    said = messages_of(notice, service)
     began = sent.before(notice.delivery_id, said)
     extend(max(0, len(said) - began - 1))
-    for number, part in enumerate(said[began:], began + 1):
+    for number, (head, part) in enumerate(said[began:], began + 1):
         result = caller.notify(title=head, body=part, body_format="text", notify_type=kind)
         if not result:
             break
@@ -345,22 +297,98 @@ def _notify(url: str, notice: Notice, attempt: _Attempt, sent: _Sent, extend: Ca
         sent.note(notice.delivery_id, said, number)
     else:
         return AttemptResult(ok=True)
-    # Of what Apprise says only the status is taken: the rest may hold parts of the URL.
+    # Of what Apprise says only the status and the service's answer are taken: the rest may hold parts of the URL.
     words = " ".join(entry.message for entry in result.logs())
     found = _STATUS.search(words)
     status = int(found[1]) if found else None
-    error = f"{service.service_name} " + (f"refused it: HTTP {status}" if status else "was not reached, or refused it")
-    error = attempt.refusal or error
+    error, answer = f"{service.service_name} was not reached, or refused it", None
+    if status:
+        error = f"{service.service_name} refused it: HTTP {status}"
+        if not httpx.codes.is_redirect(status):  # its text repeats where it leads
+            answer = _beginning(attempt.answer, url)
+    if answer:
+        error += f": {answer}"
     unsent = attempt.refusal is not None
-    return AttemptResult(ok=False, terminal=status == GONE, status=status, error=error[:ERROR_LENGTH], unsent=unsent)
+    error = (attempt.refusal or error)[:ERROR_LENGTH]
+    return AttemptResult(ok=False, terminal=status == GONE, status=status, error=error, answer=answer, unsent=unsent)
 
 
-def parts(text: str, most: int) -> Iterator[str]:
-    """Yield `text` in parts of at most `most` characters, cut at line ends or else between characters."""
-    while len(text) > most:
-        end = text.rfind("\n", 1, most) + 1 or cut(text, most) or most
+def messages_of(notice: Notice, service: Any) -> Messages:
+    """Return a notice as what a service of Apprise is to send, so short that it need not be split once more."""
+    most, head = service.body_maxlen, inert(title(notice))
+    head = middle(head, min(LONGEST_TITLE, most // 2))
+    room = most if most < SHORT and service.notify_format == "text" else most * 3 // 4  # for what it escapes
+    first = room - len(head) - len("\r\n")
+    said: Messages
+    if brief(notice) is None:  # of how docs/alerts.md reckons what a hundred incidents at once become
+        said = ((head, _in_one(notice, first)),)
+    elif most >= SHORT:
+        said = tuple((head, part) for part in said_of(notice, first, first))
+    else:
+        said = tuple(("" if number else head, part) for number, part in enumerate(said_of(notice, room, first)))
+    if service.body_max_line_count:  # it leaves out the others
+        said = tuple((head, " · ".join(part.split("\n"))) for head, part in said)
+    return said
+
+
+def said_of(notice: Notice, most: int, first: int) -> tuple[str, ...]:
+    """Return a notice in parts of at most `most` characters: all of it, or, where it names many, in fewer words.
+
+    The first part is of at most `first` characters.
+    """
+
+    def named(length: int = sys.maxsize) -> tuple[str, ...]:
+        shown = shortened((inert(visible(name)) for name in names(notice)), length)
+        return tuple(parts(brief(notice, lambda name: shown[inert(visible(name))]) or "", most, first))
+
+    whole = tuple(parts(inert(details(notice)), most, first))
+    if len(whole) <= MOST_PARTS or brief(notice) is None:
+        return whole
+    return next((said for said in map(named, (sys.maxsize, *SHORTER)) if len(said) <= MOST_PARTS), named())
+
+
+def _in_one(notice: Notice, most: int) -> str:
+    """Return a notice in at most `most` characters: less of the output if need be, then of the facts those that fit."""
+    said, run = inert(details(notice)), notice.run
+    if len(said) > most and run is not None and run.output:
+        output = tail(run.output.strip("\r\n"), OUTPUT_CHARACTERS)
+
+        def with_output(length: int) -> str:
+            shorter = msgspec.structs.replace(run, output=tail(output, length))
+            return inert(details(msgspec.structs.replace(notice, run=shorter)))
+
+        fitting = bisect_left(range(1, len(output)), True, key=lambda length: len(with_output(length)) > most)
+        said = with_output(max(1, fitting))
+    return _beginning_lines(said, most)
+
+
+def _beginning_lines(text: str, most: int) -> str:
+    """Return the first lines of `text` that fit, those left out that do not, at most `most` characters in all."""
+    if len(text) <= most:
+        return text
+    lines, left = [], most - len("…")
+    for line in text.split("\n"):
+        if line and len(line) < left:
+            lines.append(line)
+            left -= len(line) + 1
+    return "\n".join([*lines, "…"]) if lines else beginning_of(text, most)
+
+
+def _beginning(answer: bytes, url: str) -> str | None:
+    whole = len(answer) < DETAILS_BYTES
+    return beginning(answer[:DETAILS_BYTES], whole, secrets_of_target(url)) or None
+
+
+def parts(text: str, most: int, first: int | None = None) -> Iterator[str]:
+    """Yield `text` in parts of at most `most` characters, cut at line ends or else between characters.
+
+    The first part is of at most `first`, if that is another.
+    """
+    room = most if first is None else first
+    while len(text) > room:
+        end = text.rfind("\n", 1, room) + 1 or cut(text, room) or room
         yield text[:end]
-        text = text[end:]
+        text, room = text[end:], most
     yield text
 
 

@@ -54,9 +54,9 @@ def literal(text: str) -> Address | None:
     """Return the address that `text` spells, or None when it is a name.
 
     Understands what the C library dials without a lookup: also `127.1`, `0x7f.1`, `2130706433`, brackets
-    and a scope (`fe80::1%eth0`), which is kept.
+    and a scope (`fe80::1%eth0`), which is kept; and all that with dots at its end, which others take off first.
     """
-    text = text.removeprefix("[").removesuffix("]")
+    text = text.removeprefix("[").removesuffix("]").rstrip(".")
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -18,7 +18,8 @@ from uuid import UUID, uuid5
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from luota.alerts.notice import LINK, Notice, facts, text, title
+from luota.alerts.notice import Notice
+from luota.alerts.words import LINK, facts, text, title
 from luota.core.text import head, visible
 
 SUBJECT_CHARACTERS = 250

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from luota.alerts.notice import OUTPUT_CHARACTERS, IncidentFacts, Named, Notice
+from luota.alerts.notice import IncidentFacts, Named, Notice
+from luota.alerts.words import OUTPUT_CHARACTERS
 from luota.core.evidence import RunFacts
 from luota.core.spec.values import format_instant
 from luota.core.text import tail

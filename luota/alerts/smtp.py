@@ -9,24 +9,26 @@ The server is named by whoever runs Luota, so that its address is not judged: a 
 """
 
 import asyncio
+import base64
 import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
 
 import aiosmtplib
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
+from luota.alerts.answer import secrets_of, told
 from luota.alerts.mail import compose
 from luota.alerts.notice import Notice
-from luota.alerts.transport import Resolver, Unreachable
+from luota.alerts.resolver import Resolver, UnresolvedError
 from luota.config import Email
 from luota.core.errors import LuotaError
 from luota.core.retry import ERROR_LENGTH, AttemptResult
-from luota.core.text import head, visible
+from luota.core.text import head
 
 DEADLINE_SECONDS = 30.0
 """Servers greet late on purpose, and look for spam before they answer."""
@@ -52,8 +54,18 @@ class Step(StrEnum):
 
 @dataclass
 class _Session:
+    """One session; `secrets` are those that the server was told, and may repeat at any step."""
+
     smtp: SMTP
     step: Step = Step.CONNECTION
+    secrets: list[str] = field(default_factory=list)
+
+    def said(self, answer: SMTPResponseException) -> str:
+        return told(f"{answer.code} {answer.message}", self.secrets, ERROR_LENGTH)
+
+
+class _SilentError(OSError):
+    """None of the server's addresses answered in time; another kind than the end of the time for the whole attempt."""
 
 
 class Relay:
@@ -104,7 +116,7 @@ class Relay:
                     await session.smtp.quit()
         except TimeoutError:
             return _failed(session, f"no answer within {deadline:g} s")
-        except (SMTPException, Unreachable, LuotaError, OSError, ValueError) as error:
+        except (SMTPException, UnresolvedError, LuotaError, OSError, ValueError) as error:
             return _failed(session, _words(error))
         else:
             return result
@@ -120,7 +132,11 @@ class Relay:
             await smtp.starttls()
         if settings.username is not None:
             session.step = Step.LOGIN
-            await smtp.login(settings.username.encode(), settings.read_password().encode())
+            password = settings.read_password()
+            login = f"\0{settings.username}\0{password}"  # RFC 4616
+            packed = (base64.b64encode(one.encode()).decode() for one in (login, password))
+            session.secrets = [*secrets_of((password, *packed))]
+            await smtp.login(settings.username.encode(), password.encode())
 
     async def _dial(self) -> socket.socket:
         """Return a socket connected to the first of the server's addresses that takes it."""
@@ -143,7 +159,7 @@ class Relay:
                 raise
             else:
                 return sock
-        raise Unreachable("no connection in time") if isinstance(failure, TimeoutError) else failure
+        raise _SilentError if isinstance(failure, TimeoutError) else failure
 
     async def _hand_over(self, session: _Session, notice: Notice, recipients: Sequence[str]) -> AttemptResult:
         """Send the message for all recipients that have not got it yet."""
@@ -170,7 +186,7 @@ class Relay:
             session.step = Step.MESSAGE
             answer = await smtp.data(message)
         self._served.pop(notice.delivery_id, None)
-        provider_id = None if answer is None else head(visible(answer.message), PROVIDER_ID_LENGTH) or None
+        provider_id = None if answer is None else told(answer.message, session.secrets, PROVIDER_ID_LENGTH) or None
         if not refusals:
             return AttemptResult(ok=True, status=None if answer is None else answer.code, provider_id=provider_id)
         session.step = Step.RECIPIENTS
@@ -179,10 +195,10 @@ class Relay:
             self._served[notice.delivery_id] = served
             if len(self._served) > REMEMBERED:  # of cancelled deliveries, which never come back
                 del self._served[next(iter(self._served))]
-        told = f"sent to {len(served)} of {len(recipients)}; " if served else ""
-        told += "refused " + "; ".join(f"{r.recipient}: {_said(r)}" for r in refusals)
+        outcome = f"sent to {len(served)} of {len(recipients)}; " if served else ""
+        outcome += "refused " + "; ".join(f"{r.recipient}: {session.said(r)}" for r in refusals)
         decisive = (lasting or refusals)[0]
-        return _failed(session, told, status=decisive.code, terminal=not lasting, provider_id=provider_id)
+        return _failed(session, outcome, status=decisive.code, terminal=not lasting, provider_id=provider_id)
 
 
 def _hang_up(smtp: SMTP) -> None:
@@ -205,7 +221,7 @@ def _refused(session: _Session, answer: SMTPResponseException) -> AttemptResult:
     if not 200 <= answer.code <= 599:
         return _failed(session, "the answer is not SMTP")
     # What a server says at a login may repeat what it was told.
-    said = str(answer.code) if session.step is Step.LOGIN else _said(answer)
+    said = str(answer.code) if session.step is Step.LOGIN else session.said(answer)
     refused = f"refused: {said}"
     return _failed(session, refused, status=answer.code, terminal=_terminal(answer.code, session.step))
 
@@ -222,12 +238,9 @@ def _failed(
     return AttemptResult(ok=False, terminal=terminal, status=status, error=error, provider_id=provider_id)
 
 
-def _said(answer: SMTPResponseException) -> str:
-    return visible(f"{answer.code} {answer.message}").strip()
-
-
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     # The first kind that occurs anywhere in the chain of causes gives the text.
+    (_SilentError, "no connection in time"),
     (ssl.SSLError, "TLS handshake failed; security may have to be another"),
     (ConnectionRefusedError, "connection refused"),
     (aiosmtplib.SMTPServerDisconnected, "the server closed the connection"),
@@ -243,7 +256,7 @@ def _words(error: BaseException) -> str:
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
             return f"TLS certificate not trusted: {link.verify_message.rstrip('.')}"
-        if isinstance(link, Unreachable | LuotaError):
+        if isinstance(link, UnresolvedError | LuotaError):
             return str(link)
     for kind, text in _WORDS:
         if any(isinstance(link, kind) for link in chain):

@@ -1,17 +1,15 @@
 """Outgoing HTTP whose every connection is judged at the moment it is dialled.
 
-The name is resolved here and the resolved address itself is dialled, so a name that answers differently the
-second time (rebinding) gains nothing. Every failure below HTTP becomes one `Unreachable` with a short text.
+The name is resolved first (`resolver`) and the resolved address itself is dialled, so a name that answers differently
+the second time (rebinding) gains nothing. Every failure below HTTP becomes one `Unreachable` with a short text.
 """
 
-import asyncio
 import contextlib
 import http.cookiejar
 import logging
-import socket
+import re
 import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 
 import h11
@@ -19,6 +17,7 @@ import httpcore
 import httpx
 
 from luota.alerts.guard import AddressPolicy, literal
+from luota.alerts.resolver import BAD_PORT, Resolver, UnresolvedError
 
 # Both log whole URLs, which hold the secrets of channels, at INFO and DEBUG.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -30,114 +29,26 @@ MAX_CONNECTIONS = 200
 KEEP_ALIVE_SECONDS = 4.0
 KEEP_ALIVE_CONNECTIONS = 10
 
-Lookup = Callable[[str, int], Sequence[str]]
-"""Blocking: the addresses of a host for a TCP port, in order of preference; OSError when there are none."""
+_NAME = re.compile(
+    r"(?:[a-z0-9_-]+\.)*(?!(?:[0-9]+|0x[0-9a-f]*|localhost)\.?\Z)[a-z0-9_-]+\.?", re.ASCII | re.IGNORECASE
+)
+"""A name that nobody takes for an address: some decode what is escaped, and take for one what ends in a number (the URL
+standard of browsers) or in `localhost` (RFC 6761)."""
 
 
 class Unreachable(httpx.TransportError):
-    """The exchange ended without a whole HTTP answer. Its text is short, for people, and holds no URL."""
+    """An exchange without a whole HTTP answer. Its text is short, for people, and holds no URL."""
 
 
 class NotAllowed(Unreachable):
     """Nothing was dialled, for the policy of addresses refuses."""
 
 
-def system_lookup(host: str, port: int) -> list[str]:
-    """Ask the host's own resolver (files, DNS); blocks. A `Lookup`."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Dials what `addresses` names for a host and a port, in order. TLS still verifies the name."""
 
-
-class Resolver:
-    """Name lookups in a few threads of their own.
-
-    Lookups of one name that overlap share a thread, so a name that hangs holds one thread and no more. A
-    lookup waits at most `wait` seconds for a free thread and `timeout` seconds for its answer. The threads
-    are daemons, unlike those of an executor, whose hanging lookup would hold up the end of the process.
-    Used from one event loop.
-    """
-
-    def __init__(
-        self, lookup: Lookup = system_lookup, *, threads: int = 8, wait: float = 2.0, timeout: float = 5.0
-    ) -> None:
-        self._lookup = lookup
-        self._threads = threads
-        self._wait = wait
-        self._timeout = timeout
-        self._free = asyncio.Semaphore(threads)
-        self._running: dict[tuple[str, int], asyncio.Future[list[str] | Exception]] = {}
-
-    async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses of `host`, which may be a literal; never an empty list.
-
-        Raises `Unreachable` when there are none, no answer came in time, or no thread was free.
-        """
-        if not 0 < port < 65536:
-            raise Unreachable(_BAD_PORT)
-        address = literal(host)
-        if address is not None:
-            return [str(address)]
-        key = (host, port)
-        running = self._running.get(key)
-        if running is None:
-            await self._take_thread()
-            running = self._running.get(key)
-            if running is not None:  # another waiter for the same name was first
-                self._free.release()
-            else:
-                running = self._start(key)
-        await asyncio.wait({running}, timeout=self._timeout)
-        if not running.done():
-            raise Unreachable(f"the host name was not resolved within {self._timeout:g} s")
-        found = running.result()
-        if isinstance(found, Exception):
-            raise Unreachable(_lookup_words(found)) from found
-        if not found:
-            raise Unreachable("the host name has no address")
-        return found
-
-    async def _take_thread(self) -> None:
-        try:
-            async with asyncio.timeout(self._wait):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Unreachable(
-                f"name lookups are stuck: {self._threads} of them wait for an answer; check this host's DNS"
-            ) from None
-
-    def _start(self, key: tuple[str, int]) -> "asyncio.Future[list[str] | Exception]":
-        loop = asyncio.get_running_loop()
-        running: asyncio.Future[list[str] | Exception] = loop.create_future()
-        self._running[key] = running
-
-        def finish(outcome: list[str] | Exception) -> None:
-            del self._running[key]
-            self._free.release()
-            running.set_result(outcome)
-
-        def work() -> None:
-            outcome: list[str] | Exception
-            try:
-                outcome = list(self._lookup(*key))
-            except (OSError, ValueError) as error:
-                outcome = error
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-                loop.call_soon_threadsafe(finish, outcome)
-
-        try:
-            threading.Thread(target=work, name="luota-lookup", daemon=True).start()
-        except RuntimeError:  # no more threads for this process
-            finish(Unreachable("this machine gives Luota no more threads to look names up in"))
-        return running
-
-
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves, judges, then dials the judged address itself. TLS still verifies the name."""
-
-    def __init__(self, policy: AddressPolicy, resolver: Resolver, own: Container[tuple[str, int]]) -> None:
-        self._policy = policy
-        self._resolver = resolver
-        self._own = own
+    def __init__(self, addresses: Callable[[str, int], Awaitable[Sequence[str]]]) -> None:
+        self._addresses = addresses
         self._dialler = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -148,14 +59,9 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        if (host, port) in self._own:  # as it is written: a name that leads there is judged like any other
-            return await self._dialler.connect_tcp(host, port, timeout, local_address, socket_options)
-        allowed, refusal = _judge(await self._resolver.addresses(host, port), self._policy)
-        if refusal is not None:
-            raise NotAllowed(refusal)
+        *others, last = found = await self._addresses(host, port)
         # One silent address must leave time for the next one.
-        share = None if timeout is None else timeout / len(allowed)
-        *others, last = allowed
+        share = None if timeout is None else timeout / len(found)
         for address in others:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._dialler.connect_tcp(address, port, share, local_address, socket_options)
@@ -179,7 +85,7 @@ def _judge(addresses: Sequence[str], policy: AddressPolicy) -> tuple[list[str], 
 
 
 class _GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx above a pool of httpcore that dials through `_GuardedBackend`."""
+    """httpx above a pool of httpcore that dials what was judged, and above another one that dials the proxy."""
 
     def __init__(
         self,
@@ -189,7 +95,6 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         ssl_context: ssl.SSLContext | None,
         proxy: str | None,
     ) -> None:
-        self._backend = _GuardedBackend(policy, resolver, own)
         self._ssl_context = ssl_context
         self._policy = policy
         self._resolver = resolver
@@ -207,7 +112,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=self._backend,
+            network_backend=_Backend(self._of_destination),
         )
 
     @cached_property
@@ -220,20 +125,42 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
+            network_backend=_Backend(self._of_proxy),
         )
+
+    @cached_property
+    def _proxy_resolver(self) -> Resolver:
+        return self._resolver.beside()
+
+    async def _of_destination(self, host: str, port: int) -> list[str]:
+        if (host, port) in self._own:  # as it is written: a name that leads there is judged like any other
+            return [host]
+        allowed, refusal = _judge(await self._resolver.addresses(host, port), self._policy)
+        if refusal is not None:
+            raise NotAllowed(refusal)
+        return allowed
+
+    async def _of_proxy(self, host: str, port: int) -> list[str]:
+        try:
+            return await self._proxy_resolver.addresses(host, port)
+        except UnresolvedError as error:
+            raise UnresolvedError(f"the proxy: {error}") from error
 
     async def _judged(self, url: httpx.URL) -> httpcore.AsyncConnectionPool:
         """Return the pool for a URL; raise NotAllowed where it must not be handed to the proxy.
 
         The proxy looks the name up once more, and dials any of its addresses: so none of those known here may be
-        one that is refused. A name that is known to the proxy alone is handed over.
+        one that is refused. A name that is known to the proxy alone is handed over, if nobody could read an address
+        in it; raise Unreachable for all others.
         """
         host, port = url.raw_host.decode("ascii"), url.port or {"https": 443}.get(url.scheme, 80)
         if self._proxy is None or (host, port) in self._own:
             return self._pool
         try:
             addresses = await self._resolver.addresses(host, port)
-        except Unreachable:
+        except UnresolvedError as error:
+            if not _NAME.fullmatch(host):
+                raise Unreachable(str(error)) from error
             addresses = []
         for address in addresses:
             refusal = self._policy.refusal(address)
@@ -325,15 +252,13 @@ async def refusal_of_url(url: str, policy: AddressPolicy, resolver: Resolver) ->
         return "the URL must start with http:// or https:// and name a host"
     port = parsed.port if parsed.port is not None else 443
     if not 0 < port < 65536:
-        return _BAD_PORT
+        return BAD_PORT
     try:
         addresses = await resolver.addresses(parsed.raw_host.decode("ascii"), port)
-    except Unreachable:
+    except UnresolvedError:
         return None
     return _judge(addresses, policy)[1]
 
-
-_BAD_PORT = "the URL's port is not between 1 and 65535"
 
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     # The first kind that occurs anywhere in the chain of causes gives the text.
@@ -353,9 +278,11 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turn every failure of httpcore and of the socket below it into `Unreachable`."""
+    """Turn every failure of a lookup, of httpcore and of the socket below it into `Unreachable`."""
     try:
         yield
+    except UnresolvedError as error:
+        raise Unreachable(str(error)) from error
     except (
         httpcore.TimeoutException,
         httpcore.NetworkError,
@@ -377,18 +304,9 @@ def _words(error: Exception) -> str:
         return f"the proxy refused it: HTTP {str(error)[:3]}" if str(error)[:3].isdigit() else "the proxy refused it"
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
-            return f"TLS certificate not trusted: {link.verify_message.rstrip('.')}"
+            reason, _, _ = link.verify_message.partition(", certificate is not valid for ")  # and then the URL's host
+            return f"TLS certificate not trusted: {reason.rstrip('.')}"
     for kind, text in _WORDS:
         if any(isinstance(link, kind) for link in chain):
             return text
     return "the connection failed"
-
-
-def _lookup_words(error: Exception) -> str:
-    if isinstance(error, Unreachable):
-        return str(error)
-    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-        return "the host name was not resolved: no answer from DNS"
-    if isinstance(error, socket.gaierror):
-        return "the host name does not exist"
-    return "the host name cannot be resolved"

@@ -3,7 +3,7 @@
 How settings are written and checked: `luota.core.spec.channels`, which has the same types.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -11,9 +11,11 @@ import httpx
 from msgspec import Struct
 
 from luota.alerts import messages, slack, webhook
-from luota.alerts.apprise import Services, installed, missing
+from luota.alerts.apprise import APART_SECONDS, Services, installed, missing
 from luota.alerts.notice import Notice
+from luota.alerts.pace import Pace
 from luota.alerts.smtp import Relay
+from luota.clock import Clock
 from luota.core.retry import AttemptResult
 
 Send = Callable[[Notice, Mapping[str, Any], int], Awaitable[AttemptResult]]
@@ -21,10 +23,10 @@ Send = Callable[[Notice, Mapping[str, Any], int], Awaitable[AttemptResult]]
 the error of the result holds no secret."""
 
 
-Turn = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[None]]
+Turn = Callable[[Mapping[str, Any], bool], AbstractAsyncContextManager[None]]
 
 
-def _at_once(_: Mapping[str, Any]) -> AbstractAsyncContextManager[None]:
+def _at_once(_: Mapping[str, Any], _first: bool) -> AbstractAsyncContextManager[None]:
     """Wait for nothing."""
     return nullcontext()
 
@@ -39,8 +41,10 @@ async def _none(_: Mapping[str, Any]) -> None:
 class Route(Struct, frozen=True):
     """What the sender needs of a type.
 
-    A message goes out within `turn`, which waits until one may start to these settings.
+    A message goes out within `turn`, which waits until one may start to these settings, if told so before the others.
+    `address`: what channels share that rest together when one of them is told to (429).
     `digests`: its readers are people, who get one message for many incidents at once.
+    `together` returns how many of the incidents of monitors with these names one digest can name, two at least.
     `refusal` says why nothing can ever be sent to the URL in the settings, without a secret of it, or None: no
     channel is added then.
     `missing` is a sentence that says what this installation lacks for the type, and what to do: until then
@@ -49,7 +53,9 @@ class Route(Struct, frozen=True):
 
     send: Send
     turn: Turn = _at_once
+    address: Callable[[Mapping[str, Any]], str] | None = None
     digests: bool = False
+    together: Callable[[Sequence[str]], int] = len
     missing: str | None = None
     refusal: Refusal = _none
 
@@ -60,20 +66,30 @@ NO_RELAY = (
 )
 
 
-def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Services | None = None) -> dict[str, Route]:
-    """Return the table. `client` is from `transport.open_client` and outlives it.
+def routes(
+    client: httpx.AsyncClient, clock: Clock, relay: Relay | None = None, services: Services | None = None
+) -> dict[str, Route]:
+    """Return the table. `client` is from `transport.open_client` and outlives it; `clock` keeps the pace.
 
     No `relay`, no email; no `services`, or the extra not installed, no apprise.
     """
-    pace = slack.Pace()
+    to_hooks, to_services = Pace(slack.APART_S, clock), Pace(APART_SECONDS, clock)
 
     async def to_webhook(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
         body = messages.encode(notice)
         headers = {**settings.get("headers", {}), **webhook.signed(notice.delivery_id, body, settings, now)}
-        return await webhook.send(client, settings["url"], body, headers, now=now)
+        return await webhook.send(
+            client, settings["url"], body, headers, now=now, secrets=[*webhook.secrets_in(settings)]
+        )
 
     async def to_slack(notice: Notice, settings: Mapping[str, Any], now: int) -> AttemptResult:
-        return await slack.send(client, notice, settings, now, pace)
+        return await slack.send(client, notice, settings, now, to_hooks)
+
+    def hook_turn(settings: Mapping[str, Any], first: bool) -> AbstractAsyncContextManager[None]:
+        return to_hooks.turn(slack.address(settings), first)
+
+    def service_turn(settings: Mapping[str, Any], first: bool) -> AbstractAsyncContextManager[None]:
+        return to_services.turn(settings["target"], first)
 
     async def to_email(notice: Notice, settings: Mapping[str, Any], _: int) -> AttemptResult:
         assert relay is not None
@@ -81,6 +97,7 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
 
     async def to_apprise(notice: Notice, settings: Mapping[str, Any], _: int) -> AttemptResult:
         assert services is not None
+        to_services.sent(settings["target"])  # not held up by one that hangs: it is a storm that is to be noticed
         return await services.send(notice, settings)
 
     async def unknown(settings: Mapping[str, Any]) -> str | None:
@@ -91,6 +108,6 @@ def routes(client: httpx.AsyncClient, relay: Relay | None = None, services: Serv
     return {
         "email": Route(to_email, digests=True, missing=None if relay else NO_RELAY),
         "webhook": Route(to_webhook),
-        "slack": Route(to_slack, pace.turn, digests=True),
-        "apprise": Route(to_apprise, digests=True, missing=no_services, refusal=unknown),
+        "slack": Route(to_slack, hook_turn, slack.address, digests=True, together=slack.together),
+        "apprise": Route(to_apprise, service_turn, digests=True, missing=no_services, refusal=unknown),
     }

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from luota import __version__
-from luota.alerts.answer import beginning, echoes
+from luota.alerts.answer import beginning, echoes, secrets_of_request, secrets_of_webhook
 from luota.alerts.transport import NotAllowed, Unreachable
 from luota.core.retry import ERROR_LENGTH, AttemptResult
 from luota.core.spec.channels import secret_key
@@ -35,6 +35,7 @@ async def send(
     now: int,
     deadline: float = DEADLINE_SECONDS,
     sent: Callable[[], None] | None = None,
+    secrets: Collection[str] = (),
 ) -> AttemptResult:
     """POST `body`, which is JSON, once; return the outcome, with the start of the answer's text.
 
@@ -42,9 +43,10 @@ async def send(
     own and win over them; `now` (UTC milliseconds) is what a date in `Retry-After` is measured from;
     `deadline` (seconds) covers the attempt from the name lookup to the end of the answer's headers. Only 2xx
     is ok; 410 is terminal. The answer's status decides as soon as its headers are in: of its body about
-    BODY_BYTES are read at most. `sent` is called once the request is written, if it comes to that.
+    BODY_BYTES are read at most. `sent` is called once the request is written, if it comes to that. What may be a
+    secret is told of no answer: what was sent, and `secrets`, which were not.
     """
-    result = text = None
+    result = answered = None
     unsent = whole = False
     answer = bytearray()
 
@@ -60,7 +62,7 @@ async def send(
             asyncio.timeout(deadline),
             client.stream("POST", url, content=body, headers=asked, extensions={"trace": trace}) as response,
         ):
-            result = _verdict(response, asked, now)
+            result, answered = _verdict(response, now), response
             # A short body is read to its end, so that the connection can be used again; a long one is left.
             async for part in response.aiter_raw():
                 answer += part
@@ -76,13 +78,16 @@ async def send(
         error = "the answer cannot be read"
     except (httpx.InvalidURL, ValueError):
         error = "the URL or a header of the channel is not valid"
-    if result is None:
+    if result is None or answered is None:
         return AttemptResult(ok=False, error=error[:ERROR_LENGTH], unsent=unsent)
-    # A redirect's text repeats where it leads, and what is packed against our wish cannot be read.
-    if not response.is_redirect and response.headers.get("content-encoding", "identity") == "identity":
-        text = beginning(bytes(answer[:BODY_BYTES]), whole, response.request.url, asked) or None
-    said = f"{result.error}: {text}" if result.error and text else result.error
-    return msgspec.structs.replace(result, error=said, answer=text)
+    # Twenty long headers, each of which may be repeated in any spelling, would hold up the loop.
+    return await asyncio.to_thread(_with_words, result, answered, asked, secrets, bytes(answer[:BODY_BYTES]), whole)
+
+
+def secrets_in(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what may be a secret in the settings of a channel and is not sent as it is, of former secrets too."""
+    for one in settings.get("secrets", ()):
+        yield from secrets_of_webhook(one["secret"])
 
 
 def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int) -> dict[str, str]:
@@ -101,10 +106,26 @@ def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int)
     return {"webhook-id": delivery_id, "webhook-timestamp": seconds, "webhook-signature": signature}
 
 
-def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> AttemptResult:
+def _with_words(
+    result: AttemptResult,
+    response: httpx.Response,
+    sent: httpx.Headers,
+    secrets: Collection[str],
+    answer: bytes,
+    whole: bool,
+) -> AttemptResult:
+    """Return `result` with the id and the start of the text that an answer has, without what may be a secret."""
+    url, text = response.request.url, None
     provider_id = next((response.headers[name] for name in _ID_HEADERS if name in response.headers), "")
-    if echoes(provider_id, response.request.url, sent):
-        provider_id = ""  # it may hold a secret of the channel
+    told = _SANE_ID.fullmatch(provider_id) and not echoes(provider_id, url, sent, secrets)
+    # A redirect's text repeats where it leads, and what is packed against our wish cannot be read.
+    if not response.is_redirect and response.headers.get("content-encoding", "identity") == "identity":
+        text = beginning(answer, whole, secrets_of_request(url, sent, secrets)) or None
+    said = f"{result.error}: {text}" if result.error and text else result.error
+    return msgspec.structs.replace(result, error=said, answer=text, provider_id=provider_id if told else None)
+
+
+def _verdict(response: httpx.Response, now: int) -> AttemptResult:
     ok = response.is_success
     error = None
     if response.is_redirect:
@@ -117,7 +138,6 @@ def _verdict(response: httpx.Response, sent: httpx.Headers, now: int) -> Attempt
         status=response.status_code,
         error=error,
         retry_after=None if ok else retry_after(response.headers.get("retry-after", ""), now),
-        provider_id=provider_id if _SANE_ID.fullmatch(provider_id) else None,
     )
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from luota.cli.channels import Workspace
-from luota.cli.command import Cli, WrongOptionError, api
+from luota.cli.command import Cli, WrongOptionError, among, api
 from luota.cli.output import fields, table
+from luota.core.roles import ROLES
+from luota.core.spec.people import RETENTION_WORDS
 
 User = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by email or id.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
@@ -19,26 +21,45 @@ OneWorkspace = Annotated[
 OfWorkspace = Annotated[
     bool, typer.Option("--workspace", help="The token of a workspace: M names it, else the first one.")
 ]
+Where = Annotated[str | None, typer.Option("--in", metavar="W", help="The workspace of monitor M; else the first one.")]
+
+_RETENTION = {
+    "retentionDays": "--retention-days",
+    "retentionCount": "--retention-count",
+    "incidentRetentionDays": "--incident-retention-days",
+}
+"""The options of what a workspace keeps, by the names of the API."""
 
 
 def create_user(
     cli: Cli,
     *,
-    email: Annotated[str, typer.Argument(metavar="EMAIL")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="By which they sign in.")],
     name: Annotated[str | None, typer.Option(help="What to call them; else the part before the @.")] = None,
     role: Annotated[
         str | None,
-        typer.Option(metavar="owner|operator|viewer", help="Else owner for the very first user, viewer for others."),
+        typer.Option(
+            metavar="owner|operator|viewer",
+            callback=among(ROLES),
+            help="Else owner for the very first user, viewer for others.",
+        ),
     ] = None,
     password_stdin: PasswordStdin = False,
+    link: Annotated[bool, typer.Option("--link", help="Print a link by which they choose the password.")] = False,
     workspace: Workspace = None,
 ) -> None:
     """Create a user; the password is asked for twice."""
-    body = {"email": email, "password": _password() if password_stdin else _asked_password()}
+    if link and password_stdin:
+        raise WrongOptionError("--link", "Give --link or --password-stdin, not both.")
+    body = {"email": email}
+    if not link:
+        body["password"] = _password() if password_stdin else _asked_password()
     body |= {key: value for key, value in (("name", name), ("role", role)) if value is not None}
     reply = cli.call("POST", api("users", workspace=workspace), body)
     user = reply["user"]
     text = fields((key, user.get(key)) for key in ("id", "email", "name", "role"))
+    if link:
+        text += f"\nlink   {reply['link']}\nuntil  {reply['expiresAt']}"
     if role is None:
         text += f"\n\nThe role is {user['role']}, since --role was not given: the first user owns, all others view."
     cli.answer(reply, text)
@@ -68,7 +89,9 @@ def set_role(
     cli: Cli,
     *,
     user: User,
-    role: Annotated[str, typer.Argument(metavar="owner|operator|viewer")],
+    role: Annotated[
+        str, typer.Argument(metavar="owner|operator|viewer", callback=among(ROLES), help="What they may do there.")
+    ],
     workspace: Workspace = None,
 ) -> None:
     """Give a user another role."""
@@ -103,7 +126,9 @@ def add_member(
     cli: Cli,
     *,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="A user of this Luota.")],
-    role: Annotated[str | None, typer.Option(metavar="owner|operator|viewer", help="Else viewer.")] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="owner|operator|viewer", callback=among(ROLES), help="Else viewer.")
+    ] = None,
     workspace: Workspace = None,
 ) -> None:
     """Make an existing user a member of a workspace."""
@@ -142,8 +167,8 @@ def edit_workspace(
     }
     body = {key: value for key, value in given.items() if value is not None}
     if not body:
-        raise typer.BadParameter("Nothing to change: give an option.")
-    reply = cli.call("PATCH", api("workspaces", _workspace(cli, workspace)), body)
+        raise WrongOptionError("options", "Nothing to change: give an option, such as --retention-days 30.")
+    reply = cli.call("PATCH", api("workspaces", _workspace(cli, workspace)), body, options=_RETENTION)
     cli.answer(reply, _described(reply["workspace"]))
 
 
@@ -152,23 +177,18 @@ def _workspace(cli: Cli, wanted: str | None) -> str:
     if wanted is None:
         return str(cli.call("GET", api("workspaces"))["workspaces"][0]["id"])
     if not wanted:  # such as of a variable that is not set
-        raise typer.BadParameter("The workspace has no name: give its id or slug.")
+        raise WrongOptionError("workspace", "The workspace has no name: give its id or slug.")
     return wanted
 
 
 def _described(workspace: Mapping[str, Any]) -> str:
-    words = {
-        "retentionDays": "days to keep signals",
-        "retentionCount": "signals to keep of each monitor",
-        "incidentRetentionDays": "days to keep incidents",
-    }
-    return fields((words.get(key, key), value) for key, value in workspace.items())
+    return fields((RETENTION_WORDS.get(key, key), value) for key, value in workspace.items())
 
 
 def create_workspace(
     cli: Cli,
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     slug: Annotated[str | None, typer.Option(metavar="S", help="Its short name; else made of the name.")] = None,
 ) -> None:
     """Create a workspace."""
@@ -184,19 +204,21 @@ def list_workspaces(cli: Cli) -> None:
     cli.answer(reply, table(("SLUG", "NAME", "ID"), rows, empty="No workspaces yet."))
 
 
-def show_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = False) -> None:
+def show_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = False, where: Where = None) -> None:
     """Print the token of a monitor or of a workspace."""
-    reply = cli.call("GET", api(*_holder(target, workspace=workspace), "token"))
+    reply = cli.call("GET", api(*_holder(target, where, workspace=workspace), "token", workspace=where))
     cli.answer(reply, reply["token"])
 
 
-def rotate_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = False) -> None:
+def rotate_token(cli: Cli, *, target: Target = None, workspace: OfWorkspace = False, where: Where = None) -> None:
     """Replace a token and print the new one. The old one is refused at once."""
-    reply = cli.call("POST", api(*_holder(target, workspace=workspace), "token", "rotate"))
+    reply = cli.call("POST", api(*_holder(target, where, workspace=workspace), "token", "rotate", workspace=where))
     cli.answer(reply, reply["token"])
 
 
-def _holder(target: str | None, *, workspace: bool) -> tuple[str, str]:
+def _holder(target: str | None, where: str | None, *, workspace: bool) -> tuple[str, str]:
+    if workspace and where is not None:
+        raise WrongOptionError("--in", "--in goes with a monitor. Name the workspace itself: --workspace W.")
     if workspace:
         return ("workspaces", "default" if target is None else target)
     if target is None:

@@ -9,14 +9,12 @@ from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.monitors import Monitor
 from luota.cli.output import table
-from luota.core.spec.values import format_duration
+from luota.core.spec.monitors import WORDS
+from luota.core.spec.values import format_measured
 from luota.core.text import visible
 
-_WORDS = {
-    "graceSeconds": "grace",
-    "expectedFreshnessSeconds": "freshness",
-    "maxRuntimeSeconds": "max runtime",
-}
+_OPTIONS = {"interval": "--every", "grace": "--grace", "freshness": "--freshness", "limit": "--max-runtime"}
+"""The options by the names of the API."""
 _Tried = typer.Option(metavar="DUR", help="Try this value on the history.")
 
 
@@ -32,7 +30,7 @@ def advise(
 ) -> None:
     """Say which threshold the last 90 days suggest, and how many incidents others would have opened."""
     query = {"interval": every, "grace": grace, "freshness": freshness, "limit": max_runtime, "workspace": workspace}
-    reply = cli.call("GET", api("monitors", monitor, "advice", **query))
+    reply = cli.call("GET", api("monitors", monitor, "advice", **query), options=_OPTIONS)
     found = reply["advice"]
     spreads = (("between signals", found["intervals"]), ("runs that succeeded in time", found["durations"]))
     keys = ("shortestSeconds", "medianSeconds", "p90Seconds", "p95Seconds", "longestSeconds")
@@ -40,7 +38,7 @@ def advise(
     headers = ("OF THE LAST 90 DAYS", "COUNT", "SHORTEST", "MEDIAN", "90 %", "95 %", "LONGEST")
     said = [table(headers, rows, empty="There is no history to judge by yet."), ""]
     for one in found["suggestions"]:
-        word, value = _WORDS[one["key"]], one["seconds"]
+        word, value = WORDS[one["key"]], one["seconds"]
         if value is None:
             said.append(f"No {word} is suggested: {one['evidence']}.")
         else:
@@ -60,8 +58,7 @@ def _rehearsed(judged: Mapping[str, Any]) -> str:
 
 
 def _lasting(seconds: float) -> str:
-    ms = round(seconds * 1000)
-    return f"{ms} ms" if 0 < ms < 1000 else format_duration(ms)
+    return format_measured(round(seconds * 1000))
 
 
 def prove(cli: Cli, *, monitor: Monitor, workspace: Workspace = None) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from luota.cli.channels import Workspace
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, among, api
 from luota.cli.output import table
+from luota.core.audit_words import details
 from luota.core.spec.audit import KINDS, MOST_LISTED
 
 
@@ -15,7 +16,9 @@ def list_all(
     cli: Cli,
     *,
     actor: Annotated[str | None, typer.Option(metavar="WHO", help="Only what this one did, by email.")] = None,
-    of: Annotated[str | None, typer.Option(metavar="|".join(KINDS), help="Only changes of this kind.")] = None,
+    of: Annotated[
+        str | None, typer.Option(metavar="|".join(KINDS), callback=among(KINDS), help="Only changes of this kind.")
+    ] = None,
     before: Annotated[str | None, typer.Option(metavar="PLACE", help="Go on where an earlier list ended.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="How many to list, the newest first.")] = 50,
     workspace: Workspace = None,
@@ -24,7 +27,7 @@ def list_all(
     query = {"actor": actor, "of": of, "before": before, "limit": str(limit), "workspace": workspace}
     reply = cli.call("GET", api("audit", **query))
     rows = [
-        (one["at"], one["actor"], one["source"], one["action"], one["name"] or one["target"], _told(one["detail"]))
+        (one["at"], one["actor"], one["source"], one["action"], one["name"] or one["target"], _details(one))
         for one in reply["entries"]
     ]
     text = table(("AT", "WHO", "FROM", "ACTION", "OF", "DETAIL"), rows, empty="No entries.")
@@ -33,5 +36,5 @@ def list_all(
     cli.answer(reply, text)
 
 
-def _told(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in detail.items() if value not in (None, False, {}))
+def _details(entry: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key}: {text}" for key, text in details(entry["detail"], entry["name"]))

@@ -6,12 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, WrongOptionError, among, api
 from luota.cli.output import fields, shown, table
 from luota.core.errors import invalid
+from luota.core.model import Kind
 
 Channel = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by name or id.")]
-Workspace = Annotated[str | None, typer.Option("--workspace", metavar="W", help="A workspace, by id or slug.")]
+Workspace = Annotated[
+    str | None, typer.Option("--workspace", metavar="W", help="A workspace, by id or slug; else the first one.")
+]
+
+_OPTIONS = {"delaySeconds": "--delay", "headers": "--header", "to": "--to"}
+"""The options whose names are not the API's, by the API's."""
 
 
 def add_email(
@@ -69,14 +75,19 @@ def edit(
     *,
     channel: Channel,
     kind: Annotated[
-        list[str] | None, typer.Option(metavar="missed|failed|stuck|stale", help="Of these alone; '' for all.")
+        list[str] | None,
+        typer.Option(metavar="missed|failed|stuck|stale", callback=among(Kind), help="Of these alone; '' for all."),
     ] = None,
     notify: Annotated[
-        list[str] | None, typer.Option(metavar="opened|resolved", help="Of these alone; '' for both.")
+        list[str] | None,
+        typer.Option(
+            metavar="opened|resolved", callback=among(("opened", "resolved")), help="Of these alone; '' for both."
+        ),
     ] = None,
     delay: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Hold the opening back; silent when it ends within.")
     ] = None,
+    workspace: Workspace = None,
 ) -> None:
     """Change which notices of incidents a channel wants; what is not given stays."""
     body: dict[str, Any] = {}
@@ -86,14 +97,16 @@ def edit(
         body["notify"] = [one for one in notify if one] or None
     if delay is not None:
         body["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() and len(delay) < 12 else delay
-    reply = cli.call("PATCH", api("channels", channel), body)
+    if not body:
+        raise WrongOptionError("options", "Nothing to change: give an option, such as --kind missed.")
+    reply = cli.call("PATCH", api("channels", channel, workspace=workspace), body, options=_OPTIONS)
     names = (("name", "name"), ("kinds", "kinds"), ("notify", "notify"), ("delay, s", "delaySeconds"))
     cli.answer(reply, fields((name, reply["channel"].get(key)) for name, key in names))
 
 
-def rotate_secret(cli: Cli, *, channel: Channel) -> None:
+def rotate_secret(cli: Cli, *, channel: Channel, workspace: Workspace = None) -> None:
     """Give a webhook a new secret; the old one stays valid for a day."""
-    reply = cli.call("POST", api("channels", channel, "rotate-secret"))
+    reply = cli.call("POST", api("channels", channel, "rotate-secret", workspace=workspace))
     cli.answer(reply, _secret(reply))
 
 
@@ -125,11 +138,11 @@ def _last(channel: Mapping[str, Any]) -> str:
         case "delivered":
             return f"delivered {last['finishedAt']}"
         case "queued":
-            return "waits for its first attempt"
+            return "queued"
         case "failed_retrying":
-            return f"failed, again at {last['nextAttemptAt']}: {last['lastError']}"
+            return f"failed, retrying at {last['nextAttemptAt']}: {last['lastError']}"
         case "failed_terminal":
-            return f"given up {last['finishedAt']}: {last['lastError']}"
+            return f"failed, terminal {last['finishedAt']}: {last['lastError']}"
     return f"cancelled: {last['lastError']}"
 
 
@@ -139,13 +152,15 @@ def _warnings(channels: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         prove = f"luota channel test {shlex.quote(shown(channel['name']))}"
         if channel.get("failedAt"):
             yield f"\n{shown(channel['name'])} is a dead route since {channel['failedAt']}: mend it, then run {prove}"
+        elif channel.get("failing"):
+            yield f"\n{shown(channel['name'])} fails: mend it, then run {prove}"
         elif not channel.get("provenAt"):
             yield f"\nNobody knows yet whether {shown(channel['name'])} works. Run {prove}"
 
 
-def test(cli: Cli, *, channel: Channel) -> None:
+def test(cli: Cli, *, channel: Channel, workspace: Workspace = None) -> None:  # noqa: PT028 - no test of pytest's
     """Send a test notice and wait for its outcome. Exits 1 unless it was delivered."""
-    reply = cli.call("POST", api("channels", channel, "test"))
+    reply = cli.call("POST", api("channels", channel, "test", workspace=workspace))
     delivery = reply["delivery"]
     keys = ("channel", "state", "attempts", "nextAttemptAt", "lastError")
     names = ("channel", "state", "attempts", "next attempt", "last error")
@@ -159,7 +174,7 @@ def test(cli: Cli, *, channel: Channel) -> None:
 
 
 def _add(cli: Cli, workspace: str | None, body: Mapping[str, Any]) -> None:
-    reply = cli.call("POST", api("channels", workspace=workspace), body)
+    reply = cli.call("POST", api("channels", workspace=workspace), body, options=_OPTIONS)
     channel = reply["channel"]
     text = fields((key, channel.get(key)) for key in ("id", "name", "type"))
     if "secret" in reply:
@@ -182,7 +197,15 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def remove(cli: Cli, *, channel: Channel) -> None:
+def remove(cli: Cli, *, channel: Channel, workspace: Workspace = None) -> None:
     """Remove a channel; what it had not sent yet is cancelled."""
-    reply = cli.call("DELETE", api("channels", channel))
-    cli.answer(reply, f"Removed {reply['channel']['name']}.")
+    reply = cli.call("DELETE", api("channels", channel, workspace=workspace))
+    lines = [f"Removed {shown(reply['channel']['name'])}."]
+    if reply["monitors"]:
+        lines += ["", "These monitors named it. Who hears of them now:"]
+        for one in reply["monitors"]:
+            left = one["channels"]
+            heard = "every channel of the workspace" if left is None else ", ".join(map(shown, left))
+            lines.append(f"{shown(one['slug'])}: {heard}")
+        lines.append("To change that: luota monitor edit M --channel NAME")
+    cli.answer(reply, "\n".join(lines))

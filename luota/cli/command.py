@@ -5,8 +5,9 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -16,7 +17,7 @@ import typer
 
 from luota.cli import client
 from luota.config import Config, load
-from luota.core.errors import Code, LuotaError
+from luota.core.errors import Code, LuotaError, reworded
 from luota.core.text import visible
 
 P = ParamSpec("P")
@@ -31,6 +32,21 @@ class WrongOptionError(typer.BadParameter):
     def __init__(self, option: str, message: str) -> None:
         super().__init__(message)
         self.option_name = option
+
+
+def among(words: Iterable[str]) -> Callable[[Any], Any]:
+    """Return a callback that refuses, as wrong usage, what is none of `words`; of a list it lets an empty text pass."""
+    known = tuple(words)
+
+    def checked(given: Any) -> Any:
+        for word in given if isinstance(given, list) else [given]:
+            if word not in known and word is not None and not (word == "" and isinstance(given, list)):
+                near = get_close_matches(word, known, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise typer.BadParameter(f"{word!r} is not one of {', '.join(known)}.{hint}")
+        return given
+
+    return checked
 
 
 LONGEST_NAME = 200
@@ -70,13 +86,37 @@ class Cli:
         *,
         headers: Mapping[str, str] | None = None,
         create: bool = False,
+        options: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Return Luota's answer to one request, see `client.call`."""
-        return client.call(self.config, method, path, body, headers=headers, create=create)
+        """Return Luota's answer to one request, see `client.call`.
+
+        `options` has the options whose names are not the API's, by the API's: a refusal then begins or ends with the
+        option that was or is to be given, while its `field` stays the API's.
+        """
+        try:
+            return client.call(self.config, method, path, body, headers=headers, create=create)
+        except LuotaError as error:
+            raise _with_option(error, options or {}) from None
 
     def answer(self, document: Mapping[str, Any], text: str) -> None:
-        """Print the answer of the command: one line of JSON where asked for, else the text for people."""
+        """Print the answer of the command: one line of JSON where asked for, else the text for people.
+
+        What Luota warns of in the document is told to people on stderr.
+        """
         print(json.dumps(document) if self.as_json else text)
+        if "warning" in document and not self.as_json:
+            sys.stdout.flush()  # the list comes first, or why it cannot be written
+            print(f"warning: {document['warning']}", file=sys.stderr)
+
+
+def _with_option(error: LuotaError, options: Mapping[str, str]) -> LuotaError:
+    field = error.field or ""
+    of, _, part = field.partition(".")
+    given = options.get(field, options.get(of))
+    message = reworded(error, {field: given} if given is not None and part.isdigit() else options)
+    if given is not None and message == error.message:
+        message += f" (option {given})"
+    return LuotaError(error.code, message, field=error.field)
 
 
 def api(*segments: str, **query: str | None) -> str:
@@ -138,7 +178,8 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[Concatenate[Cli, 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = function.__doc__
-        app.command(name)(run)
+        first = " ".join((function.__doc__ or "").split()).partition(". ")[0].removesuffix(".")
+        app.command(name, short_help=f"{first}.")(run)  # without it a list of commands cuts the sentence short
 
     return register
 
@@ -151,6 +192,21 @@ def refuse(errors: Sequence[LuotaError], *, as_json: bool) -> None:
     else:
         # What was given may be repeated in it, and a terminal would act upon that.
         print("\n".join(f"error: {visible(error.message, lines=True)}" for error in errors), file=sys.stderr)
+
+
+def _say_usage(error: Any, *, as_json: bool) -> None:
+    """Print on stderr what is wrong with a command line, and where to look; for a group alone, what it has."""
+    own = isinstance(error, WrongOptionError)
+    message = error.message if own else error.format_message().replace(": Value error, ", ": ")  # typer's, of an Enum
+    if as_json:
+        option = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "opts", [None])[-1]
+        print(json.dumps({"error": "usage", "message": message, "field": option}), file=sys.stderr)
+    elif "\n" in message and not own:
+        error.show()
+    else:
+        path = "luota" if error.ctx is None else error.ctx.command_path
+        said = message if message.endswith((".", "?")) else f"{message}."
+        print(f"error: {visible(said)} See: {path} --help", file=sys.stderr)
 
 
 def run(app: typer.Typer, args: Sequence[str]) -> int:
@@ -169,12 +225,7 @@ def run(app: typer.Typer, args: Sequence[str]) -> int:
         refuse([error], as_json=as_json)
         return 1
     except _UsageError as error:
-        if as_json:
-            option = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "opts", [None])[-1]
-            said = {"error": "usage", "message": error.format_message(), "field": option}  # type: ignore[attr-defined]
-            print(json.dumps(said), file=sys.stderr)
-        else:
-            error.show()  # type: ignore[attr-defined]
+        _say_usage(error, as_json=as_json)
         return 2
     except typer.Abort:
         print("Aborted.", file=sys.stderr)

@@ -10,8 +10,9 @@ from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.monitors import Monitor
 from luota.cli.output import table
+from luota.core.drills import DrillKind
 
-Kind = Annotated[str, typer.Argument(metavar="missed|failed|stale|dead_route", help="What shall fail.")]
+Kind = Annotated[DrillKind, typer.Argument(metavar="missed|failed|stale|dead_route", help="What shall fail.")]
 
 _LOOK_EVERY_S = 0.5
 
@@ -25,7 +26,7 @@ def run(
     workspace: Workspace = None,
 ) -> None:
     """Fail on purpose, on a twin of a monitor, and see who is told."""
-    reply = cli.call("POST", api("monitors", monitor, "drills", workspace=workspace), {"kind": kind})
+    reply = cli.call("POST", api("monitors", monitor, "drills", workspace=workspace), {"kind": kind.value})
     while wait and reply["drill"]["state"] == "running":
         time.sleep(_LOOK_EVERY_S)
         reply = cli.call("GET", api("drills", reply["drill"]["id"], workspace=workspace))

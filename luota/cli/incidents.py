@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from luota.cli.channels import Workspace
-from luota.cli.command import Cli, api
+from luota.cli.command import Cli, among, api
 from luota.cli.output import fields, shown, table
 from luota.core.errors import Code, LuotaError
+from luota.core.spec.incidents import STATES
 
 Incident = Annotated[str, typer.Argument(metavar="I", help="An incident, by id.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept on its timeline.")]
@@ -22,7 +23,9 @@ def list_all(
     cli: Cli,
     *,
     monitor: Annotated[str | None, typer.Option(metavar="M", help="Only of this monitor.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="open|acknowledged|resolved")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="|".join(STATES), callback=among(STATES), help="Only in this one.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to list, the newest first.")] = 1000,
     workspace: Workspace = None,
 ) -> None:
@@ -49,27 +52,31 @@ def _messages(deliveries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
     return [delivery for delivery in deliveries if delivery["toldBy"] not in ids]
 
 
-def show(cli: Cli, *, incident: Incident) -> None:
+def show(cli: Cli, *, incident: Incident, workspace: Workspace = None) -> None:
     """Show an incident: its timeline, and every attempt to tell somebody."""
-    reply = cli.call("GET", api("incidents", incident))
+    reply = cli.call("GET", api("incidents", incident, workspace=workspace))
     cli.answer(reply, _described(reply["incident"]))
 
 
-def acknowledge(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
+def acknowledge(cli: Cli, *, incident: Incident, reason: Reason = None, workspace: Workspace = None) -> None:
     """Say that somebody works on it."""
-    _act(cli, incident, "acknowledge", reason)
+    _act(cli, incident, "acknowledge", reason, workspace)
 
 
-def resolve(cli: Cli, *, incident: Incident, reason: Reason = None) -> None:
-    """End it by hand; the monitor is unverified until its next signal."""
-    _act(cli, incident, "resolve", reason)
+def resolve(cli: Cli, *, incident: Incident, reason: Reason = None, workspace: Workspace = None) -> None:
+    """End it by hand; the monitor is unverified until its next signal or missed deadline."""
+    _act(cli, incident, "resolve", reason, workspace)
 
 
 def note(
-    cli: Cli, *, incident: Incident, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write.")]
+    cli: Cli,
+    *,
+    incident: Incident,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write.")],
+    workspace: Workspace = None,
 ) -> None:
     """Write a note on its timeline."""
-    reply = cli.call("POST", api("incidents", incident, "note"), {"text": text})
+    reply = cli.call("POST", api("incidents", incident, "note", workspace=workspace), {"text": text})
     cli.answer(reply, f"Noted on {reply['incident']['id']}.")
 
 
@@ -98,16 +105,20 @@ def export(
         cli.answer(reply, text)
         return
     try:
-        output.write_text(text + "\n", "utf-8")
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except FileExistsError:
+        said = f"{output} exists already: name a file that is not there yet."
+        raise LuotaError(Code.CONFLICT, said, field="output") from None
     except OSError as error:
         said = f"{output} cannot be written: {error.strerror}."
         raise LuotaError(Code.INVALID, said, field="output") from None
     cli.answer({"file": str(output)}, f"Written to {shown(output)}.")
 
 
-def _act(cli: Cli, incident: str, action: str, reason: str | None) -> None:
+def _act(cli: Cli, incident: str, action: str, reason: str | None, workspace: str | None) -> None:
     body = {} if reason is None else {"reason": reason}
-    reply = cli.call("POST", api("incidents", incident, action), body)
+    reply = cli.call("POST", api("incidents", incident, action, workspace=workspace), body)
     found = reply["incident"]
     text = f"{found['id']} is {found['state']}."
     taken = next((event for event in found["events"] if event["type"] == "acknowledged"), None)
@@ -115,7 +126,7 @@ def _act(cli: Cli, incident: str, action: str, reason: str | None) -> None:
         why = f": {shown(taken['text'])}" if taken["text"] else "."
         text = f"{found['id']} is acknowledged, by {shown(taken['actor'])} at {taken['at']}{why}"
     if action == "resolve":
-        text += " Its monitor is unverified until its next signal."
+        text += " Its monitor is unverified until its next signal or missed deadline."
     cli.answer(reply, text)
 
 

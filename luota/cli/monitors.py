@@ -1,19 +1,18 @@
 """Commands about monitors."""
 
 import json
-import re
 import sys
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from luota.cli.channels import Workspace
 from luota.cli.client import listens
-from luota.cli.command import Cli, WrongOptionError, api
+from luota.cli.command import Cli, WrongOptionError, among, api
 from luota.cli.monitor_text import described, in_words, no_grace
 from luota.cli.output import table
-from luota.core.errors import LuotaError, invalid
+from luota.core.errors import invalid
+from luota.core.model import Mode
 
 Monitor = Annotated[
     str, typer.Argument(metavar="M", help="A monitor, by id, slug or the first 8 or more characters of its id.")
@@ -62,8 +61,11 @@ Environment = Annotated[str | None, typer.Option("--environment", metavar="TEXT"
 def create(
     cli: Cli,
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    mode: Annotated[str, typer.Option("--mode", metavar="heartbeat|run|freshness")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    mode: Annotated[
+        str,
+        typer.Option("--mode", metavar="heartbeat|run|freshness", callback=among(Mode), help="What its job tells."),
+    ],
     every: Every = None,
     cron: Cron = None,
     calendar: Calendar = None,
@@ -101,15 +103,20 @@ def create(
         slug=slug,
         environment=environment,
     )
-    reply = _call(cli, "POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)})
+    reply = cli.call("POST", api("monitors", workspace=workspace), {**body, **_lists(channel, tag)}, options=_OPTIONS)
     monitor, token = reply["monitor"], reply["token"]
     url = f"{reply['baseUrl']}/v1/"
     if mode == "run":
         data = json.dumps({"monitorId": monitor["id"], "externalRunId": "run-1"})
-        example = f"curl -X POST {url}runs/start -H 'x-luota-key: {token}' -d '{data}'"
+        read = r"""sed 's/.*"run":{"id":"\([^"]*\).*/\1/'"""
+        first = (
+            "Send its first signals, a start and the success of that run; one that nobody closes is stuck in the end:\n"
+            f"RUN=$(curl -sS -X POST {url}runs/start -H 'x-luota-key: {token}' -d '{data}' | {read})\n"
+            f"curl -X POST {url}runs/$RUN/success -H 'x-luota-key: {token}'"
+        )
     else:
-        example = f"curl -X POST {url}monitors/{monitor['id']}/ping -H 'x-luota-key: {token}'"
-    said = f"{described(monitor, token=token)}{no_grace(monitor)}\n\nSend its first signal:\n{example}"
+        first = f"Send its first signal:\ncurl -X POST {url}monitors/{monitor['id']}/ping -H 'x-luota-key: {token}'"
+    said = f"{described(monitor, token=token)}{no_grace(monitor)}\n\n{first}"
     if not listens(cli.config.data_dir):
         said += f"\n\nNo daemon runs on {cli.config.data_dir.absolute()}: nothing is watched until luota serve does."
     cli.answer(reply, said)
@@ -148,9 +155,9 @@ def _list_archived(cli: Cli, workspace: str | None) -> None:
     cli.answer(reply, table(("SLUG", "MODE", "ARCHIVED", "NAME", "ID"), rows, empty="No archived monitors."))
 
 
-def show(cli: Cli, *, monitor: Monitor) -> None:
+def show(cli: Cli, *, monitor: Monitor, workspace: Workspace = None) -> None:
     """Show a monitor, its present verdict and why it holds."""
-    reply = cli.call("GET", api("monitors", monitor))
+    reply = cli.call("GET", api("monitors", monitor, workspace=workspace))
     shown = reply["monitor"]
     more = {}
     if shown["incidentId"] is not None and not cli.as_json:
@@ -163,7 +170,7 @@ def edit(
     cli: Cli,
     *,
     monitor: Monitor,
-    name: Annotated[str | None, typer.Option("--name", metavar="TEXT")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="What to call it.")] = None,
     mode: Annotated[str | None, typer.Option("--mode", hidden=True)] = None,
     every: Every = None,
     cron: Cron = None,
@@ -182,6 +189,7 @@ def edit(
     channel: Channels = None,
     tag: Tags = None,
     environment: Environment = None,
+    workspace: Workspace = None,
 ) -> None:
     """Change what is given and nothing else; '' empties a text."""
     schedule = _schedule(every, cron, calendar, timezone)
@@ -207,10 +215,23 @@ def edit(
     if no_schedule:
         body["schedule"] = None
     elif schedule is not None or timezone is not None:
-        body["schedule"] = _moved(cli, monitor, schedule, timezone)
+        body["schedule"] = _moved(cli, api("monitors", monitor, workspace=workspace), schedule, timezone)
     if not body:
         raise WrongOptionError("options", "Nothing to change: give an option, such as --grace 10m.")
-    reply = _call(cli, "PATCH", api("monitors", monitor), body)
+    reply = cli.call("PATCH", api("monitors", monitor, workspace=workspace), body, options=_OPTIONS)
+    cli.answer(reply, described(reply["monitor"]))
+
+
+def tag(
+    cli: Cli,
+    *,
+    monitor: Monitor,
+    tags: Annotated[list[str], typer.Argument(metavar="K=V...", help="The tags.")],
+    workspace: Workspace = None,
+) -> None:
+    """Add tags, in place of those with the same keys; the others stay."""
+    path = api("monitors", monitor, "tags", workspace=workspace)
+    reply = cli.call("POST", path, {"tags": _tags(tags, "tags")})
     cli.answer(reply, described(reply["monitor"]))
 
 
@@ -221,6 +242,7 @@ def pause(
     duration: Annotated[str | None, typer.Option("--for", metavar="DUR", help="How long.")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="ISO", help="Until when.")] = None,
     until_healthy: Annotated[bool, typer.Option("--until-healthy", help="Until the next healthy signal.")] = False,
+    workspace: Workspace = None,
 ) -> None:
     """Pause a monitor: its signals are kept, no incident opens."""
     if duration is not None and until is not None:
@@ -228,28 +250,32 @@ def pause(
     body = _given(until=until, untilHealthy=until_healthy or None)
     if duration is not None:
         body["for"] = duration
-    reply = _call(cli, "POST", api("monitors", monitor, "pause"), body)
+    reply = cli.call("POST", api("monitors", monitor, "pause", workspace=workspace), body, options=_OPTIONS)
     cli.answer(reply, described(reply["monitor"]))
 
 
-def resume(cli: Cli, *, monitor: Monitor) -> None:
+def resume(cli: Cli, *, monitor: Monitor, workspace: Workspace = None) -> None:
     """End a pause."""
-    reply = cli.call("POST", api("monitors", monitor, "resume"))
+    reply = cli.call("POST", api("monitors", monitor, "resume", workspace=workspace))
     cli.answer(reply, described(reply["monitor"]))
 
 
 def archive(
-    cli: Cli, *, monitor: Monitor, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    cli: Cli,
+    *,
+    monitor: Monitor,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: Workspace = None,
 ) -> None:
     """Put a monitor away for good. Its history stays until retention ends it."""
     if not yes and not cli.as_json and sys.stdin.isatty():
-        found = cli.call("GET", api("monitors", monitor))["monitor"]
+        found = cli.call("GET", api("monitors", monitor, workspace=workspace))["monitor"]
         print(described(found))
         print("\nFrom now on and for good nobody watches it and its signals are refused.")
         if not typer.confirm(f"Archive {found['slug']}?"):
             print("Nothing was changed.")
             raise typer.Exit(1)
-    reply = cli.call("POST", api("monitors", monitor, "archive"))
+    reply = cli.call("POST", api("monitors", monitor, "archive", workspace=workspace))
     cli.answer(reply, f"Archived {reply['monitor']['slug']}.")
 
 
@@ -261,21 +287,23 @@ def ping(
         str | None, typer.Option("--occurred-at", metavar="ISO", help="When it happened; else now.")
     ] = None,
     payload: Annotated[str | None, typer.Option("--payload", metavar="JSON", help="An object to keep with it.")] = None,
+    workspace: Workspace = None,
 ) -> None:
     """Send a signal to a heartbeat or freshness monitor."""
-    found = cli.call("GET", api("monitors", monitor))["monitor"]
+    found = cli.call("GET", api("monitors", monitor, workspace=workspace))["monitor"]
     if found["mode"] == "run":
         message = (
             f"{found['slug']} watches runs: send POST /v1/runs/start, then /v1/runs/RUN/success or "
             "/v1/runs/RUN/fail. A ping is for heartbeat and freshness monitors."
         )
         raise invalid("monitorId", message)
-    token = cli.call("GET", api("monitors", found["id"], "token"))["token"]
+    token = cli.call("GET", api("monitors", found["id"], "token", workspace=workspace))["token"]
     parts = [] if occurred_at is None else [f'"occurredAt":{json.dumps(occurred_at)}']
     if payload is not None:
         parts.append(f'"payload":{_checked_json(payload)}')
     body = f"{{{','.join(parts)}}}".encode(errors="surrogateescape")  # not UTF-8: for the server to refuse
-    reply = cli.call("POST", f"/v1/monitors/{found['id']}/ping", body, headers={"x-luota-key": token})
+    key = {"x-luota-key": token}
+    reply = cli.call("POST", f"/v1/monitors/{found['id']}/ping", body, headers=key, options=_OPTIONS)
     cli.answer(reply, f"Accepted a signal for {found['slug']}.")
 
 
@@ -295,23 +323,9 @@ _OPTIONS = {
     "untilHealthy": "--until-healthy",
     "until": "--until",
     "for": "--for",
+    "occurredAt": "--occurred-at",
 }
-"""The options whose names are not the API's, by the field that a refusal names."""
-
-
-def _call(cli: Cli, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Call the API. A refusal names the option that was or is to be given, its `field` stays the API's."""
-    try:
-        return cli.call(method, path, body)
-    except LuotaError as error:
-        field, message = error.field or "", error.message
-        for word, option in _OPTIONS.items():
-            start = "^" if word in {"for", "until"} else r"(?<![\w.-])"  # these two stand in sentences too
-            message = re.sub(rf"{start}{re.escape(word)}\b(?!\.\w)", option, message)
-        given = "--tag" if field.startswith("tags.") else _OPTIONS.get(field)
-        if given is not None and given not in message:
-            message += f" (option {given})"
-        raise LuotaError(error.code, message, field=error.field) from None
+"""The options whose names are not the API's, by the API's."""
 
 
 def _given(**keys: Any) -> dict[str, Any]:
@@ -324,15 +338,20 @@ def _lists(channels: list[str] | None, tags: list[str] | None) -> dict[str, Any]
     if channels:
         body["channels"] = None if channels == [""] else channels
     if tags:
-        body["tags"] = {}
-        for tag in tags if tags != [""] else []:
-            key, equals, value = tag.partition("=")
-            if not equals:
-                raise WrongOptionError("--tag", f"--tag takes KEY=VALUE, not {tag!r}.")
-            if key in body["tags"]:
-                raise WrongOptionError("--tag", f"--tag {key} is given twice.")
-            body["tags"][key] = value
+        body["tags"] = _tags(tags if tags != [""] else [], "--tag")
     return body
+
+
+def _tags(given: list[str], option: str) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise WrongOptionError(option, f"{option} takes KEY=VALUE, not {text!r}.")
+        if key in tags:
+            raise WrongOptionError(option, f"{option} {key} is given twice.")
+        tags[key] = value
+    return tags
 
 
 def _schedule(every: str | None, cron: str | None, calendar: str | None, timezone: str | None) -> dict[str, str] | None:
@@ -344,11 +363,11 @@ def _schedule(every: str | None, cron: str | None, calendar: str | None, timezon
     return given if timezone is None else {**given, "timezone": timezone}
 
 
-def _moved(cli: Cli, monitor: str, schedule: dict[str, str] | None, timezone: str | None) -> dict[str, Any]:
-    """Return the schedule after an edit: what was not given of expression and timezone stays as it is."""
+def _moved(cli: Cli, path: str, schedule: dict[str, str] | None, timezone: str | None) -> dict[str, Any]:
+    """Return the schedule that an edit gives the monitor at `path`: an expression or timezone not given stays."""
     if schedule is not None and ("every" in schedule or timezone is not None):
         return schedule
-    current = cli.call("GET", api("monitors", monitor))["monitor"]["schedule"] or {}
+    current = cli.call("GET", path)["monitor"]["schedule"] or {}
     if schedule is not None:
         return {**schedule, **_given(timezone=current.get("timezone"))}
     if "timezone" not in current:

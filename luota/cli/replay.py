@@ -55,7 +55,7 @@ def replay(
                 lines, name = opened.enter_context(Path(trace).open("rb")), trace
             except OSError as error:
                 said = f"{trace} cannot be read: {error.strerror}. Name a file of JSON Lines, or - for stdin."
-                raise LuotaError(Code.NOT_FOUND, said) from None
+                raise LuotaError(Code.NOT_FOUND, said, field="trace") from None
         _print(_read(lines, name), name, as_json=cli.as_json)
 
 
@@ -64,7 +64,7 @@ def _read(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield from lines
     except OSError as error:  # a directory, or a disk that fails
         said = f"{name} cannot be read: {error.strerror}. Name a file of JSON Lines, or - for stdin."
-        raise LuotaError(Code.NOT_FOUND, said) from None
+        raise LuotaError(Code.NOT_FOUND, said, field="trace") from None
 
 
 def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:

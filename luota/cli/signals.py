@@ -24,13 +24,16 @@ def encoded(value: object) -> bytes:
 
 
 class Calls:
-    """Signals to one monitor. A problem is told to `warn` in one line, without the token, and nothing is raised."""
+    """Signals to one monitor. A problem is told to `warn` in one line, without the token, and nothing is raised.
+
+    The same problem twice in a row is told once.
+    """
 
     def __init__(self, url: str, monitor: str, token: str, warn: Callable[[str], None]) -> None:
         self._url = url.strip().rstrip("/")
         self._monitor = monitor.strip()
         self._token = token.strip()
-        self._warn = warn
+        self._tell, self._told = warn, ""
 
     def ping(self, body: Mapping[str, Any]) -> None:
         """Send a ping, after the job."""
@@ -51,6 +54,11 @@ class Calls:
         """Close a run in the sense of `body["exitCode"]`."""
         verdict = "fail" if body["exitCode"] else "success"
         self._post(f"/v1/runs/{quote(run, safe='')}/{verdict}", body, _AFTER_JOB_S, "the end could not be sent")
+
+    def _warn(self, message: str) -> None:
+        if message != self._told:
+            self._told = message
+            self._tell(message)
 
     def _post(self, path: str, body: Mapping[str, Any], within: float, failed: str) -> dict[str, Any] | None:
         """Send until it is answered or `within` seconds are over; what is refused for good is sent once."""

@@ -18,7 +18,7 @@ from luota.core.errors import Code, LuotaError
 from luota.store import backup as copies
 from luota.store.db import FILE, OwnerLock
 
-File = Annotated[Path, typer.Argument(metavar="FILE")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The copy.")]
 
 
 def prune(cli: Cli) -> None:
@@ -62,7 +62,10 @@ def restore(cli: Cli, *, file: File) -> None:
                 shutil.copyfileobj(source, target, 1 << 20)
                 target.flush()
                 os.fsync(target.fileno())
-            copies.examine(scratch)
+            try:
+                copies.examine(scratch, called=file)
+            except LuotaError as error:
+                raise LuotaError(error.code, error.message, field="file") from None
             now = datetime.fromtimestamp(SystemClock().now() / 1000, UTC)
             kept = data_dir / f"{FILE}.before-{now:%Y%m%dT%H%M%S.%fZ}"
             with _explained(data_dir):
@@ -89,6 +92,9 @@ def _created(file: Path) -> Iterator[BinaryIO]:
     try:
         file.touch(0o600, exist_ok=False)
         opened = file.open("wb")
+    except FileExistsError:
+        said = f"{file} exists already: name a file that is not there yet."
+        raise LuotaError(Code.CONFLICT, said, field="file") from None
     except OSError as error:
         raise LuotaError(Code.CONFLICT, f"{file} cannot be made: {error.strerror}.", field="file") from None
     try:

@@ -1,7 +1,8 @@
 """Advice from what really happened: how often signals came, how long runs took, what a schedule would have cost.
 
 A suggestion covers all that was seen but what was plainly missed, leaves a tenth above it, and brings its
-evidence with it.
+evidence with it. A grace leaves room where no delay was seen, too: a tenth of the interval, a minute at most. So does a
+max runtime where runs are short: as long as there usually is between two starts, a minute at most.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -16,7 +17,7 @@ from luota.core.machine import draft, evaluate, wake_at
 from luota.core.model import NO_WINDOWS, Action, Kind, Mode, OpenRun, Pause, Rules, RunState, Windows
 from luota.core.schedule import Calendar, Cron, Every
 from luota.core.slots import Signal, Stretch
-from luota.core.spec.values import format_duration
+from luota.core.spec.values import format_duration, format_measured
 
 LEAST = 5
 """Fewer are no evidence."""
@@ -25,7 +26,14 @@ FEW = 3
 MOST_EVENTS = 20_000
 _SLICE = 200
 """Events or signals that are judged before others get their turn; a cron or calendar takes the longest."""
-_MINUTE, _HOUR = 60_000, 3_600_000
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+_ROUND = (
+    *((_SECOND, 30 * _SECOND), (15 * _SECOND, 5 * _MINUTE)),
+    *((_MINUTE, 30 * _MINUTE), (15 * _MINUTE, 6 * _HOUR), (_HOUR, 1 << 62)),
+)
+"""Up to which duration a suggestion is rounded to which unit."""
+_Room = tuple[int, str]
+"""A duration that a suggestion leaves in any case, and what it is in words."""
 _CHANGES: dict[str, Event] = {"pause": PauseBegins(Pause()), "resume": Resume(), "tick": Tick()}
 
 
@@ -103,16 +111,18 @@ def suggestions(
     elif isinstance(schedule, Every):
         found.append(
             _too_short("graceSeconds", gaps, "interval", schedule.interval)
-            or _suggestion("graceSeconds", gaps, "intervals", beyond=schedule.interval)
+            or _suggestion("graceSeconds", gaps, "intervals", beyond=schedule.interval, room=_room(schedule.interval))
         )
     elif schedule is not None:
         found.append((yield from _grace(schedule, signals)))
     if rules.mode is Mode.RUN:
         short = _too_short("maxRuntimeSeconds", gaps, "max runtime", rules.max_runtime)
+        usual = int(median(gaps)) if gaps else _MINUTE
+        room = (_MINUTE, "a minute") if usual >= _MINUTE else (usual, "the usual interval")
         found.append(
             short
             if short and len(durations) >= LEAST
-            else _suggestion("maxRuntimeSeconds", durations, "durations", factor=2, hung=hung)
+            else _suggestion("maxRuntimeSeconds", durations, "durations", factor=2, room=room, hung=hung)
         )
     return tuple(one for one in found if one is not None)
 
@@ -195,11 +205,13 @@ def _grace(schedule: Cron | Calendar, signals: Sequence[Signal]) -> Generator[No
         met = schedule.met_by(signal.at)
         if met is not None:
             first.setdefault(met, max(0, signal.at - met))
-    delays = []
+    delays, shortest = [], _DAY
     for count, (met, delay) in enumerate(first.items(), start=1):
         if count % _SLICE == 0:
             yield
-        if delay < _gap(schedule, met) // 2:
+        gap = _gap(schedule, met)
+        shortest = min(shortest, gap)
+        if delay < gap // 2:
             delays.append(delay)
     left = len(first) - len(delays)
     if len(signals) >= LEAST > len(first):
@@ -208,10 +220,10 @@ def _grace(schedule: Cron | Calendar, signals: Sequence[Signal]) -> Generator[No
         return Suggestion("graceSeconds", None, evidence)
     if len(delays) < LEAST:
         return None
-    evidence = f"the latest of {len(delays)} signals came {_lasting(max(delays))} after it was expected"
+    evidence = f"the latest of {len(delays)} signals came {format_measured(max(delays))} after it was expected"
     if left:
         evidence += f"; {left} more than half an interval late {'was' if left == 1 else 'were'} left out"
-    return Suggestion("graceSeconds", _round_up(max(delays) * 11 // 10), evidence)
+    return _suggested("graceSeconds", max(delays) * 11 // 10, evidence, _room(shortest))
 
 
 def _gap(schedule: Cron | Calendar, occurrence: int) -> int:
@@ -220,20 +232,40 @@ def _gap(schedule: Cron | Calendar, occurrence: int) -> int:
 
 
 def _suggestion(
-    key: str, values: Sequence[int], word: str, *, factor: int = 1, beyond: int = 0, hung: int = 0
+    key: str,
+    values: Sequence[int],
+    word: str,
+    *,
+    factor: int = 1,
+    beyond: int = 0,
+    room: _Room = (0, ""),
+    hung: int = 0,
 ) -> Suggestion | None:
-    """Suggest what lies a little above the longest that is no plain exception: times `factor`, or `beyond` so much."""
+    """Suggest what lies a little above the longest that is no plain exception, `beyond` so much and times `factor`."""
     if len(values) < LEAST:
         return None
     usual = 2 * median(values)
     kept = [value for value in values if value <= usual]
     longest, left = max(kept), len(values) - len(kept)
-    evidence = f"the longest of {len(kept)} {word} was {_lasting(longest)}"
+    evidence = f"the longest of {len(kept)} {word} was {format_measured(longest)}"
     if left:
         evidence += f"; {left} longer than twice the usual {'was' if left == 1 else 'were'} left out"
     if hung:
         evidence += f"; {hung} that hung {'was' if hung == 1 else 'were'} left out"
-    return Suggestion(key, _round_up(max(0, longest - beyond) * factor * 11 // 10), evidence)
+    return _suggested(key, (longest - beyond) * factor * 11 // 10, evidence, room)
+
+
+def _suggested(key: str, value: int, evidence: str, room: _Room) -> Suggestion:
+    """Suggest a round value that leaves `room` in any case."""
+    least, words = room
+    if value < least:
+        evidence += f"; {words} is left in any case"
+    return Suggestion(key, _round_up(max(value, least)), evidence)
+
+
+def _room(interval: int) -> _Room:
+    """Return what a grace leaves for the first delay: so little that it hides no miss of a short interval."""
+    return (_MINUTE, "a minute") if interval >= 10 * _MINUTE else (interval // 10, "a tenth of the interval")
 
 
 def _too_short(key: str, gaps: Sequence[int], word: str, present: int) -> Suggestion | None:
@@ -243,17 +275,12 @@ def _too_short(key: str, gaps: Sequence[int], word: str, present: int) -> Sugges
     """
     if len(gaps) < LEAST or sum(gaps) >= FEW * present:
         return None
-    span = f"the last {len(gaps) + 1:,} signals span {_lasting(sum(gaps))}"
+    span = f"the last {len(gaps) + 1:,} signals span {format_measured(sum(gaps))}"
     evidence = f"too short a history: {span}, less than {FEW} times the present {word} of {format_duration(present)}"
     return Suggestion(key, None, evidence)
 
 
-def _lasting(duration: int) -> str:
-    """Return a duration in words; one shorter than a second in milliseconds, not as nothing."""
-    return f"{duration} ms" if 0 < duration < 1_000 else format_duration(duration)
-
-
 def _round_up(duration: int) -> int:
-    """Return a round number of minutes, quarters or hours that is not shorter; a minute at least."""
-    unit = _MINUTE if duration <= 30 * _MINUTE else 15 * _MINUTE if duration <= 6 * _HOUR else _HOUR
+    """Return a round number of seconds, minutes or hours that is not shorter; a second at least."""
+    unit = next(unit for unit, most in _ROUND if duration <= most)
     return max(-(-duration // unit), 1) * unit

@@ -35,14 +35,16 @@ class Slot(Struct, frozen=True, gc=False):
     """One slot: the stretch from `start`, the moment at which a signal was expected, to `end`, exclusive.
 
     `at` is the effective instant of the signal that met it, which lies ahead of `start` where it came early;
-    None where nothing came. `run` is the run that decided how it is drawn, `incident` the newest one that
-    belongs to it, `blind` the stretches inside it in which Luota was not watching. The `first` one begins with the
-    creation of the monitor, where that precedes all that was expected. `followed` is the instant of a later signal
-    that came within the grace of this slot, which nothing met: it is late, and was never judged missed.
+    None where nothing came. `expected` is the moment from which that signal is late or not: `start`, but with `every`
+    the first one that nothing met since the signal before. `run` is the run that decided how it is drawn, `incident`
+    the newest one that belongs to it, `blind` the stretches inside it in which Luota was not watching. The `first` one
+    begins with the creation of the monitor, where that precedes all that was expected. `followed` is the instant of a
+    later signal that came within the grace of this slot, which nothing met: it is late, and was never judged missed.
     """
 
     start: int
     end: int
+    expected: int
     state: Drawn
     at: int | None = None
     run: str | None = None
@@ -175,6 +177,7 @@ class _Drawing:
         return Slot(
             entry.start,
             end,
+            min(entry.start, self._expected(entry)),
             state,
             None if told is None else told.at,
             None if told is None else told.run,
@@ -199,8 +202,7 @@ class _Drawing:
             return Drawn.LATE
         if first.received_at == self._layout.first or (rules.schedule is None and rules.mode is Mode.RUN):
             return Drawn.OK  # nothing had been expected
-        expected = entry.start if isinstance(rules.schedule, Cron | Calendar) else first_expected(rules, entry.basis)
-        assert expected is not None
+        expected = self._expected(entry)
         deadline = expected + rules.grace
         if first.received_at <= deadline:
             return Drawn.OK
@@ -213,6 +215,13 @@ class _Drawing:
             return Drawn.UNVERIFIED
         anew = any(deadline < began <= first.received_at for began, _, _ in self._layout.breaks)
         return Drawn.LATE if anew or first.at < first.received_at else Drawn.OK
+
+    def _expected(self, entry: Entry) -> int:
+        """Return the moment from which what met a slot is late or not."""
+        rules = self._rules
+        on_grid = isinstance(rules.schedule, Cron | Calendar)
+        expected = None if on_grid else first_expected(rules, entry.basis)
+        return entry.start if expected is None else expected
 
     def _of_run(self, signal: Signal) -> Drawn | None:
         """Return how a run decides its slot; None where it ended well and in time, and for a ping."""
@@ -247,6 +256,18 @@ class _Drawing:
         if layout.hidden(entry.basis, start, deadline):
             return Drawn.UNVERIFIED
         return Drawn.STALE if stale else Drawn.MISSED
+
+
+def missed_before(found: Sequence[Slot]) -> int | None:
+    """Return the instant of the first signal in the newest slot that was met, if one since the last met was missed.
+
+    That signal is in time all the same: it meets the occurrence of its own slot. None where nothing was missed.
+    """
+    met = [place for place, slot in enumerate(found) if slot.at is not None][-2:]
+    if not met:
+        return None
+    since = met[0] + 1 if len(met) == 2 else 0
+    return found[met[-1]].at if any(slot.state is Drawn.MISSED for slot in found[since : met[-1]]) else None
 
 
 def _afterwards(entries: Sequence[Entry]) -> list[Signal | None]:

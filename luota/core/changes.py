@@ -55,6 +55,7 @@ def resolve(case: Case, event: Resolve) -> None:
         incident=None,
         unverified=True,
         unverified_by=None,
+        outcome_unknown=False,
         failing=False,
         **rest,
     )
@@ -105,4 +106,4 @@ def clock_back(case: Case) -> None:
 def _limited(case: Case, run: OpenRun) -> OpenRun:
     """Return `run` with its limit under the present rules, a full one from now if that has passed."""
     limit = run.started_at + case.rules.max_runtime
-    return replace(run, limit_at=limit if limit > case.now else case.now + case.rules.max_runtime)
+    return replace(run, limit_at=limit if limit > case.now else case.now + case.rules.max_runtime, moved=0)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from luota.core.expectation import first_expected
 from luota.core.model import Kind, Mode, Rules
+from luota.core.packet import DELIVERY_WORDS
 from luota.core.spec.monitors import MAX_NAME
 from luota.core.spec.values import DAY, format_instant
 from luota.core.wants import Wants
@@ -172,12 +173,12 @@ def checklist(kind: DrillKind, mode: Mode, listeners: Sequence[Listener]) -> tup
     recovered = Step("recovered", "A healthy signal resolved the incident")
     if kind is DrillKind.DEAD_ROUTE:
         return *steps, Step("dead_route", "The notice to a destination that answers 503 says retrying"), recovered
-    told = [one for one in listeners if one.wants.takes(TYPE_OF["told"], failure)]
+    told = [one for one in listeners if one.wants.hears(TYPE_OF["told"], failure) == "always"]
     steps += [Step(f"told.{one.id}", f"{one.name} was told of the incident") for one in told]
     if not told:
         why = f"no channel hears of {failure.value} incidents of this monitor. Add one: luota channel add"
         steps.append(Step("told", "Somebody was told of the incident", StepState.NOT_PROVEN, None, why))
-    ended = [one for one in listeners if one.wants.takes(TYPE_OF["recovery"], failure)]
+    ended = [one for one in listeners if one.wants.hears(TYPE_OF["recovery"], failure) == "always"]
     return *steps, recovered, *(Step(f"recovery.{one.id}", f"{one.name} was told of the recovery") for one in ended)
 
 
@@ -283,7 +284,7 @@ def _dead_route(step: Step, facts: Facts) -> Step:
             if one.state == "failed_retrying" and one.status == 503 and one.next_attempt_at is not None:
                 again = f"retrying: {said}; next attempt {format_instant(one.next_attempt_at)}"
                 return _proven(step, None, again)
-            return _lost(step, f"{one.state}: {said}")
+            return _lost(step, f"{DELIVERY_WORDS[one.state]}: {said}")
     return step
 
 
@@ -294,8 +295,8 @@ def _told(step: Step, facts: Facts, channel_id: str, type_: str, end: int) -> St
         if one.state == "delivered":
             return _proven(step, one.finished_at, f"delivered: {_answer(one)}")
         if one.next_attempt_at is None:
-            return _lost(step, f"{one.state}: {_answer(one)}")
-        said = f"still {one.state}" + (f", last error: {_answer(one)}" if one.attempts else "")
+            return _lost(step, f"{DELIVERY_WORDS[one.state]}: {_answer(one)}")
+        said = DELIVERY_WORDS[one.state] + (f"; last error: {_answer(one)}" if one.attempts else "")
         said += f"; next attempt {format_instant(one.next_attempt_at)}"
         if one.next_attempt_at > end and (one.attempts or end):
             return _lost(step, f"{said}, later than this drill waits")

@@ -1,5 +1,6 @@
 """The one error type of Luota: every refusal has a code, and each surface maps codes to its own status."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -47,3 +48,14 @@ class LuotaError(Exception):
 def invalid(field: str, message: str) -> LuotaError:
     """Return the error for one bad input, to be raised by the caller."""
     return LuotaError(Code.INVALID, message, field=field)
+
+
+def reworded(error: LuotaError, words: Mapping[str, str]) -> str:
+    """Return the message, with the word that `words` has for the error's own field where it begins with that field.
+
+    Nothing else in it is replaced: the rest may repeat what somebody wrote.
+    """
+    field = error.field or ""
+    if field not in words or not error.message.startswith(f"{field} "):
+        return error.message
+    return words[field] + error.message.removeprefix(field)

@@ -65,6 +65,15 @@ def next_after(rules: Rules, expected: int, deadline: int) -> tuple[int | None, 
     return following, None if following is None else max(following + rules.grace, deadline)
 
 
+def last_due(rules: Rules, expected: int, until: int) -> int:
+    """Return the last occurrence whose deadline lies before `until`, as that of the occurrence `expected` does."""
+    schedule, latest = rules.schedule, until - 1 - rules.grace
+    assert schedule is not None
+    if isinstance(schedule, Every):
+        return latest - (latest - expected) % schedule.interval
+    return schedule.at_or_before(latest) or expected
+
+
 def expected_after(rules: Rules, expected: int, end: int, deadline: int) -> dict[str, Any]:
     """Return the changes after `expected` was hidden by a blind window that ended at `end`."""
     schedule, basis = rules.schedule, end

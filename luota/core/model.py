@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from luota.core.schedule import Schedule
 
+UTC_NAME = "UTC"
 MINUTE = 60_000
 EXCUSED_WINDOW = MINUTE
 """A blind window up to this length excuses nothing (docs/verdicts.md, "Blind windows")."""
 RETRY_ROOM = MINUTE
 """What clients get after such a window to repeat what could not be heard."""
+MOST_MOVED = 10 * MINUTE
+"""Short windows one after the other move a deadline no further than this: a Luota that crashes again and again must
+not hide a dead job."""
 
 
 class Mode(StrEnum):
@@ -82,12 +86,17 @@ class Rules(Struct, frozen=True, kw_only=True, gc=False):
     freshness: int = 0
     tolerance: int = 1
 
+    @property
+    def timezone(self) -> str:
+        """The zone of the schedule, in which people read times of the monitor; UTC where it has none."""
+        return str(getattr(self.schedule, "timezone", UTC_NAME))
+
 
 class OpenRun(Struct, frozen=True, gc=False):
     """A run as the machine sees it.
 
     `occurrence` is the one that its start met (None without a schedule); `counted` tells that this
-    occurrence has already been counted against the tolerance.
+    occurrence has already been counted against the tolerance. Short blind windows have `moved` the limit so far.
     """
 
     id: str
@@ -95,6 +104,7 @@ class OpenRun(Struct, frozen=True, gc=False):
     limit_at: int
     occurrence: int | None = None
     counted: bool = False
+    moved: int = 0
 
 
 def by_limit(run: OpenRun) -> tuple[int, str]:
@@ -120,6 +130,8 @@ class State(Struct, frozen=True, gc=False):
     proof of something bad since all was well, `missed` and `failed` alike. `counted_at` is the occurrence that
     was counted last against the tolerance since then. `unverified_by` is the start of the blind window behind
     the last unverified verdict, None when a person resolved by hand or the first signal was overdue itself.
+    `outcome_unknown` says that a window hid the limit of a run: only a success, or a proven failure, says more. Both
+    outlast a `missed` incident, so that the start that ends it leaves the monitor unverified.
     """
 
     status: Status
@@ -137,6 +149,7 @@ class State(Struct, frozen=True, gc=False):
     evidence_at: int | None = None
     unverified: bool = False
     unverified_by: int | None = None
+    outcome_unknown: bool = False
     incident: Kind | None = None
     pause: Pause | None = None
     archived: bool = False
@@ -222,10 +235,13 @@ class Windows:
                 return window
         return None
 
-    def moved(self, deadline: int) -> int:
-        """Return `deadline`, or where a short window that holds it moves it: its end and a minute."""
+    def moved(self, deadline: int, set_for: int) -> int:
+        """Return `deadline`, or where a short window that holds it moves it: its end and a minute.
+
+        `set_for` is the instant that it was set for, before any window moved it.
+        """
         for window in self._short:  # in order: a moved deadline may lie inside a later window
-            if window.start <= deadline <= window.end:
+            if window.start <= deadline <= window.end and window.end + RETRY_ROOM <= set_for + MOST_MOVED:
                 deadline = window.end + RETRY_ROOM
         return deadline
 
@@ -236,6 +252,10 @@ class Windows:
         """
         older = self.all[:-1] if self.all and self.all[-1].start == window.start else self.all
         return Windows((*older, window)[-keep:])
+
+    def ended_by(self, at: int) -> bool:
+        """Tell whether all of them have ended by `at`."""
+        return not self.all or self.all[-1].end <= at
 
     def until(self, now: int) -> "Windows":
         """Return what of these windows lies before `now`: what a clock that was set back has seen of them."""

@@ -25,6 +25,21 @@ EXPECTED = {
 }
 """What was expected where an incident of this kind opened."""
 
+DELIVERY_WORDS = {
+    "delivered": "delivered",
+    "queued": "queued",
+    "failed_retrying": "failed, retrying",
+    "failed_terminal": "failed, terminal",
+    "cancelled": "cancelled",
+}
+"""What people read of the state of a delivery."""
+
+MOVED = (
+    "If a window of more than a minute hid what was due, the wait began anew at its end: for the next occurrence, "
+    "or for a full interval. What was due in a shorter one got a minute more to arrive."
+)
+"""Why something may have been expected later than a signal lets one think: docs/verdicts.md in short."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,7 +94,7 @@ class MonitorFacts(Struct, frozen=True):
     @property
     def timezone(self) -> str:
         """The zone of its schedule, in which people read its times."""
-        return str(getattr(self.definition.rules.schedule, "timezone", "UTC"))
+        return self.definition.rules.timezone
 
 
 class Run(Struct, frozen=True):
@@ -157,14 +172,22 @@ class Delivery(Struct, frozen=True):
     told_by: str | None
     attempts: tuple[Attempt, ...] = ()
 
+    @property
+    def since(self) -> int:
+        """When it came to be as it is: at its end, else at the end of its last attempt, else as it was queued."""
+        if self.finished_at is not None:
+            return self.finished_at
+        return self.attempts[-1].finished_at if self.attempts else self.queued_at
+
 
 class Packet(Struct, frozen=True, kw_only=True):
     """The evidence of one incident. Instants are UTC milliseconds.
 
     `run` is the run that the incident is about; where it is about none, the newest one that had begun by the
     opening. `healthy` is the last healthy run before `run`, `signal` the newest ping received by the opening.
-    `windows` are the blind windows that overlap the incident: from what was expected, or from the start of the
-    run if that is earlier, to its end.
+    `windows` are the blind windows on record from `windows_since` to the end of the incident, or to the export: the
+    newest hundred, and `earlier_windows` of them before those. They begin at the last signal before the opening, or at
+    the start of `run` if that is earlier; where no signal is on record, at the creation of the monitor.
     """
 
     incident: IncidentFacts
@@ -175,7 +198,9 @@ class Packet(Struct, frozen=True, kw_only=True):
     signal: Signal | None
     events: tuple[Event, ...]
     deliveries: tuple[Delivery, ...]
+    windows_since: int
     windows: tuple[Window, ...]
+    earlier_windows: int
     exported_at: int
     version: str
 
@@ -240,9 +265,11 @@ def to_json(packet: Packet) -> dict[str, Any]:
         "changes": None
         if found is None
         else [{"label": change.label, "before": change.before, "after": change.after} for change in found],
-        "lastSignal": None if packet.signal is None else _signal(packet.signal),
+        "lastSignal": None if packet.signal is None else signal_document(packet.signal),
         "timeline": [_event(event) for event in packet.events],
         "deliveries": [_delivery(delivery) for delivery in packet.deliveries],
+        "blindWindowsSince": format_instant(packet.windows_since),
+        "earlierBlindWindows": packet.earlier_windows,
         "blindWindows": [
             {"from": format_instant(window.start), "to": format_instant(window.end), "reason": window.reason}
             for window in packet.windows
@@ -285,7 +312,8 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def _signal(signal: Signal) -> dict[str, Any]:
+def signal_document(signal: Signal) -> dict[str, Any]:
+    """Return a ping as packets and the API show it."""
     return {
         "id": signal.id,
         "receivedAt": format_instant(signal.received_at),

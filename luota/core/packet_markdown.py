@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from luota.core.markdown import Cell, code, fence, in_line, plain, table
 from luota.core.model import Mode
-from luota.core.packet import EXPECTED, Packet, Run, Signal, local_time
+from luota.core.packet import DELIVERY_WORDS, EXPECTED, MOVED, Packet, Run, Signal, local_time
 from luota.core.spec.values import format_duration, format_instant
 
 _Fact = tuple[str, Cell]
@@ -220,7 +220,7 @@ def _deliveries(packet: Packet) -> Iterator[str]:
             code(one.channel),
             code(one.channel_type),
             code(one.notice),
-            plain(one.state),
+            plain(DELIVERY_WORDS[one.state]),
             _instant(one.finished_at),
             _instant(one.next_attempt_at),
             code(one.provider_id),
@@ -265,12 +265,15 @@ def _deliveries(packet: Packet) -> Iterator[str]:
 
 def _windows(packet: Packet) -> Iterator[str]:
     yield "## Blind windows\n"
+    since = format_instant(packet.windows_since)
     if not packet.windows:
-        yield "None: Luota was watching all the time.\n"
+        yield f"None on record since {since}.\n"
         return
-    yield "Stretches of this incident in which Luota could not hear:\n"
+    yield f"Stretches since {since} in which Luota could not hear. {MOVED}\n"
     rows = [
         (_instant(w.start), _instant(w.end), plain(format_duration(w.end - w.start)), code(w.reason))
         for w in packet.windows
     ]
     yield table(("From", "To", "Length", "Why"), rows)
+    if packet.earlier_windows:
+        yield f"And {packet.earlier_windows} earlier.\n"

@@ -1,9 +1,14 @@
 """The words of verdicts: each transition says why, so that a page can show it and replay can explain it."""
 
+import re
+from collections.abc import Callable
+
 from luota.core.model import Kind, Mode, OpenRun, Rules, State, Window
-from luota.core.spec.values import format_duration, format_instant
+from luota.core.spec.values import format_duration, format_instant, parse_instant
 
 _UNVERIFIED = "; unverified until the next signal"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_THEIR_WORDS = re.compile(r"run \S+ failed: |resolved by hand")
 _SIGNAL = {Mode.HEARTBEAT: "ping", Mode.RUN: "run start", Mode.FRESHNESS: "fresh output"}
 
 
@@ -63,9 +68,9 @@ def pinged(rules: Rules, at: int) -> str:
     return f"{_SIGNAL[rules.mode]} at {format_instant(at)}"
 
 
-def started(run: str) -> str:
-    """Say which run began."""
-    return f"run {run} started"
+def started(run: str, *, unknown: bool) -> str:
+    """Say which run began, and that this does not tell how one before it ended whose limit a window hid."""
+    return f"run {run} started, but the outcome of an earlier one is unknown" if unknown else f"run {run} started"
 
 
 def succeeded(run: OpenRun) -> str:
@@ -83,6 +88,11 @@ def overdue(word: str, at: int) -> str:
     return f"the first {word}, of {_at(at)}, is older than what has fallen due since{_UNVERIFIED}"
 
 
+def vouched_again(state: State) -> str:
+    """Say what ends `unverified`: a run that begins says nothing of how the one ended whose limit a window hid."""
+    return "until a run succeeds" if state.outcome_unknown else "until its next signal"
+
+
 def paused(until: int | None, *, until_healthy: bool) -> str:
     """Say how long the pause lasts."""
     ends = [f"until {_at(until)}"] if until is not None else []
@@ -98,6 +108,13 @@ def by_hand(by: str, reason: str) -> str:
 def reason_of(by: str, said: str) -> str:
     """Return the reason that a person gave in what `by_hand` said; empty where none was given."""
     return said.removeprefix(_by_hand(by)).removesuffix(_UNVERIFIED).removeprefix(": ")
+
+
+def with_times(said: str, write: Callable[[int], str]) -> str:
+    """Return a reason with its instants as `write` says them; one that has words of a job or a person, as it is."""
+    if _THEIR_WORDS.match(said):
+        return said
+    return _INSTANT.sub(lambda instant: write(parse_instant(instant[0], "at")), said)
 
 
 def _by_hand(by: str) -> str:

@@ -3,6 +3,10 @@
 What the daemon gets from its alarm, its store and its callers comes here from the lines of a trace, in
 order of time. Before a line at T, whatever falls due strictly before T is judged, the earliest deadline
 first, so that the steps of all monitors come in order of time; a signal exactly at a deadline is in time.
+
+Silence that goes on in an open incident makes no step. It is judged only when something else happens to the
+monitor, and then all but what can still matter is passed over: a trace takes time for what it says and for
+what is said about it, not for how long a history lasts.
 """
 
 from msgspec import Struct
@@ -11,10 +15,12 @@ from msgspec.structs import replace
 from luota.core import events
 from luota.core.deadlines import Deadlines
 from luota.core.errors import invalid
+from luota.core.expectation import last_due
 from luota.core.machine import draft, evaluate, wake_at
 from luota.core.model import NO_WINDOWS, Action, Mode, OpenRun, Pause, Rules, RunState, State, Transition, Window
+from luota.core.occurrences import SLACK
 from luota.core.spec import trace
-from luota.core.spec.monitors import parse_rules
+from luota.core.spec.monitors import MAX_TOLERANCE, parse_rules
 from luota.core.spec.values import format_instant, parse_instant, parse_text
 
 MAX_NAME = 200
@@ -159,6 +165,8 @@ class Replay:
             if down_at is not None:
                 raise invalid("event", "Luota is down already: an up must come before another down.")
             steps = self._passed(at)
+            for watched in self._monitors.values():
+                self._catch_up(watched, at, steps)  # what was due before belongs to no window
             self._down_at = at
             return steps
         if isinstance(line, trace.End):
@@ -215,9 +223,12 @@ class Replay:
     def _apply(self, watched: _Watched, event: events.Event, at: int, steps: list[Step]) -> None:
         """Evaluate one event, keep what follows from it and add its steps."""
         before = watched.state
+        if before.incident is not None and (due := wake_at(before)) is not None and due < at:
+            self._catch_up(watched, at, steps)
+            before = watched.state
         outcome = evaluate(watched.rules, before, event, at, self._windows)
         watched.state = state = outcome.state
-        self._deadlines.set(watched.id, wake_at(state))
+        self._deadlines.set(watched.id, wake_at(state) if state.incident is None else _next_step(state))
         for made in outcome.transitions:
             if made.before is not made.after or made.action in _TOLD:
                 steps.append((watched.id, made))  # noqa: PERF401 - mostly there is one, and a comprehension is a call
@@ -226,6 +237,30 @@ class Replay:
         for ended in outcome.ended:
             run = next(r for r in before.runs if r.id == ended.id)
             watched.runs[ended.id] = replace(run, counted=run.counted or ended.state is RunState.STUCK)
+
+    def _catch_up(self, watched: _Watched, until: int, steps: list[Step]) -> None:
+        """Judge the silence in an open incident up to `until`, exclusive, that makes no step and so was left.
+
+        A miss replaces what the one before it has left, but for the count; and that says nothing more once it is
+        beyond every tolerance. So all but the last may then be passed over, unless a window hides one of them.
+        """
+        while (state := watched.state).incident is not None:
+            due, expected = wake_at(state), state.expected_at
+            if due is None or due >= until:
+                return
+            beyond = due == state.deadline_at and state.failures >= MAX_TOLERANCE
+            if beyond and expected is not None and self._windows.ended_by(expected - SLACK):
+                last = last_due(watched.rules, expected, until)
+                due = last + watched.rules.grace
+                watched.state = replace(state, expected_at=last, deadline_at=due)
+            self._apply(watched, _TICK, due, steps)
+
+
+def _next_step(state: State) -> int | None:
+    """Return when the first thing falls due that can make a step of a monitor whose incident is open."""
+    if state.pause is not None:
+        return wake_at(state)
+    return state.runs[0].limit_at if state.runs else None
 
 
 def _in_order(steps: list[Step]) -> list[Step]:

@@ -32,6 +32,8 @@ PAUSES = (
 
 HORIZON = 72 * HOUR
 LONGEST_RETRY_AFTER = 24 * HOUR
+LONGEST_REST = HOUR
+TOO_MANY_REQUESTS = 429
 ERROR_LENGTH = 300
 
 
@@ -71,3 +73,14 @@ def retry_at(attempt: int, first_at: int, now: int, jitter: float, retry_after: 
     if retry_after is not None:
         wait = max(wait, min(retry_after, LONGEST_RETRY_AFTER))
     return now + wait
+
+
+def rests_until(result: AttemptResult, now: int) -> int | None:
+    """Return until when the whole channel rests after an attempt that ended at `now`, or None when it does not.
+
+    A provider that says that it got too much (429), and for how long, means them all and not the one message; not for
+    long, or a slip would silence the channel.
+    """
+    if result.status != TOO_MANY_REQUESTS or not result.retry_after:
+        return None
+    return now + min(result.retry_after, LONGEST_REST)

@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 from cronsim import CronSim, CronSimError
 from oncalendar import BaseIterator, OnCalendarError
 
+from luota.core import calendar
 from luota.core.cron import MACROS, Named, named, without_idle_steps
 from luota.core.errors import invalid
 from luota.core.occurrences import AFTER, BEFORE, SLACK, Memo, every_day, occurrences, slack
@@ -142,13 +143,18 @@ class Calendar(_Grid):
     """A systemd OnCalendar expression without its timezone, which is the second field."""
 
     def __post_init__(self) -> None:
-        expression = without_idle_steps(self.expression, "[0-9]+", r"\.\.")
+        expression = calendar.plain(self.expression)
 
         def matches(local: datetime) -> Iterator[datetime]:
             return cast("Iterator[datetime]", BaseIterator(expression, local))
 
         walk = occurrences(matches, self.timezone, at_jump=False, both_passes=False)
         object.__setattr__(self, "_memo", Memo(walk))
+
+    @property
+    def named(self) -> Named | None:
+        """What the fields name; None where that is certain years, or not second 0 alone."""
+        return calendar.named(self.expression)
 
     def describe(self) -> str:
         """Return a fragment of a sentence, such as `calendar Mon *-*-* 02:00 (UTC)`."""
@@ -244,7 +250,7 @@ def _check_cron(text: str, field: str) -> None:
         return
     parts = text.split()
     if len(parts) == 6:
-        hint = 'for seconds use a calendar, such as {"calendar": "*:*:0/10"}'
+        hint = 'for seconds use a calendar, such as "*:*:0/10"'
         raise invalid(field, f"{text!r} has six fields, cron has five (minute hour day month weekday); {hint}.")
     if len(parts) != 5:
         raise invalid(
@@ -255,7 +261,8 @@ def _check_cron(text: str, field: str) -> None:
         base, slash, _ = term.partition("/")
         if "#" in base or _QUARTZ.fullmatch(base):
             said = f"{term!r} is not known to Debian's cron, which has no L, W and #"
-            raise invalid(field, f'{said}; a calendar can say it, such as {{"calendar": "*-*~01 02:00"}}.')
+            last, second = '"*-*~01 02:00"', '"Sun *-*-08..14 02:00"'
+            raise invalid(field, f"{said}; a calendar can say it, as {last} (the last day) or {second} (2nd Sunday).")
         if slash and base != "*" and "-" not in base:
             # Debian's cron refuses it; Quartz and cronsim mean the form with a range.
             raise invalid(field, f"{term!r} has a step without a range; write it like 5-59/15 or */15.")

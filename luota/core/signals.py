@@ -61,7 +61,7 @@ def start(case: Case, event: Start) -> None:
     case.state = _heard(case, at)
     case.move(
         case.now,
-        lambda: reasons.started(event.run),
+        lambda: reasons.started(event.run, unknown=case.state.outcome_unknown),
         Action.RESOLVED if resolves else None,
         Kind.MISSED if resolves else None,
         incident=None if resolves else case.state.incident,
@@ -93,6 +93,7 @@ def success(case: Case, event: Success) -> None:
         late=expected is not None and expected <= case.now,  # it began while something worse was shown
         unverified=unproven,
         unverified_by=None,
+        outcome_unknown=False,
     )
 
 
@@ -132,10 +133,15 @@ def _signal(case: Case, client_at: int | None, word: str) -> int | None:
 
 
 def _heard(case: Case, at: int) -> State:
-    """Return the state with what every signal changes which heals."""
+    """Return the state with what every signal changes which heals.
+
+    That a run began says nothing of how the one ended whose limit a window hid.
+    """
     state, now = case.state, case.now
+    unknown = state.outcome_unknown
+    hidden_by = state.unverified_by if unknown else None
     if state.pause is not None:
-        return replace(state, signal_at=at, basis_at=at, late=False, unverified=False, unverified_by=None)
+        return replace(state, signal_at=at, basis_at=at, late=False, unverified=unknown, unverified_by=hidden_by)
     expected, deadline = expected_next(case.rules, at, now)
     return replace(
         state,
@@ -145,8 +151,8 @@ def _heard(case: Case, at: int) -> State:
         expected_at=expected,
         deadline_at=deadline,
         late=expected is not None and expected <= now,
-        unverified=False,
-        unverified_by=None,
+        unverified=unknown,
+        unverified_by=hidden_by,
     )
 
 

@@ -109,7 +109,7 @@ class Layout:
 
     def moved(self, deadline: int) -> int:
         """Return when the silence was judged that was due to be judged at `deadline`."""
-        return deadline if self._judged_at(deadline) else self.windows.moved(deadline)
+        return deadline if self._judged_at(deadline) else self.windows.moved(deadline, deadline)
 
     def hidden(self, basis: int, expected: int, deadline: int) -> bool:
         """Tell whether a window hid what was `expected`, after a signal at `basis`, until its deadline."""

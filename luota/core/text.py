@@ -1,6 +1,8 @@
 """Texts of other people on their way into a message: nothing active in them, nothing cut inside a character."""
 
 import unicodedata
+from collections.abc import Iterable
+from itertools import chain, count
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINER = "\u200d"
@@ -39,6 +41,37 @@ def tail(text: str, most: int) -> str:
     while start < len(text) and not _between(text, start):
         start += 1
     return "…" + text[start:]
+
+
+def middle(text: str, most: int) -> str:
+    """Return `text`, or its beginning and its end, at most `most` characters with an ellipsis in between."""
+    if len(text) <= most:
+        return text
+    return head(text, most // 2) + tail(text, most - most // 2 + 1)[1:]
+
+
+def shortened(names: Iterable[str], most: int) -> dict[str, str]:
+    """Return each of `names` in at most `most` characters, of which no two look alike: as `middle` has it.
+
+    Those that it makes alike are told from where they differ on, and numbered where they still are: `most` has to
+    leave room for that.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(middle(name, most), []).append(name)
+    found = {same[0]: short for short, same in alike.items() if len(same) == 1}
+    taken = set(found.values())
+    for same in alike.values():
+        first, last = min(same), max(same)  # what they have in common, all have
+        differ = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        differ = min(differ, min(map(len, same)) - most + 1)
+        at = min(cut(name, differ) for name in same)
+        for number, name in enumerate(same if len(same) > 1 else ()):
+            told, ends = f"…{name[at:]}", (f" {n}" for n in count(number + 1))
+            apart = chain((head(told, most),), (head(told, most - len(end)) + end for end in ends))
+            found[name] = next(one for one in apart if one not in taken)
+            taken.add(found[name])
+    return found
 
 
 def cut(text: str, at: int) -> int:

@@ -168,7 +168,7 @@ class Case(Struct, gc=False):
         kind = _STALE if rules.mode is _FRESHNESS else _MISSED
         window = None
         if self.windows.all:  # most often there is none
-            moved = self.windows.moved(at)
+            moved = self.windows.moved(at, expected + rules.grace)
             if moved > at:
                 self.state = replace(state, deadline_at=moved)
                 return
@@ -190,10 +190,10 @@ class Case(Struct, gc=False):
         """Judge a run that is open beyond its limit; the limit fires once."""
         at = run.limit_at
         rest: dict[str, Any] = {"runs": self.state.runs[1:]}  # it is the first that falls due
-        moved = self.windows.moved(at)
+        moved = self.windows.moved(at, at - run.moved)
         if moved > at:
             self.state = replace(self.state, **rest)
-            later = replace(run, limit_at=moved)
+            later = replace(run, limit_at=moved, moved=run.moved + moved - at)
             self.arm(later)
             self.rearmed += (later,)
             return
@@ -211,18 +211,22 @@ class Case(Struct, gc=False):
     def unverified(self, at: int, kind: Kind, window: Window, reason: str, expected: int, rest: dict[str, Any]) -> None:
         """Luota cannot vouch for what fell due at `at`, since `window` hid it.
 
-        A second, separate window in a row opens an incident: a nightly restart must not hide a dead job.
+        A second, separate window in a row opens an incident: a nightly restart must not hide a dead job. One that is
+        open says nothing of how the run ended whose limit was hidden.
         """
         state = self.state
+        rest.update(late=False)
         if state.incident is not None:
-            self.move(at, lambda: reason, late=False, **rest)
+            if kind is Kind.STUCK:
+                rest.update(unverified_by=window.start, outcome_unknown=True)
+            self.move(at, lambda: reason, **rest)
         elif state.unverified_by is not None and state.unverified_by != window.start:
             said = f"{reason}; the second blind window in a row that hid it, so it may be down for good"
-            rest.update(incident=kind, evidence_at=newest(state.evidence_at, at), failing=False)
-            rest.update(late=False, unverified=False, unverified_by=None)
+            rest.update(incident=kind, evidence_at=newest(state.evidence_at, at), failing=False, unverified=False)
             self.move(at, lambda: said, Action.OPENED, kind, expected, **rest)
         else:
-            rest.update(late=False, unverified=True, unverified_by=window.start)
+            rest.update(unverified=True, unverified_by=window.start)
+            rest.update(outcome_unknown=kind is Kind.STUCK or state.outcome_unknown)
             self.move(at, lambda: reason, Action.UNVERIFIED, kind, expected, **rest)
 
     def bad(self, at: int, kind: Kind, reason: str, expected: int | None, evidence: int, *, counts: bool) -> None:
@@ -237,6 +241,7 @@ class Case(Struct, gc=False):
             action, incident, failing = _OPENED, kind, False
         else:
             said, failing = f"{reason}; {failures} of {self.rules.tolerance} before an incident", True
+        unknown = kind is _MISSED and state.outcome_unknown
         self.state = replace(
             state,
             incident=incident,
@@ -245,7 +250,8 @@ class Case(Struct, gc=False):
             evidence_at=newest(state.evidence_at, evidence),
             late=False,
             unverified=False,
-            unverified_by=None,
+            unverified_by=state.unverified_by if unknown else None,
+            outcome_unknown=unknown,
         )
         self.tell(at, said, action, kind, expected)
 

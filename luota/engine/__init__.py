@@ -238,6 +238,8 @@ async def _load(db: aiosqlite.Connection) -> tuple[Registry, int | None]:
     )
     for monitor_id, channel_id in await reads.fetch(db, sql):
         registry.routes[monitor_id] = (*registry.routes.get(monitor_id, ()), channel_id)
+    ((last,),) = await reads.fetch(db, "SELECT coalesce(max(last_heartbeat), 0) FROM monitor_states")
+    registry.last_heartbeat = last
     runs = await reads.open_runs(db)
     # 100,000 rows make the collector walk the growing heap again and again, and none of them is garbage.
     gc.disable()
@@ -266,7 +268,9 @@ def _load_monitors(registry: Registry, runs: dict[str, tuple[OpenRun, ...]], db:
                 raise LuotaError(Code.CONFLICT, f"{said} Give this host what it needs (tzdata?).") from None
         monitor_id, workspace_id, slug, salt, drill_of = definition[:5]
         state = reads.state_of(row, runs.get(monitor_id, ()))
-        lives[monitor_id] = Live(monitor_id, workspaces[workspace_id], slug, salt, shared, state, row[1], drill_of)
+        lives[monitor_id] = Live(
+            monitor_id, workspaces[workspace_id], slug, salt, shared, state, row[1], drill_of, row[2], row[3]
+        )
     registry.index()
 
 

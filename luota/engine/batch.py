@@ -3,12 +3,13 @@
 import itertools
 import os
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
 from luota.core.events import Event, Resolve
 from luota.core.machine import evaluate
-from luota.core.model import Action, Outcome, Transition
+from luota.core.model import Action, Outcome, Status, Transition
 from luota.core.wants import EVERYTHING, Wants
 from luota.engine.changes import INCIDENTS
 from luota.engine.registry import Live, Registry
@@ -21,6 +22,8 @@ _TYPES = {
     Action.RESOLVED: "incident.resolved",
 }
 _EVENTS = {Action.OPENED: "opened", Action.UPDATED: "updated", Action.RESOLVED: "resolved"}
+
+Only = Literal["if_told", "if_on_its_way"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,9 +53,9 @@ class Batch:
 
     `now` is frozen for the transaction. `runs` holds the run rows that its commands asked for, by id and
     by (monitor id, external run id), the new ones of the batch included. `before` is the batch on top of
-    which it is planned, while that is not live yet. `concerns` are the ids of what it
-    changes beside monitors, by workspace. After COMMIT, `turned` are the workspaces with a monitor that it gave another
-    status or incident, made or removed.
+    which it is planned, while that is not live yet. `wants` has the channels that want other notices from now on.
+    `concerns` are the ids of what it changes beside monitors, by workspace. After COMMIT, `turned` are the workspaces
+    with a monitor that it gave another status or incident, made or removed.
     """
 
     def __init__(self, registry: Registry, now: int, before: "Batch | None" = None) -> None:
@@ -62,6 +65,7 @@ class Batch:
         self.rows = Rows()
         self.runs: dict[str, RunRow] = {}
         self.external: dict[tuple[str, str], RunRow] = {}
+        self.wants: dict[str, Wants] = {}
         self.after: list[Callable[[], None]] = []
         self.queued_notice = False
         self.found_unverified = False
@@ -96,7 +100,8 @@ class Batch:
     def finish(self) -> None:
         """Add the state rows: one per monitor, however many of its events are in the batch."""
         for live in self._staged.values():
-            self.rows.add("monitor_states", state_row(live.id, live.state, live.incident_id))
+            row = state_row(live.id, live.state, live.incident_id, live.last_heartbeat, live.heartbeats)
+            self.rows.add("monitor_states", row)
 
     def publish(self) -> None:
         """After COMMIT: make everything live."""
@@ -127,8 +132,9 @@ class Batch:
     def _incident(self, live: Live, incident_id: str | None, transition: Transition, cause: Event) -> str | None:
         """Write what a transition does to the monitor's incident; return the open incident's id."""
         action, at, run_id = transition.action, transition.at, transition.run
-        if action is Action.UNVERIFIED:
+        if transition.after is Status.UNVERIFIED:
             self.found_unverified = True
+        if action is Action.UNVERIFIED:
             return incident_id
         if action is Action.COUNTED:
             if incident_id is not None:
@@ -164,8 +170,6 @@ class Batch:
         self.rows.add("incident_events", event)
         state = "resolved" if action is Action.RESOLVED else "open"
         facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason, "run": run_id}
-        if live.drill_of is not None:
-            facts["drill"] = True
         self.notify(live, _TYPES[action], incident_id, facts)
         if action is not Action.RESOLVED:
             return incident_id
@@ -173,39 +177,47 @@ class Batch:
             self.rows.add(change, (self.now, incident_id))
         return None
 
-    def notify(self, live: Live, type_: str, incident_id: str, facts: dict[str, object]) -> None:
-        """Queue a notice to every channel of a monitor that wants it, in this very transaction.
-
-        Who was told of the beginning is told of the end, whatever kind the incident has risen to.
-        """
-        notice, kind = _encode(facts).decode(), str(facts["kind"])
-        wants = self.registry.workspaces[live.workspace_id].wants
-        for channel_id in self.registry.channels_of(live):
-            wanted = wants.get(channel_id, EVERYTHING)
-            if wanted.takes(type_, kind):
-                self.tell(live, channel_id, wanted, incident_id, type_, notice)
-            elif type_ == "incident.resolved" and wanted.resolved:
-                self.tell(live, channel_id, wanted, incident_id, type_, notice, if_told=True)
-
-    def tell(
+    def notify(
         self,
         live: Live,
-        channel_id: str,
-        wanted: Wants,
-        incident_id: str,
         type_: str,
-        notice: str,
-        if_told: bool = False,
-    ) -> None:
+        incident_id: str,
+        facts: dict[str, object],
+        routes: tuple[str, ...] | None = None,
+    ) -> bool:
+        """Queue a notice to every channel that hears of it (`Wants.hears`), in this very transaction.
+
+        True if a channel was queued a notice that depends on no earlier one.
+
+        The monitor goes to `routes`, or else to where it is routed at present. The other channels of the workspace are
+        asked too: it may have been routed to them when they were told of the beginning. On the dead route of a drill
+        no end takes the place of the opening, which is to show how it is tried again.
+        """
+        if live.drill_of is not None:
+            facts["drill"] = True
+        notice, kind = _encode(facts).decode(), str(facts["kind"])
+        workspace = self.registry.workspaces[live.workspace_id]
+        routes = self.registry.channels_of(live) if routes is None else routes
+        told = False
+        for channel_id in dict.fromkeys((*routes, *workspace.channels)):
+            wanted = self.wants.get(channel_id) or workspace.wants.get(channel_id, EVERYTHING)
+            hears = wanted.hears(type_, kind, routed=channel_id in routes)
+            if hears == "always":
+                told = True
+                self.tell(live, channel_id, wanted, incident_id, type_, notice)
+            elif hears != "never" and channel_id not in self.registry.dead_routes:
+                # No delay concerns it: it is never the first.
+                self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, hears)
+        return told
+
+    def tell(self, live: Live, channel_id: str, wanted: Wants, incident_id: str, type_: str, notice: str) -> None:
         """Queue a notice of an incident to a channel; what its delay does to it, the statements decide.
 
-        With `if_told` it comes to nothing unless an earlier one was queued. What came earlier stands in the file
-        alone: the statements look there.
+        What came earlier stands in the file alone: they look there.
         """
-        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, if_told)
+        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice)
         if wanted.delay:
-            for change in ("held", "ended_early"):
-                self.rows.add(change, (wanted.delay, delivery_id))
+            self.rows.add("ended_early" if type_ == "incident.resolved" else "held", (wanted.delay, delivery_id))
 
     def queue(
         self,
@@ -215,16 +227,17 @@ class Batch:
         monitor_id: str | None,
         type_: str,
         notice: str,
-        if_told: bool = False,
+        only: Only | None = None,
     ) -> str:
         """Queue one notice to one channel, to be sent at once; return the delivery's id.
 
-        With `if_told` it comes to nothing unless an earlier notice of its incident was queued to the channel.
+        With `only` it comes to nothing unless the channel has an earlier notice of its incident: one by which it was
+        told or is to be, or one that is still on its way to it.
         """
         self.queued_notice = True
         delivery_id = new_id()
         self.rows.add(
-            "deliveries_if_told" if if_told else "deliveries",
+            f"deliveries_{only}" if only else "deliveries",
             (
                 delivery_id,
                 workspace_id,

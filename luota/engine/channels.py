@@ -14,10 +14,23 @@ from luota.core.verdicts import undecided
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
+from luota.engine.routes import tell_channel, tell_where_routed
 from luota.engine.work import Transaction, Work
+from luota.store.deliveries import HELD, UNTRIED
 
 SECRET_OVERLAP = 86_400_000
 """How long the old secret of a webhook is still signed with after a rotation."""
+
+_HOLD_ANEW = (
+    # What is due by now is due now, not then: a storm is told from when its notices fall due.
+    "UPDATE deliveries AS d SET next_attempt_at = max(queued_at + ?1, ?2) WHERE channel_id = ?3 "
+    f"AND next_attempt_at IS NOT NULL AND {UNTRIED} AND incident_id IS NOT NULL AND {HELD}"
+)
+_OPEN_AT = (
+    "SELECT monitor_id FROM incidents i WHERE workspace_id = ? AND state <> 'resolved' "
+    "AND EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = i.id AND d.channel_id = ?)"
+)
+"""The monitors with an open incident of which a channel has a notice."""
 
 
 def new_secret() -> str:
@@ -26,7 +39,10 @@ def new_secret() -> str:
 
 
 def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
-    """Add the channel that `doc` defines; the result is its id. CONFLICT when the name is taken."""
+    """Add the channel that `doc` defines; the result is its id. CONFLICT when the name is taken.
+
+    It is told of what is open, of which nobody was told yet.
+    """
 
     async def work(tx: Transaction) -> str:
         spec = parse_channel(doc)
@@ -45,6 +61,7 @@ def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
             tx.now,
         )
         audit(tx.batch, actor, workspace.id, "channel.add", channel_id, name=name, type=spec.type)
+        await tell_channel(tx, workspace.id, channel_id)
         tx.batch.after.append(lambda: _set_channels(tx, workspace.id, add=channel_id))
         return channel_id
 
@@ -52,15 +69,26 @@ def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
 
 
 def edit(workspace_id: str, channel_id: str, name: str, changes: dict[str, Any], actor: Actor) -> Work:
-    """Change which notices a channel wants by the keys of `changes`; what is queued already is sent all the same."""
+    """Change which notices a channel wants by the keys of `changes`.
+
+    What is queued already is sent all the same; another delay holds for what waits, too. If it wants more, it is told
+    of what is open, of which nobody was told yet, as a new one is.
+    """
 
     async def work(tx: Transaction) -> None:
         ((encoded,),) = await tx.fetch("SELECT rules FROM channels WHERE id = ?", channel_id)
-        wants = parse_wants({**msgspec.json.decode(encoded), **changes})
+        rules_before = msgspec.json.decode(encoded)
+        before, wants = parse_wants(rules_before), parse_wants({**rules_before, **changes})
         rules = wants_json(wants)
         sql = "UPDATE channels SET rules = ? WHERE id = ?"
         await tx.execute(sql, msgspec.json.encode(rules).decode(), channel_id)
         audit(tx.batch, actor, workspace_id, "channel.edit", channel_id, name=name, changes=rules)
+        if wants.delay != before.delay:
+            await tx.execute(_HOLD_ANEW, wants.delay, tx.now, channel_id)
+            tx.batch.queued_notice = True  # its lane may have to send earlier than it thought
+        tx.batch.wants[channel_id] = wants
+        if wants.wider_than(before):
+            await tell_channel(tx, workspace_id, channel_id)
 
         def publish() -> None:
             workspace = tx.registry.workspaces[workspace_id]
@@ -96,9 +124,13 @@ def rotate_secret(workspace_id: str, channel_id: str, name: str, actor: Actor) -
 
 
 def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
-    """Remove a channel; what it had not sent yet is cancelled, with the reason."""
+    """Remove a channel; what it had not sent yet is cancelled, with the reason, and told elsewhere if open still.
 
-    async def work(tx: Transaction) -> None:
+    The result are the ids of the monitors that named it, archived ones too: one that named no other goes to every
+    channel of its workspace from now on.
+    """
+
+    async def work(tx: Transaction) -> list[str]:
         await tx.execute("UPDATE channels SET removed_at = ? WHERE id = ?", tx.now, channel_id)
         await tx.execute(
             "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, "
@@ -106,19 +138,33 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
             tx.now,
             channel_id,
         )
+        sql = (
+            "SELECT m.id FROM monitors m JOIN monitor_channels r ON r.monitor_id = m.id "
+            "WHERE r.channel_id = ? ORDER BY m.slug"
+        )
+        named = [monitor_id for (monitor_id,) in await tx.fetch(sql, channel_id)]
         await tx.execute("DELETE FROM monitor_channels WHERE channel_id = ?", channel_id)
         audit(tx.batch, actor, workspace_id, "channel.remove", channel_id, name=name)
+        others = _without(channel_id, tx.registry.workspaces[workspace_id].channels)
+        told = {monitor_id for (monitor_id,) in await tx.fetch(_OPEN_AT, workspace_id, channel_id)}
+        moved = []
+        for live in tx.registry.monitors.values():
+            routes = tx.registry.routes.get(live.id, ())
+            if live.id in told or routes == (channel_id,):
+                moved.append((live, _without(channel_id, routes)))
+        await tell_where_routed(tx, moved, others)
 
         def publish() -> None:
             _set_channels(tx, workspace_id, drop=channel_id)
             for monitor_id, routes in list(tx.registry.routes.items()):
-                left = tuple(route for route in routes if route != channel_id)
+                left = _without(channel_id, routes)
                 if left:
                     tx.registry.routes[monitor_id] = left
                 else:
                     del tx.registry.routes[monitor_id]
 
         tx.batch.after.append(publish)
+        return named
 
     return work
 
@@ -171,7 +217,7 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
     for live in tx.registry.monitors.values():
         if live.workspace_id != workspace.id or live.id in told or live.drill_of is not None:
             continue
-        if live.state.unverified_by == window.start:
+        if live.state.unverified and live.state.unverified_by == window.start:
             unverified.append((live.id, live.state.reason))
         elif (at := undecided(live.rules, live.state, window)) is not None and at > tx.now:
             undecided_at[live.id] = at
@@ -193,6 +239,10 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
             for one, at in sorted(undecided_at.items(), key=lambda one: names[one[0]])
         ],
     }
+
+
+def _without(channel_id: str, channels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(other for other in channels if other != channel_id)
 
 
 def _set_channels(tx: Transaction, workspace_id: str, add: str | None = None, drop: str | None = None) -> None:

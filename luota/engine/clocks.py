@@ -21,15 +21,18 @@ class Look(Struct, frozen=True):
 
     now: int
     last: int
-    set_back: bool
     deaf: str | None
 
 
 class Clocks:
-    """Both clocks, and what they said last. `stamped` says that a look comes every few seconds."""
+    """Both clocks, and what they said last. `stamped` says that a look comes every few seconds.
+
+    The wall clock was set `back` by so much since the process began, in all: with it, it never goes back.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.stamped = False
+        self.back = 0
         self._clock = clock
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
@@ -43,10 +46,11 @@ class Clocks:
         deaf = None
         if jump < -BACK:
             log.warning("the clock was set back by %.1f s; remembered instants are clamped to now", -jump / 1000)
+            self.back -= jump
         if jump > JUMP:
             log.warning("the clock jumped forward by %.1f s: a suspend, or it was set", jump / 1000)
             deaf = "the host was suspended or its clock was set forward"
         elif pause > STILL and self.stamped:
             log.warning("Luota stood still for %.1f s: it was stopped, or the host was too busy", pause / 1000)
             deaf = "Luota stood still"
-        return Look(now, last, jump < -BACK, deaf)
+        return Look(now, last, deaf)

@@ -5,13 +5,18 @@ from typing import Any
 
 import msgspec
 
+from luota.core.model import UTC_NAME
 from luota.core.retry import AttemptResult
 from luota.engine.batch import Batch, new_id
+from luota.engine.routes import tell_others
 from luota.engine.work import Command, Transaction, Work
 from luota.store.deliveries import ALL_RECORDED, UNTOLD
 
-_ANNOUNCE_NOTHING = ("channel.test", "channel.failed")
-"""A test has somebody who waits for its outcome; a dead route may not announce the next one for ever."""
+_NOT_ANNOUNCED_YET = (
+    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel_id = channels.id AND e.state = 'failed_terminal' "
+    "AND e.type NOT IN ('channel.test', 'channel.failed') AND e.finished_at >= channels.failed_at)"
+)
+"""Of a channel: no notice was given up, since the last one was delivered, that its death is announced for."""
 
 _TOLD_TOGETHER = {
     "opened": "opened",
@@ -23,13 +28,27 @@ _TOLD_TOGETHER = {
 """What a digest says of the notices that it tells, by their type; `both` are ends whose beginning nobody was told."""
 
 _WAITING = (
-    "SELECT d.id, d.type, d.notice, d.incident_id, i.monitor_name, i.opened_at, i.summary, "
+    "SELECT d.id, d.type, d.notice, d.incident_id, i.monitor_name, i.opened_at, i.summary, i.monitor_id, "
     f"{UNTOLD} FROM deliveries d JOIN incidents i ON i.id = d.incident_id WHERE d.next_attempt_at IS NOT NULL "
 )
 
 
+class BeginAttempt(Command):
+    """An attempt is about to be made: the notice may arrive, though Luota might not live to record that.
+
+    From then on it is repeated as what it is, under its id. Nothing is noted of what is not due any more.
+    """
+
+    def __init__(self, delivery_id: str) -> None:
+        self.delivery_id = delivery_id
+
+    def plan(self, batch: Batch) -> None:
+        """Stage the mark."""
+        batch.rows.add("begun", (self.delivery_id, batch.now))
+
+
 class RecordAttempt(Command):
-    """One attempt that was made: its outcome, and when the next one follows, if one does.
+    """One attempt that was made: its outcome, when the next one follows and until when its channel rests, if they do.
 
     Those who look on in the workspace of its channel hear of it; without one the channel is gone.
     """
@@ -44,6 +63,7 @@ class RecordAttempt(Command):
         result: AttemptResult,
         again_at: int | None,
         workspace_id: str | None = None,
+        rests_until: int | None = None,
     ) -> None:
         self.delivery_id = delivery_id
         self.channel_id = channel_id
@@ -53,9 +73,10 @@ class RecordAttempt(Command):
         self.result = result
         self.again_at = again_at
         self.workspace_id = workspace_id
+        self.rests_until = rests_until
 
     def plan(self, batch: Batch) -> None:
-        """Stage the attempt, the delivery's new state, and that the channel has proven itself."""
+        """Stage the attempt, the delivery's new state, and that the channel has proven itself or is to rest."""
         result = self.result
         if self.workspace_id is not None:
             batch.concern(self.workspace_id, self.delivery_id, self.channel_id)
@@ -72,13 +93,13 @@ class RecordAttempt(Command):
                 result.provider_id,
             ),
         )
+        batch.rows.add("made", (self.delivery_id, self.number))
         failed = "failed_terminal" if self.again_at is None else "failed_retrying"
         batch.rows.add(
             "attempted",
             (
                 self.delivery_id,
                 "delivered" if result.ok else failed,
-                self.number,
                 self.again_at,
                 self.finished_at if self.again_at is None else None,
                 result.error,
@@ -87,23 +108,34 @@ class RecordAttempt(Command):
         )
         if result.ok:
             batch.rows.add("proven", (self.finished_at, self.channel_id))
+        if self.rests_until is not None:
+            batch.rows.add("rested", (self.rests_until, self.channel_id))
 
 
 def give_up(record: RecordAttempt, type_: str) -> Work:
     """Record the last attempt of a notice of `type_`, and tell the workspace's other channels of the dead route.
 
-    They are told once, until something is delivered by it again.
+    They are told once, until something is delivered by it again. A test makes no dead route: somebody waits for its
+    outcome. An announcement does, but is not announced itself: that could go on for ever. Of its incidents that are
+    open still and nobody was told of, those hear who joined while the notice was on its way, or else all others.
     """
 
     async def work(tx: Transaction) -> None:
         record.plan(tx.batch)
-        if type_ in _ANNOUNCE_NOTHING:
+        if type_ == "channel.test":
+            return
+        # The record is written at the commit: till then the file has it that another attempt follows.
+        sql = "UPDATE deliveries SET state = 'failed_terminal', next_attempt_at = NULL WHERE id = ?"
+        given_up = await tx.execute(f"{sql} AND state <> 'cancelled'", record.delivery_id)
+        await tell_others(tx, record.delivery_id)
+        if not given_up:  # its incident ended meanwhile: the end follows on the same route, and decides about it
             return
         sql = (
-            "UPDATE channels SET failed_at = ? WHERE id = ? AND failed_at IS NULL AND removed_at IS NULL "
-            "RETURNING workspace_id, name, type"
+            "UPDATE channels SET failed_at = min(coalesce(failed_at, ?1), ?1) WHERE id = ?2 AND removed_at IS NULL "
+            f"AND {_NOT_ANNOUNCED_YET} RETURNING workspace_id, name, type"
         )
-        for workspace_id, name, kind in await tx.fetch(sql, tx.now, record.channel_id):
+        dead = await tx.fetch(sql, record.finished_at, record.channel_id)
+        for workspace_id, name, kind in () if type_ == "channel.failed" else dead:
             why = record.result.error or "no reason given"
             facts = {
                 "at": tx.now,
@@ -138,15 +170,16 @@ def withdraw(record: RecordAttempt, why: str) -> Work:
 def gather(workspace_id: str, channel_id: str, delivery_ids: list[str]) -> Work:
     """Let one digest tell what these deliveries would have told; each is cancelled and names the digest.
 
-    What has been cancelled meanwhile is left out, and nothing is done for fewer than two.
+    What has been cancelled meanwhile is left out, and nothing is done for fewer than two. No attempt of them is under
+    way, nor may have been cut off (`waiting_first`).
     """
 
     async def work(tx: Transaction) -> None:
         waiting = []
         for delivery_id in delivery_ids:
-            waiting += await tx.fetch(_WAITING + "AND d.id = ? AND d.attempts = 0", delivery_id)
+            waiting += await tx.fetch(_WAITING + "AND d.id = ?", delivery_id)
         if len(waiting) > 1:
-            digest_id = _queue_digest(tx, workspace_id, channel_id, [_said(one) for one in waiting])
+            digest_id = _queue_digest(tx, workspace_id, channel_id, [_said(tx, one) for one in waiting])
             await _told_by(tx, digest_id, [one[0] for one in waiting])
 
     return work
@@ -156,7 +189,7 @@ def renew(digest_id: str) -> Work:
     """Put a digest that did not arrive together anew, under another id, when news of its incidents came meanwhile.
 
     Of an incident that ended, the new one tells both in one line. Nothing is done without such news, or after an
-    attempt of which nobody knows the end (`begin`): what may have arrived is repeated as it was.
+    attempt of which nobody knows the end (`BeginAttempt`): what may have arrived is repeated as it was.
     """
 
     async def work(tx: Transaction) -> None:
@@ -175,7 +208,7 @@ def renew(digest_id: str) -> Work:
                 if all(one[1] != "incident.resolved" for one in later):
                     said += [one for one in before["incidents"] if one["incident"] == incident_id]
                     kept.append(incident_id)
-                said += [_said(one) for one in later]
+                said += [_said(tx, one) for one in later]
                 news += [one[0] for one in later]
             if not news:
                 return
@@ -195,25 +228,38 @@ def renew(digest_id: str) -> Work:
     return work
 
 
-def begin(digest_id: str) -> Work:
-    """Note that a digest is about to be attempted: it may arrive, though Luota might not live to record that."""
+async def set_back(tx: Transaction, by: int) -> None:
+    """Let nothing wait longer for the clock, which was set back `by` so many milliseconds.
 
-    async def work(tx: Transaction) -> None:
-        sql = "UPDATE deliveries SET notice = json_set(notice, '$.begun', attempts + 1) WHERE id = ?"
-        await tx.execute(sql, digest_id)
+    What was to come in ten seconds still comes in ten seconds: attempts, ends of rests, the end of all attempts.
+    """
+    await tx.execute(
+        "UPDATE attempts SET started_at = started_at - ?1, finished_at = finished_at - ?1 WHERE started_at > ?2 "
+        "AND delivery_id IN (SELECT id FROM deliveries WHERE next_attempt_at IS NOT NULL)",
+        by,
+        tx.now,
+    )
+    await tx.execute(
+        "UPDATE deliveries SET next_attempt_at = next_attempt_at - ?1, queued_at = queued_at - ?1 * (queued_at > ?2) "
+        "WHERE next_attempt_at > ?2",
+        by,
+        tx.now,
+    )
+    await tx.execute("UPDATE channels SET rests_until = rests_until - ?1 WHERE rests_until > ?2", by, tx.now)
+    await tx.execute("UPDATE incidents SET reminded_at = ?1 WHERE coalesce(reminded_at, opened_at) > ?1", tx.now)
 
-    return work
 
-
-def _said(waiting: tuple[Any, ...]) -> dict[str, Any]:
+def _said(tx: Transaction, waiting: tuple[Any, ...]) -> dict[str, Any]:
     """Return what a digest says of a row of _WAITING."""
-    _, type_, notice, incident_id, name, opened_at, summary, untold = waiting
+    _, type_, notice, incident_id, name, opened_at, summary, monitor_id, untold = waiting
+    live = tx.registry.monitors.get(monitor_id)
     return {
         "type": type_,
         "incident": incident_id,
         "monitor": name,
         "openedAt": opened_at,
         "openedBy": summary if untold and type_ == "incident.resolved" else None,
+        "timezone": UTC_NAME if live is None else live.rules.timezone,
         **msgspec.json.decode(notice),
     }
 

@@ -54,27 +54,27 @@ class Flight:
         self.committed = False
 
     def commit(self, db: sqlite3.Connection) -> int:
-        """Write all rows and COMMIT, in the driver's thread; return how many rows there were.
+        """Write all rows and COMMIT, in the driver's thread; return how many rows the connection has changed so far.
 
         Raises Superseded when the transaction before was not committed.
         """
         if self.before is not None and not self.before.committed:
             raise Superseded
         self.before = None
-        count = 0 if self.refused else self._write(db)
+        if not self.refused:
+            self._write(db)
         self.committed = True
-        return count
+        return db.total_changes
 
-    def _write(self, db: sqlite3.Connection) -> int:
+    def _write(self, db: sqlite3.Connection) -> None:
         if not db.in_transaction:
             db.execute("BEGIN IMMEDIATE")
         if self.window is not None:
             db.execute(_BLIND, (self.window.start, self.window.end, self.window.reason))
-        count = self.batch.rows.write(db)
+        self.batch.rows.write(db)
         if self.alive_at is not None:
             db.execute("UPDATE instance SET alive_at = ?", (self.alive_at,))
         db.execute("COMMIT")
-        return count
 
 
 class Broken:

@@ -51,6 +51,10 @@ class RecordPing(Command):
         """Stage the heartbeat and what it does to the monitor."""
         ping, received_at = self.ping, self.at
         live = _live(batch, self.monitor_id)
+        registry, previous, number = batch.registry, live.last_heartbeat, live.heartbeats + 1
+        registry.last_heartbeat = seq = registry.last_heartbeat + 1
+        live = msgspec.structs.replace(live, last_heartbeat=seq, heartbeats=number)
+        batch.stage(live)
         outcome = batch.apply(live, Ping(ping.occurred_at), received_at)
         mark = outcome.mark or Mark(received_at)
         heartbeat_id = new_id()
@@ -58,7 +62,10 @@ class RecordPing(Command):
         batch.rows.add(
             "heartbeats",
             (
+                seq,
                 live.id,
+                previous,
+                number,
                 received_at,
                 heartbeat_id,
                 occurred_at,

@@ -20,17 +20,22 @@ from luota.engine.work import Transaction, Work
 _CHUNK = 25
 """Monitors that are decided before others get their turn on the event loop."""
 
-Refused = dict[str, str]
-"""Why a monitor stays as it was, by its id."""
+
+class Many(msgspec.Struct, frozen=True):
+    """What came of it: the ids of the monitors that it changed, and why others were refused it, by id.
+
+    `left` counts those that were as wished already. Whoever is in none of these cannot be found.
+    """
+
+    changed: frozenset[str] = frozenset()
+    refused: dict[str, str] = msgspec.field(default_factory=dict)
+    left: int = 0
 
 
 def pause_all(monitor_ids: Sequence[str], doc: dict[str, Any], actor: Actor) -> Work:
-    """Pause monitors as `engine.monitors.pause` does, those that are paused already anew.
+    """Pause monitors as `engine.monitors.pause` does, those that are paused already anew. INVALID as for one."""
 
-    The result is empty: nothing can keep a monitor from being paused. INVALID as for one.
-    """
-
-    async def work(tx: Transaction) -> Refused:
+    async def work(tx: Transaction) -> Many:
         event, detail = asked_pause(doc, tx.now)
         return await _apply(tx, monitor_ids, event, lambda _: True, actor, "monitor.pause", detail)
 
@@ -38,9 +43,9 @@ def pause_all(monitor_ids: Sequence[str], doc: dict[str, Any], actor: Actor) -> 
 
 
 def resume_all(monitor_ids: Sequence[str], actor: Actor) -> Work:
-    """End the pause of those monitors that are paused; the result is empty."""
+    """End the pause of those monitors that are paused."""
 
-    async def work(tx: Transaction) -> Refused:
+    async def work(tx: Transaction) -> Many:
         return await _apply(
             tx, monitor_ids, Resume(), lambda live: live.state.pause is not None, actor, "monitor.resume", {}
         )
@@ -48,15 +53,15 @@ def resume_all(monitor_ids: Sequence[str], actor: Actor) -> Work:
     return work
 
 
-def tag_all(monitor_ids: Sequence[str], tags: dict[str, str], actor: Actor) -> Work:
+def tag_all(monitor_ids: Sequence[str], given: object, actor: Actor) -> Work:
     """Add tags to monitors, in place of those with the same keys.
 
-    The result is why a monitor cannot have them: it has too many others. INVALID for tags that no monitor can have.
+    A monitor with too many others is refused them. INVALID for tags that no monitor can have.
     """
 
-    async def work(tx: Transaction) -> Refused:
-        parse_tags(tags, "tags")
-        refused: Refused = {}
+    async def work(tx: Transaction) -> Many:
+        tags = parse_tags(given, "tags")
+        changed, refused = set[str](), dict[str, str]()
         chosen = [live.id for live in _live(tx, monitor_ids)]
         for chunk in _chunks(chosen):
             places = ", ".join("?" * len(chunk))
@@ -69,12 +74,15 @@ def tag_all(monitor_ids: Sequence[str], tags: dict[str, str], actor: Actor) -> W
                 except LuotaError as error:
                     refused[monitor_id] = error.message
                     continue
+                if after == before:
+                    continue
                 written.append((msgspec.json.encode(after).decode(), monitor_id))
                 where = tx.registry.monitors[monitor_id].workspace_id
-                changed = {"changes": {"tags": after}, "before": {"tags": before}}
-                audit(tx.batch, actor, where, "monitor.edit", monitor_id, **changed)
+                detail = {"changes": {"tags": after}, "before": {"tags": before}}
+                audit(tx.batch, actor, where, "monitor.edit", monitor_id, **detail)
+                changed.add(monitor_id)
             await tx.execute_many("UPDATE monitors SET tags = ? WHERE id = ?", written)
-        return refused
+        return Many(frozenset(changed), refused, len(chosen) - len(changed) - len(refused))
 
     return work
 
@@ -87,15 +95,17 @@ async def _apply(
     actor: Actor,
     action: str,
     detail: dict[str, Any],
-) -> Refused:
-    for chunk in _chunks([live.id for live in _live(tx, monitor_ids) if concerned(live)]):
+) -> Many:
+    changed, found = set[str](), list(_live(tx, monitor_ids))
+    for chunk in _chunks([live.id for live in found if concerned(live)]):
         for monitor_id in chunk:
             live = tx.batch.live(monitor_id)
             if live is not None:
                 tx.batch.apply(live, event, tx.now)
                 audit(tx.batch, actor, live.workspace_id, action, monitor_id, **detail)
+                changed.add(monitor_id)
         await asyncio.sleep(0)
-    return {}
+    return Many(frozenset(changed), left=len(found) - len(changed))
 
 
 def _live(tx: Transaction, monitor_ids: Sequence[str]) -> Iterator[Live]:

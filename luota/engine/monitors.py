@@ -15,6 +15,7 @@ from luota.core.spec.values import MAX_SLUG, format_instant, slug_of
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import Live, LiveWorkspace
+from luota.engine.routes import tell_where_routed
 from luota.engine.work import Transaction, Work
 from luota.store.monitors import definition_of
 
@@ -68,7 +69,9 @@ def version(definition: dict[str, Any]) -> str:
 def edit(monitor_id: str, changes: dict[str, Any], actor: Actor, expected: str | None = None) -> Work:
     """Change the definition of a monitor by the keys of `changes`; the result is its Live.
 
-    With `expected`, CONFLICT and no field if its `version` is another one by now.
+    The audit entry has what became another, and what it was, as `definition_json` writes it: however it was given. What
+    is as asked already is neither changed nor recorded. With `expected`, CONFLICT and no field if its `version` is
+    another one by now.
     """
 
     async def work(tx: Transaction) -> Live:
@@ -82,14 +85,21 @@ def edit(monitor_id: str, changes: dict[str, Any], actor: Actor, expected: str |
         sets = ", ".join(f"{column} = ?" for column in _COLUMNS)
         await tx.execute(f"UPDATE monitors SET {sets} WHERE id = ?", *_values(after, slug), monitor_id)
         if "channels" in changes:
-            await _route(tx, monitor_id, await _channel_ids(tx, live.workspace_id, after.channels))
+            own = await _channel_ids(tx, live.workspace_id, after.channels)
+            await _route(tx, monitor_id, own)
+        kept = definition_json(await definition_of(tx.db, monitor_id))
+        changed = {key: value for key, value in kept.items() if value != before[key]}
+        if not changed:
+            return live
         tx.batch.apply(live, Edit(after.rules), tx.now)
         moved = msgspec.structs.replace(tx.batch.live(monitor_id) or live, rules=after.rules, slug=slug)
         tx.batch.stage(moved)
+        if "channels" in changed:
+            await tell_where_routed(tx, [(moved, own)], tx.registry.workspaces[live.workspace_id].channels)
         if slug != live.slug:
             tx.batch.after.append(lambda: tx.registry.remove(live))
-        replaced = {key: before.get(key) for key in changes}
-        audit(tx.batch, actor, live.workspace_id, "monitor.edit", monitor_id, changes=changes, before=replaced)
+        replaced = {key: before[key] for key in changed}
+        audit(tx.batch, actor, live.workspace_id, "monitor.edit", monitor_id, changes=changed, before=replaced)
         return moved
 
     return work

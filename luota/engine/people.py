@@ -1,6 +1,7 @@
 """Users and workspaces: who may see and change what, and the workspace's own token."""
 
 import secrets
+import shlex
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.registry import LiveWorkspace
 from luota.engine.work import Transaction, Work
+from luota.store.people import MEMBERSHIPS, PASSWORD_LINK
 
 # -- people ----------------------------------------------------------------------------------------
 
@@ -34,18 +36,26 @@ def create_user(
     return work
 
 
-def set_password(user_id: str, password_hash: str, actor: Actor, keep: bytes | None = None) -> Work:
-    """Give a user another password; all sessions but the one with the token hash `keep` end, and password links.
+def set_password(user_id: str, password_hash: str, actor: Actor, rotate: tuple[bytes, bytes] | None = None) -> Work:
+    """Give a user another password; all their sessions end, and password links.
 
-    NOT_FOUND when there is no such user.
+    The session with the first token hash of `rotate` goes on under the second one: whoever has its token holds nothing
+    any more. CONFLICT when it has ended by now or another change was first, NOT_FOUND when there is no such user.
     """
 
     async def work(tx: Transaction) -> None:
+        kept = None
+        if rotate is not None:
+            old, kept = rotate
+            sql = "UPDATE sessions SET token_hash = ? WHERE token_hash = ? AND user_id = ?"
+            if not await tx.execute(sql, kept, old, user_id):
+                said = "This changed nothing: your session ended, or the password was changed, meanwhile."
+                raise LuotaError(Code.CONFLICT, f"{said} Sign in, and repeat if need be.")
         if not await tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user_id):
             raise _no_user()
         await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
         await audit_person(tx, actor, "user.password", user_id)
-        await _sign_out(tx, user_id, actor, keep)
+        await _sign_out(tx, user_id, actor, kept)
 
     return work
 
@@ -96,12 +106,13 @@ def add_member(workspace_id: str, email: str, role: str, actor: Actor) -> Work:
     async def work(tx: Transaction) -> str:
         found = await tx.fetch("SELECT id FROM users WHERE email = ?", email)
         if not found:
-            raise LuotaError(Code.NOT_FOUND, f"There is no user {email}. Invite them as a new one.", field="email")
+            said = f"There is no user {email}. Create them: luota user create."
+            raise LuotaError(Code.NOT_FOUND, said, field="email")
         user_id: str = found[0][0]
         sql = "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         if not await tx.execute(sql, workspace_id, user_id, role):
             raise LuotaError(Code.CONFLICT, f"{email} is a member already.", field="email")
-        # `make_link` refuses a link for a member of two workspaces; one made before would sign its maker in here.
+        # `make_link` would refuse it to who is no owner here; one made before would sign its maker in here.
         await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
         audit(tx.batch, actor, workspace_id, "member.add", user_id, email=email, role=role)
         return user_id
@@ -146,13 +157,14 @@ def make_link(
     expires_at: int,
     actor: Actor,
     *,
-    workspace_id: str | None = None,
+    maker_id: str | None,
 ) -> Work:
     """Make the link of `purpose` ("setup" or "password"), of which only the hash of its token is kept.
 
     It takes the place of the user's others. The result tells whether it was made: one of the set-up is
-    only while there are no users. An owner who makes it names the workspace: NOT_FOUND for one who is no
-    member there; CONFLICT for a member of other workspaces too, as whose owner one could sign in by it.
+    only while there are no users. `maker_id` is the user who makes it, None for the host, which may make any: NOT_FOUND
+    for one who is no member of a workspace that the maker owns; CONFLICT for a member of one that the maker does not
+    own, since by the link one can sign in there too; and the link holds only for as long as neither is so.
     """
 
     async def work(tx: Transaction) -> bool:
@@ -163,21 +175,30 @@ def make_link(
             audit(tx.batch, actor, None, "setup.link", "instance")
         else:
             assert user_id is not None
-            if not await tx.fetch("SELECT 1 FROM users WHERE id = ?", user_id):
+            found = await tx.fetch("SELECT email FROM users WHERE id = ?", user_id)
+            if not found:
                 raise _no_user()
-            if workspace_id is not None:
-                await _member(tx, workspace_id, user_id)
-                sql = "SELECT 1 FROM members WHERE user_id = ? AND workspace_id <> ?"
-                if await tx.fetch(sql, user_id, workspace_id):
-                    said = "They are a member of other workspaces too: only the host can give them a new password."
-                    raise LuotaError(Code.CONFLICT, f"{said} Run: luota user password.")
+            if maker_id is not None:
+                await _refuse_foreign(tx, user_id, found[0][0], maker_id)
             await tx.execute("DELETE FROM one_time_links WHERE user_id = ?", user_id)
             await audit_person(tx, actor, "user.link", user_id)
-        sql = "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
-        await tx.execute(sql, token_hash, purpose, user_id, tx.now, expires_at)
+        sql = "INSERT INTO one_time_links VALUES (?, ?, ?, ?, ?, ?)"
+        await tx.execute(sql, token_hash, purpose, user_id, tx.now, expires_at, maker_id)
         return True
 
     return work
+
+
+async def _refuse_foreign(tx: Transaction, user_id: str, email: str, maker_id: str) -> None:
+    """Raise for a user who is a member of workspaces that the maker of a link does not own, or of none that they do."""
+    found = await tx.fetch(MEMBERSHIPS, maker_id, user_id)
+    owned = [workspace_id for workspace_id, own in found if own]
+    if not owned:
+        raise LuotaError(Code.NOT_FOUND, "There is no such member in a workspace of yours.")
+    if len(owned) < len(found):
+        said = "This is a member of a workspace that is not yours, which the link would open too."
+        run = f"luota user link {shlex.quote(email)} --workspace {tx.registry.workspaces[owned[0]].slug}"
+        raise LuotaError(Code.CONFLICT, f"{said} On the host of Luota, run: {run}")
 
 
 def use_setup_link(token_hash: bytes, email: str, name: str, password_hash: str, source: str) -> Work:
@@ -209,11 +230,7 @@ def use_password_link(token_hash: bytes, password_hash: str, source: str) -> Wor
     """
 
     async def work(tx: Transaction) -> str:
-        sql = (
-            "SELECT u.id, u.email FROM one_time_links l JOIN users u ON u.id = l.user_id "
-            "WHERE l.token_hash = ? AND l.purpose = 'password' AND l.expires_at > ?"
-        )
-        found = await tx.fetch(sql, token_hash, tx.now)
+        found = await tx.fetch(PASSWORD_LINK, token_hash, tx.now)
         if not found:
             raise LuotaError(Code.NOT_FOUND, "This link does not hold any more: ask an owner for a new one.")
         user_id: str = found[0][0]
@@ -330,7 +347,7 @@ async def _refuse_last_owner(tx: Transaction, workspace_id: str, user_id: str) -
     sql = "SELECT user_id FROM members WHERE workspace_id = ? AND role = 'owner'"
     if await tx.fetch(sql, workspace_id) == [(user_id,)]:
         name = tx.registry.workspaces[workspace_id].name
-        said = f"They are the last owner of {name}, which nobody could manage then: make somebody else an owner first."
+        said = f"This is the last owner of {name}, which nobody could manage then: make somebody else an owner first."
         raise LuotaError(Code.CONFLICT, said)
 
 

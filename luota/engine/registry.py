@@ -12,6 +12,7 @@ class Live(Struct, gc=False):
     """One monitor that is not archived. Replaced, never changed, so that a failed commit leaves it as it was.
 
     `drill_of` is the monitor of which it is a twin, on which a drill runs: people see it nowhere else.
+    `last_heartbeat` is the `seq` of its newest heartbeat, `heartbeats` how many there ever were.
     """
 
     id: str
@@ -22,6 +23,8 @@ class Live(Struct, gc=False):
     state: State
     incident_id: str | None = None
     drill_of: str | None = None
+    last_heartbeat: int | None = None
+    heartbeats: int = 0
 
 
 class LiveWorkspace(Struct, frozen=True):
@@ -50,6 +53,7 @@ class Registry:
         self.dead_routes: set[str] = set()  # channels of drills, of which their twins alone know
         self.deadlines = Deadlines()
         self.windows: Windows = NO_WINDOWS
+        self.last_heartbeat = 0  # the greatest `seq` that was given away, be it written or not
 
     def put(self, live: Live) -> bool:
         """Make `live` the present state of its monitor; tell whether it came, or has another status or incident now."""

@@ -9,6 +9,7 @@ from luota.core.errors import LuotaError
 from luota.core.wants import EVERYTHING
 from luota.engine import Engine
 from luota.engine.work import Transaction
+from luota.store.deliveries import ON_ITS_WAY
 from luota.store.reads import fetch
 
 EVERY_S = 30.0
@@ -19,10 +20,7 @@ _DUE = (
     "AND coalesce(i.reminded_at, i.opened_at) + m.reminder_ms <= ?"
 )
 
-_ON_ITS_WAY = (
-    "SELECT d.channel_id FROM deliveries d WHERE d.incident_id = ? AND (d.next_attempt_at IS NOT NULL OR EXISTS "
-    "(SELECT 1 FROM deliveries g WHERE g.id = d.told_by AND g.next_attempt_at IS NOT NULL))"
-)
+_WAITING = f"SELECT e.channel_id FROM deliveries e WHERE e.incident_id = ? AND {ON_ITS_WAY}"
 
 
 async def remind_for_ever(engine: Engine) -> None:
@@ -47,11 +45,11 @@ async def remind(tx: Transaction) -> None:
         if live is None or live.state.pause is not None:
             continue
         await tx.execute("UPDATE incidents SET reminded_at = ? WHERE id = ?", tx.now, incident_id)
-        waiting = {channel_id for (channel_id,) in await tx.fetch(_ON_ITS_WAY, incident_id)}
+        waiting = {channel_id for (channel_id,) in await tx.fetch(_WAITING, incident_id)}
         wants = tx.registry.workspaces[live.workspace_id].wants
         facts = {"at": tx.now, "kind": kind, "state": "open", "reason": summary}
         notice = msgspec.json.encode(facts).decode()
         for channel_id in tx.registry.channels_of(live):
             wanted = wants.get(channel_id, EVERYTHING)
-            if channel_id not in waiting and wanted.takes("incident.reminder", kind):
+            if channel_id not in waiting and wanted.hears("incident.reminder", kind) == "always":
                 tx.batch.tell(live, channel_id, wanted, incident_id, "incident.reminder", notice)

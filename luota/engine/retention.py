@@ -8,6 +8,7 @@ import sqlite3
 from luota.core.errors import LuotaError
 from luota.engine import Engine, sessions
 from luota.engine.work import Transaction
+from luota.store import heartbeats
 from luota.store.reads import fetch
 
 log = logging.getLogger(__name__)
@@ -22,27 +23,23 @@ MOST_ROWS = 200
 """Per transaction."""
 KEPT_WINDOWS = 1000
 
-_HEARTBEATS = (
-    "DELETE FROM heartbeats WHERE seq IN (SELECT seq FROM heartbeats WHERE monitor_id = ?1 AND received_at < ?2 "
-    "ORDER BY received_at LIMIT ?3)"
-)
 _RUNS = (
     "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE monitor_id = ?1 AND start_received_at < ?2 "
     "AND state <> 'running' ORDER BY start_received_at LIMIT ?3)"
 )
-_KEPT_FROM = {
-    "heartbeats": "SELECT received_at FROM heartbeats WHERE monitor_id = ? ORDER BY received_at DESC LIMIT 1 OFFSET ?",
-    "runs": "SELECT start_received_at FROM runs WHERE monitor_id = ? ORDER BY start_received_at DESC LIMIT 1 OFFSET ?",
-}
+_RUNS_KEPT_FROM = (
+    "SELECT start_received_at FROM runs WHERE monitor_id = ? ORDER BY start_received_at DESC LIMIT 1 OFFSET ?"
+)
 _OLD_INCIDENTS = (
     "SELECT id FROM incidents WHERE workspace_id = ?1 AND state = 'resolved' AND resolved_at < ?2 "
     "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = incidents.id "
     "AND d.next_attempt_at IS NOT NULL) LIMIT ?3"
 )
 _OLD_DELIVERIES = (
-    "SELECT id FROM deliveries WHERE workspace_id = ?1 AND incident_id IS NULL AND queued_at < ?2 "
-    "AND next_attempt_at IS NULL LIMIT ?3"
+    "SELECT id FROM deliveries d WHERE workspace_id = ?1 AND incident_id IS NULL AND queued_at < ?2 "
+    "AND next_attempt_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.told_by = d.id) LIMIT ?3"
 )
+"""Of no incident of their own, and no digest of one that is still kept: that has its proof and its attempts."""
 
 
 async def prune_for_ever(engine: Engine) -> None:
@@ -68,6 +65,7 @@ async def prune(engine: Engine) -> int:
 
     Signals go after `retention_days`, or when a monitor has more than `retention_count`; incidents with
     their events and deliveries, and drills, after `incident_retention_days`, counted from their end; open ones never.
+    A digest goes with the last incident that it tells.
     Sessions and links go when they have ended.
     """
     now = engine.clock.now()
@@ -78,10 +76,10 @@ async def prune(engine: Engine) -> int:
         signals_from = now - days * DAY
         monitors = await fetch(engine.reader, "SELECT id FROM monitors WHERE workspace_id = ?", (workspace_id,))
         for (monitor_id,) in monitors:
-            for table, delete in (("heartbeats", _HEARTBEATS), ("runs", _RUNS)):
-                beyond = await fetch(engine.reader, _KEPT_FROM[table], (monitor_id, most - 1))
-                kept_from = max(signals_from, beyond[0][0] if beyond else 0)
-                count += await _repeat(engine, delete, monitor_id, kept_from)
+            count += await _repeat_heartbeats(engine, monitor_id, signals_from, most)
+            beyond = await fetch(engine.reader, _RUNS_KEPT_FROM, (monitor_id, most - 1))
+            kept_from = max(signals_from, beyond[0][0] if beyond else 0)
+            count += await _repeat(engine, _RUNS, monitor_id, kept_from)
         incidents_from = now - incident_days * DAY
         count += await _repeat_incidents(engine, workspace_id, incidents_from)
         count += await _repeat_deliveries(engine, workspace_id, incidents_from)
@@ -114,6 +112,20 @@ async def _repeat(engine: Engine, sql: str, owner: str, before: int) -> int:
 
         async def work(tx: Transaction) -> int:
             return await tx.execute(sql, owner, before, MOST_ROWS)
+
+        total += await engine.submit(work)
+        await asyncio.sleep(PAUSE_S)
+    return total
+
+
+async def _repeat_heartbeats(engine: Engine, monitor_id: str, before: int, most: int) -> int:
+    total = 0
+    milestones = MOST_ROWS // heartbeats.EACH
+    while await fetch(engine.reader, f"{heartbeats.EXPIRED} LIMIT 1", (monitor_id, before, most, 1)):
+
+        async def work(tx: Transaction) -> int:
+            sql = f"DELETE FROM heartbeats WHERE seq IN ({heartbeats.EXPIRED})"
+            return await tx.execute(sql, monitor_id, before, most, milestones)
 
         total += await engine.submit(work)
         await asyncio.sleep(PAUSE_S)

@@ -1,6 +1,5 @@
 """Sessions: who is signed in. Only the hash of a session's token is kept, so that the file signs nobody in."""
 
-from luota.core.errors import Code, LuotaError
 from luota.core.spec.values import DAY, MINUTE
 from luota.engine.audit import Actor, audit
 from luota.engine.people import audit_person
@@ -27,19 +26,20 @@ def open_session(
 ) -> Work:
     """Sign a user in, whose password matched `password_hash`, and close the session that the new one replaces.
 
-    UNAUTHENTICATED when the user has another password by now. `rehashed` is the same password's hash with
-    the parameters of today.
+    The result tells whether it was opened: it is not where the user has another hash by now. `rehashed` is the same
+    password's hash with the parameters of today.
     """
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: Transaction) -> bool:
         sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
         if not await tx.execute(sql, rehashed or password_hash, user_id, password_hash):
-            raise LuotaError(Code.UNAUTHENTICATED, "The password has been changed meanwhile: sign in again.")
+            return False
         if replaces is not None:
             await _close(tx, replaces, actor)
         sql = "INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?)"
         await tx.execute(sql, token_hash, user_id, tx.now, tx.now, tx.now + LONGEST)
         await audit_person(tx, actor, "session.open", user_id)
+        return True
 
     return work
 

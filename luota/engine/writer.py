@@ -18,13 +18,14 @@ from luota.clock import Clock
 from luota.core.errors import Code, LuotaError
 from luota.core.events import ClockBack
 from luota.core.model import Window
+from luota.engine import deliveries
 from luota.engine.batch import Batch
 from luota.engine.clocks import Clocks
 from luota.engine.flight import Broken, Flight, Superseded, answer, planned, worked
 from luota.engine.outage import Outage
 from luota.engine.registry import Registry
 from luota.engine.work import Command, Item, Transaction, Work
-from luota.store import reads
+from luota.store import heartbeats, reads
 from luota.store.db import in_thread, translated
 from luota.store.reserve import Reserve, make_room
 
@@ -37,7 +38,7 @@ AHEAD = 24
 MOST_WAITING = 5_000
 """Commands that may wait; more than that, and the storage must be stuck."""
 CHECKPOINT_ROWS = 20_000
-"""Rows after which the log is checkpointed even under load; when idle, a tenth of it is enough."""
+"""Changed rows after which the log is checkpointed even under load; when idle, a tenth of it is enough."""
 
 
 class Writer:
@@ -64,11 +65,12 @@ class Writer:
         self._wanted = 1
         self.closing = False
         self._unchecked = 0
+        self._changed = 0  # rows, by the driver's count
         self._blind_since: int | None = None
         self._blind_reason = ""
         self.outage = Outage()
         self.clocks = Clocks(clock)
-        self._set_back = False
+        self._clamped = 0
         self._cramped = False
         self._last_at = 0
 
@@ -144,8 +146,8 @@ class Writer:
         """Begin the next transaction; None when it has ended already."""
         items = self._take()
         window = self._sense()
-        if self._set_back:
-            window = await self._clamp(items, window)
+        if back := self._set_back():
+            window = await self._clamp(items, window, back)
         return await self._begin(items, window)
 
     async def _launch_behind(self, flight: Flight) -> Flight | None:
@@ -159,7 +161,7 @@ class Writer:
                 return None
             if len(self._queue) < wanted:
                 await self._until(wanted)
-            elif not isinstance(self._queue[0].work, Command) or self._sense() is not None or self._set_back:
+            elif not isinstance(self._queue[0].work, Command) or self._sense() is not None or self._set_back():
                 return None
             else:
                 items = self._take()
@@ -211,12 +213,15 @@ class Writer:
         look = self.clocks.look()
         if not self.listening or self.full.is_set():
             return None
-        self._set_back |= look.set_back
         if self._blind_since is None:
             if look.deaf is None:
                 return None
             self._blind_since, self._blind_reason = look.last, look.deaf
         return Window(min(self._blind_since, look.now), look.now, self._blind_reason)
+
+    def _set_back(self) -> int:
+        """Return by how much the clock was set back since what is remembered of the future was clamped."""
+        return self.clocks.back - self._clamped if self.listening and not self.full.is_set() else 0
 
     async def blind(self, window: Window) -> None:
         """Record a blind window and make it known to every later verdict; for use before `run`.
@@ -229,10 +234,10 @@ class Writer:
             self._blind_since, self._blind_reason = window.start, window.reason
             self._failed(error, [])
 
-    async def _clamp(self, items: list[Item], window: Window | None) -> Window | None:
+    async def _clamp(self, items: list[Item], window: Window | None, back: int) -> Window | None:
         """Clamp all that is remembered of the future, `items` and what waits behind them included.
 
-        Returns the window that is still to be recorded.
+        The clock was set `back` by so much. Returns the window that is still to be recorded.
         """
         now = self._clock.now()
         self._last_at = now
@@ -244,6 +249,8 @@ class Writer:
             await tx.execute("DELETE FROM blind_windows WHERE started_at >= ?", now)
             await tx.execute("UPDATE blind_windows SET ended_at = min(ended_at, ?)", now)
             tx.registry.windows = tx.registry.windows.until(now)
+            await tx.execute(heartbeats.SET_BACK, now)
+            await deliveries.set_back(tx, back)
             for live in list(self._registry.monitors.values()):
                 state = live.state
                 instants = (state.basis_at, state.since, state.set_at, state.last_signal_at, state.evidence_at)
@@ -255,7 +262,7 @@ class Writer:
         except sqlite3.OperationalError as error:
             self._failed(error, [])
             return window
-        self._set_back = False
+        self._clamped += back
         return None
 
     async def _write(self, items: list[Item], window: Window | None) -> None:
@@ -303,12 +310,13 @@ class Writer:
     async def _finish(self, flight: Flight) -> None:
         """Wait for the commit; what was decided then holds."""
         try:
-            self._unchecked += await flight.ended
+            changed = await flight.ended
         except BaseException:
             if flight.window is not None:
                 self._registry.windows = flight.known
             await self._roll_back()
             raise
+        self._unchecked, self._changed = self._unchecked + changed - self._changed, changed
         flight.batch.before = None
         if not flight.refused:
             self._committed(flight.batch, flight.window)

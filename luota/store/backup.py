@@ -11,20 +11,22 @@ from luota.core.errors import Code, LuotaError
 from luota.store.db import APPLICATION_ID, FILE, migrations, refuse_lost
 
 
-def examine(path: Path) -> int | None:
+def examine(path: Path, *, called: Path | None = None) -> int | None:
     """Read the whole of a file and return its last-alive stamp, None where no daemon ever ran on it.
 
-    CONFLICT when it is damaged, another program's, or of a newer Luota. It is opened for reading alone.
+    CONFLICT when it is damaged, another program's, or of a newer Luota; messages name it `called`, else `path`. It is
+    opened for reading alone.
     """
+    named = called or path
     try:
-        _refuse_strange(path)
+        _refuse_strange(path, named)
         with _reading(path) as db:
             damage = _value(db, "PRAGMA integrity_check(1)")
             if damage != "ok":
-                raise LuotaError(Code.CONFLICT, f"{path} is damaged: {' '.join(damage.split())}")
+                raise LuotaError(Code.CONFLICT, f"{named} is damaged: {' '.join(damage.split())}")
             alive_at = _value(db, "SELECT alive_at FROM instance")
     except sqlite3.Error as error:
-        raise LuotaError(Code.CONFLICT, f"{path} cannot be read as a database: {error}.") from None
+        raise LuotaError(Code.CONFLICT, f"{named} cannot be read as a database: {error}.") from None
     return None if alive_at is None else int(alive_at)
 
 
@@ -36,7 +38,7 @@ def copy(data_dir: Path, to: Path) -> None:
     """
     refuse_lost(data_dir)
     try:
-        _refuse_strange(data_dir / FILE)
+        _refuse_strange(data_dir / FILE, data_dir / FILE)
         with _reading(data_dir / FILE) as db:
             db.execute("VACUUM INTO ?", (str(to),))
     except sqlite3.Error as error:
@@ -66,7 +68,7 @@ def put_in_place(data_dir: Path, copied: Path, kept: Path) -> bool:
     return existed
 
 
-def _refuse_strange(path: Path) -> None:
+def _refuse_strange(path: Path, named: Path) -> None:
     """Raise CONFLICT for a file that is not Luota's or too new; nothing is left beside it for that."""
     # An immutable file is read without a log and its index, which SQLite else makes and leaves behind. Should a daemon
     # start at this moment, then only these two figures were read so.
@@ -74,9 +76,9 @@ def _refuse_strange(path: Path) -> None:
     with _reading(path, "&immutable=1" if alone else "") as db:
         application, version = (_value(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
     if application != APPLICATION_ID:
-        raise LuotaError(Code.CONFLICT, f"{path} is not a database of Luota.")
+        raise LuotaError(Code.CONFLICT, f"{named} is not a database of Luota.")
     if version > len(migrations()):
-        said = f"{path} has schema {version}, this program knows schemas up to {len(migrations())}."
+        said = f"{named} has schema {version}, this program knows schemas up to {len(migrations())}."
         raise LuotaError(Code.CONFLICT, f"{said} Install the newer Luota that wrote it.")
 
 

@@ -1,23 +1,28 @@
 """Reading the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import aiosqlite
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from luota.core.evidence import RunFacts, SignalFacts
-from luota.core.packet import Attempt
+from luota.core.packet import Attempt, Delivery
+from luota.store.heartbeats import back_from
 from luota.store.reads import fetch
+
+ON_ITS_WAY = (
+    "(e.next_attempt_at IS NOT NULL OR EXISTS "
+    "(SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.next_attempt_at IS NOT NULL))"
+)
+"""Of a delivery `e`: it is still to be sent, or the digest is that tells it."""
 
 # A notice waits for the ones before it about the same incident: nobody hears of an end before its beginning.
 _ELIGIBLE = (
     "FROM deliveries d WHERE d.channel_id = ? AND d.next_attempt_at IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
-    "AND e.seq < d.seq AND (e.next_attempt_at IS NOT NULL OR EXISTS "
-    "(SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.next_attempt_at IS NOT NULL)))"
+    f"AND e.seq < d.seq AND {ON_ITS_WAY})"
 )
 # A drill is told one by one: a digest would hide it.
 _OF_INCIDENTS = (
@@ -26,7 +31,9 @@ _OF_INCIDENTS = (
 )
 _NO_TEST = " AND d.type <> 'channel.test'"
 """A test waits for no other notice: it is sent beside them."""
-_NOT_HELD = f" AND NOT (d.attempts = 0 AND {_OF_INCIDENTS})"
+UNTRIED = "(d.attempts = 0 AND d.told_by IS NULL AND json_extract(d.notice, '$.begun') IS NULL)"
+"""Of a delivery `d` that is no digest: no attempt of it was begun, and no digest tells it; nobody can have heard it."""
+_NOT_HELD = f" AND NOT ({UNTRIED} AND {_OF_INCIDENTS})"
 
 
 class Outgoing(Struct, frozen=True):
@@ -80,10 +87,21 @@ class Channel(Struct, frozen=True):
     settings: dict[str, Any]
 
 
+def _ended(state: str) -> str:
+    """Return SQL for: a delivery `e` ended in `state`, or the digest did that tells it."""
+    digest = f"EXISTS (SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.state = '{state}')"
+    return f"(e.state = '{state}' OR {digest})"
+
+
+DELIVERED = _ended("delivered")
+"""Of a delivery `e`: it was delivered, or the digest was that tells it."""
+
+GIVEN_UP = _ended("failed_terminal")
+"""Of a delivery `e`: it was given up, or the digest was that tells it."""
+
 UNTOLD = (
-    "NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id "
-    "AND t.seq < d.seq AND (t.state = 'delivered' "
-    "OR EXISTS (SELECT 1 FROM deliveries g WHERE g.id = t.told_by AND g.state = 'delivered')))"
+    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
+    f"AND e.seq < d.seq AND {DELIVERED})"
 )
 """Of a delivery `d`: no earlier notice of its incident was delivered to its channel."""
 
@@ -97,10 +115,7 @@ FIRST = (
 """Of a delivery `d`: it is the first notice of its incident to its channel."""
 
 HELD = f"(d.type <> 'incident.resolved' AND {FIRST})"
-"""Of a delivery `d` about an incident: the delay of its channel holds it back."""
-
-ENDED_FIRST = f"(d.type = 'incident.resolved' AND {FIRST})"
-"""Of a delivery `d`: the incident ended before its channel was told. Within the delay, it comes to nothing."""
+"""Of a delivery `d` about an incident: the delay of its channel holds it back. An end within it comes to nothing."""
 
 ALL_RECORDED = "coalesce(json_extract(g.notice, '$.begun'), 0) <= g.attempts"
 """Of a digest `g`: none of its attempts was cut off, so that it is known not to have arrived."""
@@ -140,6 +155,12 @@ async def due(db: aiosqlite.Connection, channel_id: str, now: int, most: int, *,
     return [Outgoing(*row) for row in await fetch(db, sql, (channel_id, now, most))]
 
 
+async def is_due(db: aiosqlite.Connection, delivery_id: str, now: int) -> bool:
+    """Tell whether a delivery may be sent at `now`: not what was cancelled or put off, or what has ended."""
+    sql = "SELECT 1 FROM deliveries WHERE id = ? AND next_attempt_at <= ?"
+    return bool(await fetch(db, sql, (delivery_id, now)))
+
+
 async def waiting_tests(db: aiosqlite.Connection) -> list[Outgoing]:
     """Return the tests of all channels that are still to be attempted, in order."""
     sql = (
@@ -157,24 +178,24 @@ async def next_due(db: aiosqlite.Connection, channel_id: str, *, storm: bool = F
     return at
 
 
-async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> list[tuple[str, int]]:
-    """Return id and due time of the notices about incidents that are due for their first attempt, in order."""
+async def waiting_first(db: aiosqlite.Connection, channel_id: str, now: int) -> list[tuple[str, int, str]]:
+    """Return id, due time and monitor's name of the notices about incidents that are due for their first attempt."""
     sql = (
-        f"SELECT d.id, d.next_attempt_at {_ELIGIBLE} AND d.attempts = 0 AND {_OF_INCIDENTS} "
+        "SELECT d.id, d.next_attempt_at, (SELECT monitor_name FROM incidents WHERE id = d.incident_id) "
+        f"{_ELIGIBLE} AND {UNTRIED} AND {_OF_INCIDENTS} "
         "AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.seq"
     )
-    return [(row[0], row[1]) for row in await fetch(db, sql, (channel_id, now))]
+    return [(row[0], row[1], row[2]) for row in await fetch(db, sql, (channel_id, now))]
 
 
 async def told_since(db: aiosqlite.Connection, channel_id: str, since: int, delay: int) -> list[int]:
-    """Return when the notices about incidents fell due that were tried or gathered, from after `since` on.
+    """Return when the notices about incidents fell due that were begun or gathered, from after `since` on.
 
     `delay` is the channel's: what it holds back falls due so much later than it was queued.
     """
     sql = (
         f"SELECT d.queued_at, {HELD} FROM deliveries d "
-        f"WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} "
-        "AND (d.attempts > 0 OR d.told_by IS NOT NULL)"
+        f"WHERE d.channel_id = ? AND d.queued_at > ? AND {_OF_INCIDENTS} AND NOT {UNTRIED}"
     )
     rows = await fetch(db, sql, (channel_id, since - delay))
     return [due for queued_at, held in rows if (due := queued_at + delay * held) > since]
@@ -197,6 +218,12 @@ async def waiting_channels(db: aiosqlite.Connection) -> list[str]:
     return [row[0] for row in await fetch(db, sql)]
 
 
+async def resting_channels(db: aiosqlite.Connection, now: int) -> dict[str, int]:
+    """Return until when each channel rests that rests at `now`, by its id."""
+    sql = "SELECT id, rests_until FROM channels WHERE rests_until > ?"
+    return {row[0]: row[1] for row in await fetch(db, sql, (now,))}
+
+
 async def channel_of(db: aiosqlite.Connection, channel_id: str) -> Channel | None:
     """Return a channel, or None when it was removed."""
     sql = "SELECT id, workspace_id, name, type, settings FROM channels WHERE id = ? AND removed_at IS NULL"
@@ -207,6 +234,9 @@ async def channel_of(db: aiosqlite.Connection, channel_id: str) -> Channel | Non
     return Channel(id_, workspace_id, name, type_, msgspec.json.decode(settings))
 
 
+_LAST_PING = f"{back_from('h.received_at, h.host, h.deploy_sha')} LIMIT 1"
+
+
 async def evidence(db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> dict[str, Evidence]:
     """Return what each delivery can show, by its id; what retention has deleted is absent."""
     found: dict[str, Evidence] = {}
@@ -214,11 +244,7 @@ async def evidence(db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> di
         if one.run_id is not None:
             found[one.id] = await _run_and_healthy(db, one.run_id)
         elif one.monitor_id is not None:
-            sql = (
-                "SELECT received_at, host, deploy_sha FROM heartbeats WHERE monitor_id = ? AND received_at <= ? "
-                "ORDER BY received_at DESC LIMIT 1"
-            )
-            rows = await fetch(db, sql, (one.monitor_id, one.queued_at))
+            rows = await fetch(db, _LAST_PING, (one.monitor_id, one.queued_at))
             found[one.id] = Evidence(signal=SignalFacts(*rows[0]) if rows else None)
     return found
 
@@ -249,39 +275,47 @@ async def attempts_of(db: aiosqlite.Connection, delivery_id: str) -> int:
     return count
 
 
-class Sent(Struct, frozen=True):
-    """A delivery as people see it, with every attempt in order; `monitor` and `kind` are those of its incident."""
+DELIVERIES = (
+    "SELECT d.id, c.name, c.type, d.type, d.state, d.queued_at, d.next_attempt_at, d.finished_at, d.last_error, "
+    "d.provider_id, d.told_by FROM deliveries d JOIN channels c ON c.id = d.channel_id"
+)
+"""What a `Delivery` is made of, without its attempts."""
 
-    id: str
-    type: str
-    state: str
-    queued_at: int
-    next_attempt_at: int | None
-    finished_at: int | None
-    last_error: str | None
-    provider_id: str | None
+ATTEMPTS = "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts"
+"""The delivery and what an `Attempt` of it is made of."""
+
+
+async def deliveries(db: aiosqlite.Connection, ids: Collection[str]) -> dict[str, Delivery]:
+    """Return deliveries with every attempt in order, by id; what retention has deleted is absent."""
+    wanted = (msgspec.json.encode(list(ids)).decode(),)
+    rows = await fetch(db, f"{DELIVERIES} WHERE d.id IN (SELECT value FROM json_each(?))", wanted)
+    sql = f"{ATTEMPTS} WHERE delivery_id IN (SELECT value FROM json_each(?)) ORDER BY delivery_id, number"
+    made: dict[str, list[Attempt]] = {}
+    for delivery_id, number, started_at, finished_at, ok, *answer in await fetch(db, sql, wanted):
+        made.setdefault(delivery_id, []).append(Attempt(number, started_at, finished_at, bool(ok), *answer))
+    found = [(*row, tuple(made.get(row[0], ()))) for row in rows]
+    return {row[0]: Delivery(*row) for row in found}
+
+
+class Sent(Struct, frozen=True):
+    """A delivery of a channel, with the incident that it tells of, that one's monitor and its kind."""
+
+    delivery: Delivery
     incident_id: str | None
     monitor: str | None
     kind: str | None
-    attempts: tuple[Attempt, ...] = ()
 
 
 async def deliveries_of_channel(db: aiosqlite.Connection, channel_id: str, most: int) -> list[Sent]:
     """Return up to `most` deliveries of a channel, the newest first."""
     sql = (
-        "SELECT d.id, d.type, d.state, d.queued_at, d.next_attempt_at, d.finished_at, d.last_error, d.provider_id, "
-        "d.incident_id, i.monitor_name, i.kind FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id "
+        "SELECT d.id, d.incident_id, i.monitor_name, i.kind FROM deliveries d "
+        "LEFT JOIN incidents i ON i.id = d.incident_id "
         "WHERE d.channel_id = ? ORDER BY d.queued_at DESC, d.seq DESC LIMIT ?"
     )
-    found = [Sent(*row) for row in await fetch(db, sql, (channel_id, most))]
-    sql = (
-        "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
-        f"WHERE delivery_id IN ({', '.join('?' * len(found))}) ORDER BY delivery_id, number"
-    )
-    made: dict[str, list[Attempt]] = {one.id: [] for one in found}
-    for delivery_id, number, started_at, finished_at, ok, *answer in await fetch(db, sql, list(made)):
-        made[delivery_id].append(Attempt(number, started_at, finished_at, bool(ok), *answer))
-    return [replace(one, attempts=tuple(made[one.id])) for one in found]
+    rows = await fetch(db, sql, (channel_id, most))
+    found = await deliveries(db, [row[0] for row in rows])
+    return [Sent(found[id_], *about) for id_, *about in rows if id_ in found]
 
 
 async def waiting_of_channel(db: aiosqlite.Connection, channel_id: str) -> int:

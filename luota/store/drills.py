@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from luota.core.drills import DrillKind, DrillState, Facts, Opened, Step, Telling, proves
 from luota.core.spec.values import format_instant
+from luota.store.heartbeats import newest_first
 from luota.store.reads import fetch
 
 _DRILL = (
@@ -98,7 +99,7 @@ async def results(db: aiosqlite.Connection, workspace_id: str) -> dict[str, dict
 async def facts(db: aiosqlite.Connection, twin_id: str, deadline_at: int | None) -> Facts:
     """Return what the file says of a twin; `deadline_at` is what its first signal was seen to set."""
     sql = (
-        "SELECT (SELECT min(received_at) FROM heartbeats WHERE monitor_id = ?1), "
+        f"SELECT (SELECT min(received_at) FROM ({newest_first('h.received_at')})), "
         "(SELECT min(start_received_at) FROM runs WHERE monitor_id = ?1), "
         "(SELECT min(finish_received_at) FROM runs WHERE monitor_id = ?1 AND state = 'failed')"
     )

@@ -7,15 +7,17 @@ import aiosqlite
 import msgspec
 from msgspec import Struct
 
+from luota.core import packet
 from luota.core.evidence import RunFacts
 from luota.core.model import Kind, Mode, RunState
 from luota.core.slots import Incident, Signal
+from luota.store.heartbeats import back_from, newest_first
 from luota.store.reads import fetch
 
 PREVIEW = 500
 """How many characters of a payload stand in a list."""
 
-_PINGS = "SELECT effective_at, received_at, late FROM heartbeats WHERE monitor_id = ?"
+_PINGED = "h.effective_at, h.received_at, h.late"
 _STARTS = (
     "SELECT effective_at, start_received_at, late, id, state, finished_at, limit_at, finish_received_at FROM runs "
     "WHERE monitor_id = ?"
@@ -26,11 +28,19 @@ _RUN_EVENT = (
     "finished_at, exit_code, host, deploy_sha, "
     f"substr(coalesce(close_payload, start_payload), 1, {PREVIEW}), summary, limit_at FROM runs WHERE monitor_id = ?1"
 )
+_PING_EVENT = (
+    "'heartbeat', h.id, h.effective_at, h.received_at, NULL, NULL, h.late, h.skewed, h.occurred_at, NULL, NULL, "
+    f"h.host, h.deploy_sha, substr(h.payload, 1, {PREVIEW}), NULL, NULL"
+)
 _EVENTS = (
-    "SELECT * FROM (SELECT 'heartbeat', id, effective_at, received_at, NULL, NULL, late, skewed, occurred_at, NULL, "
-    f"NULL, host, deploy_sha, substr(payload, 1, {PREVIEW}), NULL, NULL FROM heartbeats WHERE monitor_id = ?1 "
-    "ORDER BY received_at DESC, seq DESC LIMIT ?2) "
+    f"SELECT * FROM ({newest_first(_PING_EVENT)} LIMIT ?2) "
     f"UNION ALL SELECT * FROM ({_RUN_EVENT} ORDER BY start_received_at DESC LIMIT ?2) ORDER BY 4 DESC LIMIT ?2"
+)
+_HEARTBEAT = "h.id, h.received_at, h.occurred_at, h.effective_at, h.late, h.skewed, h.host, h.deploy_sha, h.payload"
+_HEARTBEATS = f"{newest_first(_HEARTBEAT)} LIMIT ?2"
+_HEARTBEATS_BEFORE = (
+    f"{back_from(_HEARTBEAT)} AND (h.received_at < ?2 "
+    f"OR h.seq < ({back_from('h.seq')} AND h.received_at = ?2 AND h.id = ?3 LIMIT 1)) LIMIT ?4"
 )
 _NEWEST_END = f"{_RUN_EVENT} AND finish_received_at IS NOT NULL ORDER BY finish_received_at DESC LIMIT 1"
 _RUN = (
@@ -38,6 +48,13 @@ _RUN = (
     "r.occurrence, r.late, r.skewed, r.finished_at, r.finish_received_at, r.summary, r.exit_code, r.output, "
     "r.start_payload, r.close_payload, r.deploy_sha, r.host, r.environment, r.tags FROM runs r"
 )
+
+
+# What may be large is left out, since a list would hold it many times.
+_RUNS = (
+    f"SELECT {_RUN.replace('r.output, r.start_payload, r.close_payload', 'NULL, NULL, NULL')} WHERE r.monitor_id = ?1"
+)
+_RUNS_BEFORE = " AND (r.start_received_at, r.id) < (?3, ?4)"
 
 
 class Event(Struct, frozen=True):
@@ -144,6 +161,29 @@ async def events(db: aiosqlite.Connection, monitor_id: str, most: int = 25) -> t
     return tuple(Event(*row) for row in await fetch(db, _EVENTS, (monitor_id, most)))
 
 
+async def heartbeats(
+    db: aiosqlite.Connection, monitor_id: str, before: tuple[int, str] | None, most: int
+) -> list[packet.Signal]:
+    """Return up to `most` pings of a monitor, the newest first; `before` is the receipt and the id of the last known.
+
+    Should retention have deleted that one, others of the same millisecond are left out.
+    """
+    rows = await fetch(db, _HEARTBEATS_BEFORE if before else _HEARTBEATS, (monitor_id, *(before or ()), most))
+    return [
+        packet.Signal(id_, received, occurred, effective, bool(late), bool(skewed), *rest)
+        for id_, received, occurred, effective, late, skewed, *rest in rows
+    ]
+
+
+async def runs(db: aiosqlite.Connection, monitor_id: str, before: tuple[int, str] | None, most: int) -> list[Run]:
+    """Return up to `most` runs of a monitor, the latest start first, without output and payloads.
+
+    `before` is the receipt of the start and the id of the last known.
+    """
+    sql = f"{_RUNS}{_RUNS_BEFORE if before else ''} ORDER BY r.start_received_at DESC, r.id DESC LIMIT ?2"
+    return [Run(*row) for row in await fetch(db, sql, (monitor_id, most, *(before or ())))]
+
+
 async def latest(db: aiosqlite.Connection, monitor_id: str, newest: Sequence[Event]) -> Event | None:
     """Return what was heard of last: one of the `newest` events, or a run that began before them and ended since."""
     ended = [Event(*row) for row in await fetch(db, _NEWEST_END, (monitor_id,))]
@@ -155,7 +195,7 @@ async def payload_of(db: aiosqlite.Connection, monitor_id: str, event: Event) ->
     if event.kind == "run":
         rows = await fetch(db, "SELECT coalesce(close_payload, start_payload) FROM runs WHERE id = ?", (event.id,))
     else:
-        sql = "SELECT payload FROM heartbeats WHERE monitor_id = ? AND received_at = ? AND id = ?"
+        sql = f"{back_from('h.payload')} AND h.received_at = ?2 AND h.id = ?3 LIMIT 1"
         rows = await fetch(db, sql, (monitor_id, event.received_at, event.id))
     text = rows[0][0] if rows else None  # its retention may have ended just now
     return Payload(text, () if text is None else tuple(msgspec.json.decode(text)))
@@ -170,10 +210,9 @@ async def signals(
 
 def signals_sql(mode: Mode, *, since: bool = False) -> str:
     """Return the query for `signals_of`: the monitor's id, the instant where `since` is asked, how many."""
-    select, received, tie = (
-        (_STARTS, "start_received_at", "") if mode is Mode.RUN else (_PINGS, "received_at", ", seq DESC")
-    )
-    return f"{select}{f' AND {received} >= ?' if since else ''} ORDER BY {received} DESC{tie} LIMIT ?"
+    if mode is not Mode.RUN:
+        return f"{newest_first(_PINGED, since=since)} LIMIT ?{3 if since else 2}"
+    return f"{_STARTS}{' AND start_received_at >= ?' if since else ''} ORDER BY start_received_at DESC LIMIT ?"
 
 
 def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:

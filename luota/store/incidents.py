@@ -1,4 +1,4 @@
-"""Reading incidents, deliveries and channels for people. Instants come out as ISO 8601 UTC."""
+"""Reading incidents, deliveries and channels for people. Dicts are as the API gives them: instants as ISO 8601 UTC."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import msgspec
 
 from luota.core.spec.channels import parse_wants, wants_json
 from luota.core.spec.values import format_instant
+from luota.core.wants import Wants
 from luota.store.reads import fetch
 
 _INCIDENT = (
@@ -21,9 +22,51 @@ _DELIVERY_ROW = (
 _DELIVERY = f"SELECT {_DELIVERY_ROW} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
 
 
-async def _deliveries_of(db: aiosqlite.Connection, ids: list[str]) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of the deliveries of incidents, by the incident, with the digests that were to tell of it."""
-    found: dict[str, list[tuple[Any, ...]]] = {id_: [] for id_ in ids}
+class DeliveryRow(msgspec.Struct, frozen=True):
+    """A delivery, without its attempts, of which `attempts` is the number. Instants are UTC milliseconds."""
+
+    incident_id: str | None
+    id: str
+    channel: str
+    type: str
+    notice: str
+    state: str
+    attempts: int
+    next_attempt_at: int | None
+    last_error: str | None
+    queued_at: int
+    finished_at: int | None
+    provider_id: str | None
+    told_by: str | None
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """A channel with what became of its last delivery. Instants are UTC milliseconds.
+
+    `last` is one that is tried again, else the one that ended last of those that were attempted, else the newest.
+    `proven_at` is None until something was delivered; `failed_at` is when a notice was given up since the last
+    delivery, None where none was. Of its settings, which hold secrets, only the recipients of email, as `to`.
+    """
+
+    id: str
+    name: str
+    type: str
+    created_at: int
+    proven_at: int | None
+    failed_at: int | None
+    wants: Wants
+    to: list[str] | None
+    last: DeliveryRow | None
+
+    @property
+    def failing(self) -> bool:
+        """Whether its last delivery was attempted in vain; one that is cancelled after an attempt was not taken."""
+        return self.last is not None and self.last.attempts > 0 and self.last.state != "delivered"
+
+
+async def _deliveries_of(db: aiosqlite.Connection, ids: list[str]) -> dict[str, list[DeliveryRow]]:
+    """Return the deliveries of incidents, by the incident, with the digests that were to tell of it."""
+    found: dict[str, list[DeliveryRow]] = {id_: [] for id_ in ids}
     for start in range(0, len(ids), 500):
         chunk = ids[start : start + 500]
         these = f"FROM deliveries WHERE incident_id IN ({', '.join('?' * len(chunk))})"
@@ -34,7 +77,7 @@ async def _deliveries_of(db: aiosqlite.Connection, ids: list[str]) -> dict[str, 
             "ORDER BY d.seq"
         )
         for incident_id, *row in await fetch(db, sql, [*chunk, *chunk]):
-            found[incident_id].append(tuple(row))
+            found[incident_id].append(DeliveryRow(*row))
     return found
 
 
@@ -58,7 +101,7 @@ async def incidents(
     sql = f"{_INCIDENT} WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id LIMIT ?"
     found = [_incident(row) for row in await fetch(db, sql, [*values, most])]
     told = await _deliveries_of(db, [incident["id"] for incident in found])
-    return [{**incident, "deliveries": [_delivery(row) for row in told[incident["id"]]]} for incident in found]
+    return [{**incident, "deliveries": [_delivery(sent) for sent in told[incident["id"]]]} for incident in found]
 
 
 async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str) -> dict[str, Any] | None:
@@ -82,8 +125,8 @@ async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str
         for at, recorded, type_, kind, text, actor in await fetch(db, sql, (incident_id,))
     ]
     sent = (await _deliveries_of(db, [incident_id]))[incident_id]
-    attempts = await _attempts(db, [row[1] for row in sent])
-    deliveries = [{**_delivery(row), "attemptLog": attempts.get(row[1], [])} for row in sent]
+    attempts = await _attempts(db, [one.id for one in sent])
+    deliveries = [{**_delivery(one), "attemptLog": attempts.get(one.id, [])} for one in sent]
     return {**_incident(rows[0]), "events": events, "deliveries": deliveries}
 
 
@@ -123,19 +166,8 @@ _ATTEMPTED = (
 _NEWEST = "(SELECT seq FROM deliveries WHERE channel_id = c.id ORDER BY queued_at DESC, seq DESC LIMIT 1)"
 
 
-def _in_vain(state: str | None, attempts: int | None) -> bool:
-    """Tell whether the last attempt of a delivery failed; one that is cancelled after an attempt was not taken."""
-    return bool(attempts) and state != "delivered"
-
-
-async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str, Any]]:
-    """Return the channels of a workspace with what became of their last delivery.
-
-    `lastDelivery` is one that is tried again, else the one that ended last of those that were attempted, else the
-    newest. `failing` tells that it was attempted in vain. `provenAt` is null until something was delivered;
-    `failedAt` is when a notice was given up since the last delivery, null where none was.
-    Of their settings, which hold secrets, only the recipients of email, as `to`.
-    """
+async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[Channel]:
+    """Return the channels of a workspace, by name."""
     sql = (
         "SELECT c.id, c.name, c.type, c.created_at, c.proven_at, c.failed_at, c.rules, "
         f"iif(c.type = 'email', json_extract(c.settings, '$.to'), NULL), {_DELIVERY_ROW} "
@@ -144,22 +176,27 @@ async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
     )
     found = []
     for row in await fetch(db, sql, (workspace_id,)):
-        channel_id, name, type_, created_at, proven_at, failed_at, rules, to, *last = row
-        found.append(
-            {
-                "id": channel_id,
-                "name": name,
-                "type": type_,
-                **({} if to is None else {"to": msgspec.json.decode(to)}),
-                **wants_json(parse_wants(msgspec.json.decode(rules))),
-                "createdAt": _iso(created_at),
-                "provenAt": _iso(proven_at),
-                "failedAt": _iso(failed_at),
-                "failing": _in_vain(last[5], last[6]),
-                "lastDelivery": None if last[1] is None else _delivery(tuple(last)),
-            }
-        )
+        id_, name, type_, created_at, proven_at, failed_at, rules, to, *last = row
+        wants, to = parse_wants(msgspec.json.decode(rules)), None if to is None else msgspec.json.decode(to)
+        newest = None if last[1] is None else DeliveryRow(*last)
+        found.append(Channel(id_, name, type_, created_at, proven_at, failed_at, wants, to, newest))
     return found
+
+
+def channel_json(channel: Channel) -> dict[str, Any]:
+    """Return a channel as the API gives it."""
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "type": channel.type,
+        **({} if channel.to is None else {"to": channel.to}),
+        **wants_json(channel.wants),
+        "createdAt": _iso(channel.created_at),
+        "provenAt": _iso(channel.proven_at),
+        "failedAt": _iso(channel.failed_at),
+        "failing": channel.failing,
+        "lastDelivery": None if channel.last is None else _delivery(channel.last),
+    }
 
 
 RETRIED_FOR_MS = 300_000
@@ -189,7 +226,7 @@ async def dead_routes(db: aiosqlite.Connection, workspace_id: str) -> list[str]:
 async def delivery(db: aiosqlite.Connection, delivery_id: str) -> dict[str, Any]:
     """Return a delivery that exists."""
     (row,) = await fetch(db, f"{_DELIVERY} WHERE d.id = ?", (delivery_id,))
-    return _delivery(row)
+    return _delivery(DeliveryRow(*row))
 
 
 def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -229,21 +266,20 @@ def _incident(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
-    (_, id_, channel, type_, notice, state, attempts, next_at, error, queued, finished, provider, told_by) = row
+def _delivery(sent: DeliveryRow) -> dict[str, Any]:
     return {
-        "id": id_,
-        "channel": channel,
-        "type": type_,
-        "notice": notice,
-        "state": state,
-        "attempts": attempts,
-        "nextAttemptAt": _iso(next_at),
-        "lastError": error,
-        "queuedAt": _iso(queued),
-        "finishedAt": _iso(finished),
-        "providerId": provider,
-        "toldBy": told_by,
+        "id": sent.id,
+        "channel": sent.channel,
+        "type": sent.type,
+        "notice": sent.notice,
+        "state": sent.state,
+        "attempts": sent.attempts,
+        "nextAttemptAt": _iso(sent.next_attempt_at),
+        "lastError": sent.last_error,
+        "queuedAt": _iso(sent.queued_at),
+        "finishedAt": _iso(sent.finished_at),
+        "providerId": sent.provider_id,
+        "toldBy": sent.told_by,
     }
 
 

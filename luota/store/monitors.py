@@ -60,19 +60,24 @@ async def archived(db: aiosqlite.Connection, workspace_id: str) -> list[dict[str
 
 
 class Kept(Struct, frozen=True):
-    """What stays of a monitor once it is archived. `drill_of` is the monitor of which it is a twin."""
+    """What stays of a monitor once it is archived. `drill_of` is the monitor of which it is a twin.
+
+    `signalled` tells whether it ever had a signal, kept or not.
+    """
 
     id: str
     slug: str
     created_at: int
     archived_at: int | None
     drill_of: str | None
+    signalled: bool
 
 
 async def kept(db: aiosqlite.Connection, workspace_id: str, id_or_slug: str) -> Kept | None:
     """Return the monitor that has, or was the last to have, this id or slug, archived or not; None without any."""
     sql = (
-        "SELECT id, slug, created_at, archived_at, drill_of FROM monitors WHERE workspace_id = ?1 "
+        "SELECT id, slug, created_at, archived_at, drill_of, EXISTS (SELECT 1 FROM monitor_states AS state "
+        "WHERE state.monitor_id = monitors.id AND state.signal_at IS NOT NULL) FROM monitors WHERE workspace_id = ?1 "
         "AND (id = ?2 OR slug = ?2) ORDER BY id = ?2 DESC, archived_at IS NULL DESC, archived_at DESC LIMIT 1"
     )
     rows = await fetch(db, sql, (workspace_id, id_or_slug))

@@ -19,6 +19,7 @@ from luota.core.model import Kind, Mode, Rules, Windows
 from luota.core.slots import Incident, Signal, Stretch
 from luota.core.spec.values import parse_instant
 from luota.store import db as files
+from luota.store.heartbeats import first_since
 from luota.store.history import incidents_of, signals_of, signals_sql
 from luota.store.reads import fetch
 
@@ -36,7 +37,7 @@ _INCIDENTS = (
     "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ? "
     "ORDER BY opened_at DESC LIMIT ?"
 )
-_PINGED = "SELECT received_at FROM heartbeats WHERE monitor_id = ? AND received_at >= ? ORDER BY received_at LIMIT 1"
+_PINGED = first_since()
 _SUCCEEDED = (
     "SELECT finish_received_at FROM runs WHERE monitor_id = ? AND finish_received_at >= ? AND state = 'success' "
     "ORDER BY finish_received_at LIMIT 1"

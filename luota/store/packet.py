@@ -21,24 +21,27 @@ from luota.core.packet import (
     Signal,
 )
 from luota.store.db import in_thread
+from luota.store.deliveries import ATTEMPTS, DELIVERIES
+from luota.store.heartbeats import back_from
 from luota.store.monitors import definition_of
+from luota.store.reads import fetch
 
-_INCIDENT = (
-    "SELECT i.monitor_id, i.run_id, i.workspace_id, m.mode, m.archived_at, m.drill_of, "
-    "(SELECT o.name FROM monitors o WHERE o.id = m.drill_of), (SELECT d.kind FROM drills d WHERE d.twin_id = m.id), "
+_FACTS = (
     "i.id, i.kind, i.state, i.opened_at, i.expected_at, i.summary, i.evidence_count, i.evidence_at, "
-    "i.acknowledged_at, i.resolved_at, i.resolution, i.monitor_name, i.promise, i.owner, i.runbook "
-    "FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE i.id = ? AND i.workspace_id = ?"
+    "i.acknowledged_at, i.resolved_at, i.resolution, i.monitor_name, i.promise, i.owner, i.runbook"
+)
+_INCIDENT = (
+    "SELECT i.monitor_id, i.run_id, i.workspace_id, m.mode, m.created_at, m.archived_at, m.drill_of, "
+    "(SELECT o.name FROM monitors o WHERE o.id = m.drill_of), (SELECT d.kind FROM drills d WHERE d.twin_id = m.id), "
+    f"{_FACTS} FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE i.id = ? AND i.workspace_id = ?"
 )
 _RUN = (
     "SELECT effective_at, start_received_at, finish_received_at, limit_at, late, skewed, start_payload, "
     "close_payload, tags, id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, "
     "deploy_sha, environment FROM runs"
 )
-_SIGNAL = (
-    "SELECT id, received_at, occurred_at, effective_at, late, skewed, host, deploy_sha, payload FROM heartbeats "
-    "WHERE monitor_id = ? AND received_at <= ? ORDER BY received_at DESC, seq DESC LIMIT 1"
-)
+_PING = "h.id, h.received_at, h.occurred_at, h.effective_at, h.late, h.skewed, h.host, h.deploy_sha, h.payload"
+_SIGNAL = f"{back_from(_PING)} LIMIT 1"
 _EVENTS = (
     "SELECT at, recorded_at, type, kind, text, actor FROM incident_events WHERE incident_id = ? "
     "ORDER BY recorded_at, at, id"
@@ -47,18 +50,12 @@ _EVENTS = (
 _OF_INCIDENT = (
     "(SELECT id FROM deliveries WHERE incident_id = ?1 UNION SELECT told_by FROM deliveries WHERE incident_id = ?1)"
 )
-_DELIVERIES = (
-    "SELECT d.id, c.name, c.type, d.type, d.state, d.queued_at, d.next_attempt_at, d.finished_at, d.last_error, "
-    "d.provider_id, d.told_by FROM deliveries d JOIN channels c ON c.id = d.channel_id "
-    f"WHERE d.id IN {_OF_INCIDENT} ORDER BY d.seq"
-)
-_ATTEMPTS = (
-    "SELECT delivery_id, number, started_at, finished_at, ok, status, error, provider_id FROM attempts "
-    f"WHERE delivery_id IN {_OF_INCIDENT} ORDER BY delivery_id, number"
-)
+_DELIVERIES = f"{DELIVERIES} WHERE d.id IN {_OF_INCIDENT} ORDER BY d.seq"
+_ATTEMPTS = f"{ATTEMPTS} WHERE delivery_id IN {_OF_INCIDENT} ORDER BY delivery_id, number"
+_MOST_WINDOWS = 100
 _WINDOWS = (
-    "SELECT started_at, ended_at, reason FROM blind_windows WHERE ended_at >= ? AND (? IS NULL OR started_at <= ?) "
-    "ORDER BY started_at"
+    "SELECT started_at, ended_at, reason FROM blind_windows WHERE ended_at >= ?1 AND (?2 IS NULL OR started_at <= ?2) "
+    "ORDER BY started_at DESC"
 )
 _EDITS = (
     "SELECT at, actor, detail FROM audit_entries INDEXED BY audit_entries_of_edits WHERE workspace_id = ? AND at > ? "
@@ -82,6 +79,17 @@ async def packet(
     return Packet(monitor=monitor, exported_at=now, version=version, **parts)
 
 
+async def incident(
+    db: aiosqlite.Connection, workspace_id: str, incident_id: str
+) -> tuple[IncidentFacts, tuple[Event, ...]] | None:
+    """Return one incident of a workspace with its events, without the rest of its packet, or None."""
+    sql = f"SELECT {_FACTS} FROM incidents i WHERE i.id = ? AND i.workspace_id = ?"
+    rows = await fetch(db, sql, (incident_id, workspace_id))
+    if not rows:
+        return None
+    return IncidentFacts(*rows[0]), tuple(Event(*event) for event in await fetch(db, _EVENTS, (incident_id,)))
+
+
 def _at_once(
     db: sqlite3.Connection, workspace_id: str, incident_id: str
 ) -> tuple[str, int | None, tuple[Edit, ...], dict[str, Any]] | None:
@@ -95,7 +103,7 @@ def _at_once(
 
 
 def _parts(db: sqlite3.Connection, row: tuple[Any, ...]) -> tuple[str, int | None, tuple[Edit, ...], dict[str, Any]]:
-    monitor_id, run_id, workspace_id, mode, archived_at, drill_of, drilled, drill_kind, *facts = row
+    monitor_id, run_id, workspace_id, mode, created_at, archived_at, drill_of, drilled, drill_kind, *facts = row
     incident = IncidentFacts(*facts)
     run = _run_of(db, monitor_id, run_id, mode, incident.opened_at)
     healthy = None
@@ -103,20 +111,23 @@ def _parts(db: sqlite3.Connection, row: tuple[Any, ...]) -> tuple[str, int | Non
         sql = f"{_RUN} WHERE monitor_id = ? AND state = 'success' AND start_received_at < ? "
         sql += "ORDER BY start_received_at DESC LIMIT 1"
         healthy = _run(db.execute(sql, (monitor_id, run.start_received_at)).fetchall())
-    signals = db.execute(_SIGNAL, (monitor_id, incident.opened_at)).fetchall()
-    begins = [incident.opened_at, incident.expected_at, None if run is None else run.facts.started_at]
-    since = min(at for at in begins if at is not None)
-    windows = db.execute(_WINDOWS, (since, incident.resolved_at, incident.resolved_at))
+    signal = _signal(db.execute(_SIGNAL, (monitor_id, incident.opened_at)).fetchall())
+    begun = _run_of(db, monitor_id, None, mode, incident.opened_at)  # older than `run` where the kind has risen
+    heard = [one.effective_at for one in (signal, begun) if one is not None] or [created_at]
+    since = min(heard if run is None else [*heard, run.effective_at])
+    windows = [Window(*window) for window in db.execute(_WINDOWS, (since, incident.resolved_at))]
     edits = db.execute(_EDITS, (workspace_id, incident.opened_at, monitor_id))
     parts = {
         "incident": incident,
         "drill": None if drill_of is None else Drill(drill_of, drilled, drill_kind),
         "run": run,
         "healthy": healthy,
-        "signal": _signal(signals),
+        "signal": signal,
         "events": tuple(Event(*event) for event in db.execute(_EVENTS, (incident.id,))),
         "deliveries": _deliveries(db, incident.id),
-        "windows": tuple(Window(*window) for window in windows),
+        "windows_since": since,
+        "windows": tuple(reversed(windows[:_MOST_WINDOWS])),
+        "earlier_windows": len(windows[_MOST_WINDOWS:]),
     }
     return monitor_id, archived_at, tuple(_edit(*edit) for edit in edits), parts
 

@@ -39,6 +39,22 @@ class Member(Struct, frozen=True):
 
 
 _USER = "SELECT id, email, name, password_hash FROM users"
+_OWNED = (
+    "EXISTS (SELECT 1 FROM members o WHERE o.workspace_id = m.workspace_id AND o.user_id = {by} AND o.role = 'owner')"
+)
+MEMBERSHIPS = f"SELECT workspace_id, {_OWNED.format(by='?')} FROM members m WHERE user_id = ?"
+"""The workspaces of a user, the second parameter, each with whether the first one is an owner of it."""
+PASSWORD_LINK = (
+    f"{_USER} WHERE id = (SELECT user_id FROM one_time_links l "
+    "WHERE token_hash = ? AND purpose = 'password' AND expires_at > ? AND (maker_id IS NULL OR "
+    f"(SELECT min({_OWNED.format(by='l.maker_id')}) FROM members m WHERE m.user_id = l.user_id)))"
+)
+"""Whose password the link with a token's hash lets choose at an instant: its maker owns all their workspaces."""
+
+
+async def workspaces_of(db: aiosqlite.Connection, user_id: str) -> set[str]:
+    """Return the ids of the workspaces that a person is a member of."""
+    return {found for (found,) in await fetch(db, "SELECT workspace_id FROM members WHERE user_id = ?", (user_id,))}
 
 
 async def user_by_email(db: aiosqlite.Connection, email: str) -> User | None:
@@ -100,9 +116,5 @@ async def setup_link_holds(db: aiosqlite.Connection, token_hash: bytes, now: int
 
 async def password_link_user(db: aiosqlite.Connection, token_hash: bytes, now: int) -> User | None:
     """Return whose password a link lets choose, None when it does not hold at `now`."""
-    sql = (
-        f"{_USER} WHERE id = (SELECT user_id FROM one_time_links "
-        "WHERE token_hash = ? AND purpose = 'password' AND expires_at > ?)"
-    )
-    rows = await fetch(db, sql, (token_hash, now))
+    rows = await fetch(db, PASSWORD_LINK, (token_hash, now))
     return User(*rows[0]) if rows else None

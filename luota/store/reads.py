@@ -42,9 +42,9 @@ _DEFINITIONS = (
     "tolerance FROM monitors WHERE archived_at IS NULL"
 )
 _STATES = (
-    "SELECT monitor_id, incident_id, status, since, reason, basis_at, set_at, signal_at, expected_at, deadline_at, "
-    "late, failing, failures, counted_at, evidence_at, unverified, unverified_by, incident, paused, pause_until, "
-    "pause_until_healthy, closed_at FROM monitor_states"
+    "SELECT monitor_id, incident_id, last_heartbeat, heartbeats, status, since, reason, basis_at, set_at, signal_at, "
+    "expected_at, deadline_at, late, failing, failures, counted_at, evidence_at, unverified, unverified_by, incident, "
+    "paused, pause_until, pause_until_healthy, closed_at, outcome_unknown FROM monitor_states"
 )
 
 _STATUS = {status.value: status for status in Status}
@@ -60,8 +60,8 @@ async def fetch(db: aiosqlite.Connection, sql: str, values: Iterable[Any] = ()) 
 def monitor_rows(db: sqlite3.Connection) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Yield the definition and the state of every monitor that is not archived.
 
-    The one is five columns of identity and six of rules; the other the monitor's id, the open incident's
-    and what `state_of` takes. For the driver's thread.
+    The one is five columns of identity and six of rules; the other the monitor's id, the open incident's,
+    the last heartbeat and how many there were, and what `state_of` takes. For the driver's thread.
     """
     # Two scans, since SQLite would join them by looking up one state after the other, in twice the time.
     definitions = {row[0]: row for row in db.execute(_DEFINITIONS)}
@@ -74,17 +74,17 @@ def monitor_rows(db: sqlite3.Connection) -> Iterator[tuple[tuple[Any, ...], tupl
 async def open_runs(db: aiosqlite.Connection) -> dict[str, tuple[OpenRun, ...]]:
     """Return the runs whose limit is armed, by monitor id, in the order of their limits."""
     sql = (
-        "SELECT monitor_id, id, effective_at, limit_at, occurrence, counted FROM runs "
+        "SELECT monitor_id, id, effective_at, limit_at, occurrence, counted, limit_moved FROM runs "
         "WHERE state = 'running' ORDER BY limit_at, id"
     )
     runs: dict[str, list[OpenRun]] = {}
-    for monitor_id, run_id, began, limit, occurrence, counted in await fetch(db, sql):
-        runs.setdefault(monitor_id, []).append(OpenRun(run_id, began, limit, occurrence, bool(counted)))
+    for monitor_id, run_id, began, limit, occurrence, counted, moved in await fetch(db, sql):
+        runs.setdefault(monitor_id, []).append(OpenRun(run_id, began, limit, occurrence, bool(counted), moved))
     return {monitor_id: tuple(open_) for monitor_id, open_ in runs.items()}
 
 
 def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
-    """Return the state in the last twenty columns of its row, with the monitor's open runs."""
+    """Return the state in the last 21 columns of its row, with the monitor's open runs."""
     (
         status,
         since,
@@ -106,7 +106,8 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         pause_until,
         pause_until_healthy,
         last_close_at,
-    ) = row[2:]
+        outcome_unknown,
+    ) = row[4:]
     return State(
         _STATUS[status],
         since,
@@ -123,6 +124,7 @@ def state_of(row: tuple[Any, ...], runs: tuple[OpenRun, ...]) -> State:
         evidence_at,
         unverified == 1,
         unverified_by,
+        outcome_unknown == 1,
         _KIND[incident],
         Pause(pause_until, bool(pause_until_healthy)) if paused else None,
         False,

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
-from luota.store.deliveries import ENDED_FIRST, HELD, TOLD
+from luota.store.deliveries import FIRST, ON_ITS_WAY, TOLD
 
 Row = tuple[Any, ...]
 
@@ -26,11 +26,13 @@ A job that is dead for a year would otherwise fill the file with one line a minu
 _STATE = (
     "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at late failing failures "
     "counted_at evidence_at unverified unverified_by incident incident_id paused pause_until pause_until_healthy "
-    "closed_at"
+    "closed_at outcome_unknown last_heartbeat heartbeats"
 ).split()
 
 _COLUMNS: dict[str, list[str]] = {
-    "heartbeats": ("monitor_id received_at id occurred_at effective_at late skewed host deploy_sha payload").split(),
+    "heartbeats": (
+        "seq monitor_id previous number received_at id occurred_at effective_at late skewed host deploy_sha payload"
+    ).split(),
     "runs": (
         "id monitor_id external_run_id state started_at start_received_at effective_at limit_at occurrence "
         "counted late skewed start_payload deploy_sha host environment tags"
@@ -72,6 +74,15 @@ def _open_incidents(rows: int) -> str:
     )
 
 
+def _queue_after(earlier: str) -> str:
+    """Insert a delivery if its channel has an earlier one of its incident of which that is true."""
+    places = ", ".join(f"?{n}" for n in range(1, len(_COLUMNS["deliveries"]) + 1))
+    return (
+        f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT {places} WHERE EXISTS "
+        f"(SELECT 1 FROM deliveries e WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {earlier})"
+    )
+
+
 _LASTED_LESS = "the incident was resolved within the delay of this channel"
 _WITHIN_DELAY = "the incident was resolved within the delay after the first notice of it to this channel"
 _HUSH = (
@@ -80,7 +91,7 @@ _HUSH = (
     "WHERE incident_id = ?2 AND next_attempt_at IS NOT NULL"
 )
 
-_UPDATES = {
+_ROW_BY_ROW = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
     "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
     "counted": "UPDATE incidents SET evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
@@ -89,21 +100,24 @@ _UPDATES = {
     f"AND type = 'counted') < {MOST_COUNTED}",
     "resolved": "UPDATE incidents SET state = 'resolved', resolved_at = ?, resolution = ? WHERE id = ?",
     "run_ended": "UPDATE runs SET state = ?, counted = counted OR ? WHERE id = ?",
-    "run_armed": "UPDATE runs SET limit_at = ?, effective_at = ?, counted = ? WHERE id = ?",
+    "run_armed": "UPDATE runs SET limit_at = ?, limit_moved = ?, effective_at = ?, counted = ? WHERE id = ?",
     "run_closed": "UPDATE runs SET state = ?, finished_at = ?, finish_received_at = ?, summary = ?, "
     "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
     "host = coalesce(?, host), environment = coalesce(?, environment), tags = coalesce(?, tags), "
     "skewed = skewed OR ?, counted = ? WHERE id = ?",
-    "attempted": "UPDATE deliveries SET state = ?2, attempts = ?3, next_attempt_at = ?4, finished_at = ?5, "
-    "last_error = ?6, provider_id = ?7 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
+    "begun": "UPDATE deliveries SET notice = json_set(notice, '$.begun', attempts + 1) "
+    "WHERE id = ? AND next_attempt_at <= ?",
+    "made": "UPDATE deliveries SET attempts = ?2 WHERE id = ?1",  # also of what was cancelled while it was under way
+    "attempted": "UPDATE deliveries SET state = ?2, next_attempt_at = ?3, finished_at = ?4, last_error = ?5, "
+    "provider_id = ?6 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
     "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL "
     "WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
-    "deliveries_if_told": f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT "
-    f"{', '.join(f'?{n}' for n in range(1, len(_COLUMNS['deliveries']) + 1))} WHERE EXISTS (SELECT 1 FROM deliveries e "
-    f"WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {TOLD})",
-    "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {HELD}",
+    "rested": "UPDATE channels SET rests_until = ? WHERE id = ?",
+    "deliveries_if_told": _queue_after(TOLD),
+    "deliveries_if_on_its_way": _queue_after(ON_ITS_WAY),
+    "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {FIRST}",
     "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
-    f"last_error = '{_LASTED_LESS}' WHERE id = ?2 AND {ENDED_FIRST} AND queued_at < ?1 + "
+    f"last_error = '{_LASTED_LESS}' WHERE id = ?2 AND {FIRST} AND queued_at < ?1 + "
     "(SELECT opened_at FROM incidents WHERE id = incident_id)",
     "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
     "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "
@@ -115,6 +129,8 @@ _UPDATES = {
     "(SELECT 1 FROM deliveries r WHERE r.incident_id = ?2 AND r.channel_id = deliveries.channel_id "
     "AND r.type = 'incident.resolved' AND r.next_attempt_at IS NOT NULL)",
 }
+"""What is executed once a row, by its name: updates, and inserts that look at what is there. All else is inserted, many
+rows a statement."""
 
 _INCIDENTS = "incidents"
 _IN_SEQUENCE = ("opened", "raised", "counted", "resolved")
@@ -136,10 +152,14 @@ _ORDER = (
     "ended_early",
     "hushed",  # the rest before the first notice, by which it is known
     "hushed_first",
+    "deliveries_if_on_its_way",  # what was hushed is none of these any more
     "overtaken",
+    "begun",
     "attempts",
+    "made",
     "attempted",
     "proven",
+    "rested",
     "audit_entries",
     "monitor_states",
 )
@@ -150,36 +170,33 @@ class Rows:
     """The rows of one transaction."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[Row]] = {}
+        self._rows: dict[str, list[Row]] = {name: [] for name in _ORDER if name != _INCIDENTS}
         self._incidents: list[tuple[str, Row]] = []
 
     def add(self, name: str, row: Row) -> None:
-        """Add a row for an insert or an update, `name` one of those in this module's tables."""
+        """Add a row for the statement, or the table, of that name. KeyError when there is none: it would be lost."""
         if name in _IN_SEQUENCE:
             self._incidents.append((name, row))
         else:
-            self._rows.setdefault(name, []).append(row)
+            self._rows[name].append(row)
 
-    def write(self, db: sqlite3.Connection) -> int:
-        """Execute the statements inside the open transaction; return how many rows there were."""
-        count = 0
+    def write(self, db: sqlite3.Connection) -> None:
+        """Execute the statements inside the open transaction."""
         for name in _ORDER:
             if name == _INCIDENTS:
-                for change, rows in groupby(self._incidents, key=itemgetter(0)):
-                    count += _execute(db, change, [row for _, row in rows])
-            elif name in self._rows:
-                count += _execute(db, name, self._rows[name])
-        return count
+                for change, added in groupby(self._incidents, key=itemgetter(0)):
+                    _execute(db, change, [row for _, row in added])
+            elif rows := self._rows[name]:
+                _execute(db, name, rows)
 
 
-def _execute(db: sqlite3.Connection, name: str, rows: list[Row]) -> int:
-    if name in _UPDATES:
-        db.executemany(_UPDATES[name], rows)
+def _execute(db: sqlite3.Connection, name: str, rows: list[Row]) -> None:
+    if name in _ROW_BY_ROW:
+        db.executemany(_ROW_BY_ROW[name], rows)
     else:
         for chunk in _chunks(rows):
             sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
             db.execute(sql, [value for row in chunk for value in row])
-    return len(rows)
 
 
 _INSERTS = {table: ["", *(_insert(table, n) for n in range(1, MOST_ROWS + 1))] for table in _COLUMNS}
@@ -189,7 +206,9 @@ def _chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
     return (rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS))
 
 
-def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
+def state_row(
+    monitor_id: str, state: State, incident_id: str | None, last_heartbeat: int | None = None, heartbeats: int = 0
+) -> Row:
     """Return the `monitor_states` row of a state; `luota.store.reads.state_of` is the inverse."""
     pause = state.pause
     return (
@@ -215,12 +234,15 @@ def state_row(monitor_id: str, state: State, incident_id: str | None) -> Row:
         None if pause is None else pause.until,
         +(pause is not None and pause.until_healthy),
         state.last_close_at,
+        +state.outcome_unknown,
+        last_heartbeat,
+        heartbeats,
     )
 
 
 def run_changes(rows: Rows, rearmed: tuple[OpenRun, ...], ended: tuple[EndedRun, ...]) -> None:
     """Add what the machine changed in open runs."""
     for run in rearmed:
-        rows.add("run_armed", (run.limit_at, run.started_at, +run.counted, run.id))
+        rows.add("run_armed", (run.limit_at, run.moved, run.started_at, +run.counted, run.id))
     for end in ended:
         rows.add("run_ended", (end.state.value, +(end.state is RunState.STUCK), end.id))

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from luota.core import advice
 from luota.core.bar import Drawn, run_drawn
-from luota.core.errors import LuotaError
+from luota.core.errors import LuotaError, invalid, reworded
 from luota.core.model import Mode, Rules, RunState
 from luota.core.schedule import Every
 from luota.core.slots import Signal, Stretch
@@ -23,12 +23,6 @@ T = TypeVar("T")
 
 LOOKS_BACK = 90 * DAY
 _MOST = 10_000
-WORDS = {
-    "interval": "Interval",
-    "graceSeconds": "Grace",
-    "expectedFreshnessSeconds": "Freshness",
-    "maxRuntimeSeconds": "Max runtime",
-}
 FIELDS = {"graceSeconds": "grace", "expectedFreshnessSeconds": "freshness", "maxRuntimeSeconds": "limit"}
 """The parameters of the address by which other values are tried, by the key of the definition."""
 
@@ -75,13 +69,13 @@ def fields_of(rules: Rules) -> dict[str, tuple[str, int]]:
     """Return which durations decide this monitor's verdicts, each with its name and its present value."""
     fields: dict[str, tuple[str, int]] = {}
     if isinstance(rules.schedule, Every):
-        fields["interval"] = (WORDS["interval"], rules.schedule.interval)
+        fields["interval"] = ("Interval", rules.schedule.interval)
     if rules.mode is Mode.FRESHNESS:
-        fields["freshness"] = (WORDS["expectedFreshnessSeconds"], rules.freshness)
+        fields["freshness"] = ("Freshness", rules.freshness)
     if rules.schedule is not None or rules.mode is Mode.FRESHNESS:
-        fields["grace"] = (WORDS["graceSeconds"], rules.grace)
+        fields["grace"] = ("Grace", rules.grace)
     if rules.mode is Mode.RUN:
-        fields["limit"] = (WORDS["maxRuntimeSeconds"], rules.max_runtime)
+        fields["limit"] = ("Max runtime", rules.max_runtime)
     return fields
 
 
@@ -93,13 +87,10 @@ def rules_with(definition: Definition, asked: Mapping[str, str]) -> Rules:
     return parse_edit(definition_json(definition), changes).rules
 
 
-def refusal(error: LuotaError) -> tuple[str, str]:
-    """Return the field by which a refused value was tried, and what is wrong with it in the words of the form."""
-    field, said = FIELDS.get(error.field or "", "interval"), error.message
-    for key, word in {"schedule.every": "interval", "every": "interval", **WORDS}.items():
-        if said.startswith(f"{key} "):
-            return field, word.capitalize() + said[len(key) :]
-    return field, said
+def refusal(error: LuotaError) -> LuotaError:
+    """Return the refusal of a value that was tried, with the field by which it was."""
+    fields = {**FIELDS, "schedule.every": "interval"}
+    return invalid(fields[error.field or ""], reworded(error, fields))
 
 
 async def _in_pieces(steps: Generator[None, None, T]) -> T:

@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -50,10 +50,10 @@ class Session(Struct, frozen=True):
     address: str
 
 
-async def password_link(engine: Engine, user_id: str, actor: Actor, workspace_id: str | None) -> str:
+async def password_link(engine: Engine, user_id: str, actor: Actor, maker_id: str | None) -> str:
     """Do what `Auth.password_link` says, for the API too."""
     token, expires_at = secrets.token_urlsafe(32), engine.clock.now() + PASSWORD_LINK
-    work = people.make_link("password", user_id, hash_of(token), expires_at, actor, workspace_id=workspace_id)
+    work = people.make_link("password", user_id, hash_of(token), expires_at, actor, maker_id=maker_id)
     await engine.submit(work)
     return f"/password/{token}"
 
@@ -61,17 +61,24 @@ async def password_link(engine: Engine, user_id: str, actor: Actor, workspace_id
 class Auth:
     """Who may do what, for everything that comes with a cookie.
 
-    `public_url` is the setting, None where it is not set. A forwarded address is believed only from the
-    `trusted` networks: behind a proxy that is none of them, all people share one address and its throttle.
-    `secure` tells that people come by https.
+    `public_url` is the setting, None where it is not set, and `host` what the daemon listens on. A forwarded address is
+    believed only from the `trusted` networks: behind a proxy that is none of them, all people share one address and
+    its throttle. `secure` tells that people come by https.
     """
 
     def __init__(
-        self, engine: Engine, passwords: Passwords, *, public_url: str | None, trusted: tuple[Network, ...]
+        self,
+        engine: Engine,
+        passwords: Passwords,
+        *,
+        public_url: str | None,
+        trusted: tuple[Network, ...],
+        host: str = "127.0.0.1",
     ) -> None:
         self._engine = engine
         self._passwords = passwords
         self._origin = None if public_url is None else _origin(public_url)
+        self._host = host.lower()
         self._trusted = trusted
         self.secure = secure = public_url is not None and public_url.startswith("https://")
         # Browsers take neither `Secure` nor a name with __Host- over plain HTTP, as in most home networks.
@@ -111,25 +118,25 @@ class Auth:
         password and a user without one. RATE_LIMITED after too many failures.
         """
         email = email.strip().lower()[:254]
-        with self._throttled(scope, email):
-            user = await rows.user_by_email(self._engine.reader, email)
-            known = None if user is None else user.password_hash
-            if not await self._passwords.verify(known, password) or user is None or known is None:
-                await self._refused(scope, None if user is None else user.id)
-                raise LuotaError(Code.UNAUTHENTICATED, WRONG)
-        rehashed = await self._passwords.hash(password) if self._passwords.is_outdated(known) else None
-        token = secrets.token_urlsafe(32)
-        old = self._token(scope)
-        work = sessions.open_session(
-            user.id,
-            known,
-            hash_of(token),
-            Actor(user.email, self._source(scope)),
-            replaces=None if old is None else hash_of(old),
-            rehashed=rehashed,
-        )
-        await self._engine.submit(work)
-        return token
+        token, old = secrets.token_urlsafe(32), self._token(scope)
+        while True:
+            with self._throttled(scope, email):
+                user = await rows.user_by_email(self._engine.reader, email)
+                known = None if user is None else user.password_hash
+                if not await self._passwords.verify(known, password) or user is None or known is None:
+                    await self._refused(scope, None if user is None else user.id)
+                    raise LuotaError(Code.UNAUTHENTICATED, WRONG)
+            work = sessions.open_session(
+                user.id,
+                known,
+                hash_of(token),
+                Actor(user.email, self._source(scope)),
+                replaces=None if old is None else hash_of(old),
+                rehashed=await self._passwords.hash(password) if self._passwords.is_outdated(known) else None,
+            )
+            if await self._engine.submit(work):
+                return token
+            # Another hash by now: of another password, or of this one, renewed by a sign-in at the same time.
 
     async def sign_out(self, session: Session) -> None:
         """End a session."""
@@ -166,10 +173,10 @@ class Auth:
         """Raise FORBIDDEN unless a change comes from a page of this Luota, and with its session's CSRF token.
 
         The origin is that of `Origin`, else of `Referer`; without both, `Sec-Fetch-Site` must say
-        same-origin. With a public URL it must be that one's. Without it, its host must be the `Host` that
-        was asked, and the browser must not say that it is another site's. By a name that somebody else
-        points at this host (DNS rebinding) that can be met, but then no cookie comes along. The token is
-        not asked where no `session` is given: of those who are not signed in, and where it is not used.
+        same-origin. With a public URL it must be that one's. Without it, it must be one of `_addresses`, and the
+        browser must not say that it is another site's. The `Host` header counts nowhere: a name that somebody
+        else points at this host (DNS rebinding) stands in it as well. The token is not asked where no `session`
+        is given: of those who are not signed in, and where it is not used.
         """
         self._check_origin(scope)
         if session is not None and not hmac.compare_digest((csrf or "").encode(), session.csrf.encode()):
@@ -177,11 +184,11 @@ class Auth:
                 Code.FORBIDDEN, "This page is from before you signed in, or not from here: load it again and repeat."
             )
 
-    async def authorise_api(self, request: Request, role: str, workspace_id: str) -> Actor:
-        """Return who calls the API with a session, and has at least `role` in the workspace.
+    async def authorise_api(self, request: Request, role: str, among: Collection[str]) -> tuple[str, str, Actor]:
+        """Return the first workspace `among` theirs, user's id and actor of who calls the API with a session.
 
-        UNAUTHENTICATED without a session; NOT_FOUND for those who are no members; FORBIDDEN when the role
-        is too low, and for a change whose origin or `X-CSRF-Token` is not right.
+        UNAUTHENTICATED without a session; NOT_FOUND for those who are members of none; FORBIDDEN when their role there
+        is below `role`, and for a change whose origin or `X-CSRF-Token` is not right.
         """
         session = await self.session(request.scope)
         if session is None:
@@ -189,12 +196,13 @@ class Auth:
             raise LuotaError(Code.UNAUTHENTICATED, said)
         if request.method not in _READING:
             self.check_change(request.scope, session, request.headers.get("x-csrf-token"))
-        held = session.roles.get(workspace_id)
-        if held is None:
+        here = next((one for one in among if one in session.roles), None)
+        if here is None:
             raise LuotaError(Code.NOT_FOUND, "There is no such workspace, or you are not a member of it.")
+        held = session.roles[here]
         if not allows(held, role):
             raise LuotaError(Code.FORBIDDEN, f"This needs the role {role}, and you are {held}: ask an owner.")
-        return self.actor(session, request.scope)
+        return here, session.user_id, self.actor(session, request.scope)
 
     # -- one-time links ----------------------------------------------------------------------------
 
@@ -207,15 +215,16 @@ class Auth:
             return None
         token, expires_at = secrets.token_urlsafe(32), self._engine.clock.now() + SETUP_LINK
         actor = Actor("luota", "start")
-        made = await self._engine.submit(people.make_link("setup", None, hash_of(token), expires_at, actor))
+        work = people.make_link("setup", None, hash_of(token), expires_at, actor, maker_id=None)
+        made = await self._engine.submit(work)
         return f"/setup/{token}" if made else None
 
-    async def password_link(self, user_id: str, actor: Actor, workspace_id: str | None) -> str:
+    async def password_link(self, user_id: str, actor: Actor, maker_id: str | None) -> str:
         """Return the path of a fresh link by which a user chooses a password, for 72 hours; older ones hold no more.
 
-        An owner names the workspace in which they are one; errors as of `engine.people.make_link`.
+        `maker_id` is who makes it, None for the host; errors as of `engine.people.make_link`.
         """
-        return await password_link(self._engine, user_id, actor, workspace_id)
+        return await password_link(self._engine, user_id, actor, maker_id)
 
     async def check_link(self, purpose: str, token: str) -> str | None:
         """Return the address of the user whose link it is, None for the set-up's; NOT_FOUND if it does not hold."""
@@ -227,8 +236,8 @@ class Auth:
             raise LuotaError(Code.NOT_FOUND, f"{said} Sign in, or look there.")
         user = await rows.password_link_user(reader, token_hash, now)
         if user is None:
-            said = "This link does not hold any more: it was used, replaced or too old. Ask an owner for a new one."
-            raise LuotaError(Code.NOT_FOUND, said)
+            said = "This link does not hold any more: it was used, replaced or too old, or its maker is no owner now."
+            raise LuotaError(Code.NOT_FOUND, f"{said} Ask an owner for a new one.")
         return user.email
 
     async def use_setup_link(self, scope: Scope, token: str, email: str, name: str, password: str) -> str:
@@ -323,12 +332,26 @@ class Auth:
                     Code.FORBIDDEN, f"{said} Open that address, or set public_url to the one that you use."
                 )
             return
-        host = (header(scope, b"host") or b"").decode("latin-1")
-        if origin is None or origin != _origin(f"{origin[0]}://{host}") or site not in (None, b"same-origin"):
-            said = "This change comes from a page of another site, or a proxy changes the Host header."
-            raise LuotaError(
-                Code.FORBIDDEN, f"{said} Set [server] public_url to the address in the browser, and open that."
-            )
+        if origin not in self._addresses(scope) or site not in (None, b"same-origin"):
+            said = "Without [server] public_url, changes are taken from pages at the IP address of this machine and "
+            said += "Luota's own port alone, or at localhost with that port."
+            if origin is None:
+                raise LuotaError(Code.FORBIDDEN, f"{said} Set public_url to the address that you use, and open that.")
+            line = f'public_url = "{_shown(origin)}"'
+            said += f" If you opened {_shown(origin)} yourself, put this line into the config file below [server], and"
+            raise LuotaError(Code.FORBIDDEN, f"{said} restart Luota: {line}")
+
+    def _addresses(self, scope: Scope) -> "set[_Origin]":
+        """Return of which origins pages are without a public URL: nothing that a header says is among them.
+
+        They are those of the loopback addresses, of the host that is set, and of the address on which the connection
+        was accepted, which is known where the daemon listens on all; each by plain HTTP, with the port of its socket.
+        """
+        address, port = scope.get("server") or (self._host, None)
+        if port is None:
+            return set()
+        hosts = {"localhost", "127.0.0.1", "::1", self._host, _unmapped(address)}
+        return {("http", host, port) for host in hosts}
 
 
 def hash_of(token: str) -> bytes:
@@ -355,6 +378,15 @@ def _shown(origin: _Origin) -> str:
     scheme, host, port = origin
     usual = {"http": 80, "https": 443}[scheme] == port
     return f"{scheme}://{f'[{host}]' if ':' in host else host}{'' if usual else f':{port}'}"
+
+
+def _unmapped(address: str) -> str:
+    """Return an address as browsers write it: of IPv4 also where a socket for both takes it (RFC 4291, 2.5.5.2)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str((parsed.version == 6 and parsed.ipv4_mapped) or parsed)
 
 
 def _network(address: str) -> str:

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, refusal_of_url
+from luota.alerts.transport import refusal_of_url
 from luota.core.errors import invalid
 from luota.core.spec.channels import parse_channel
 from luota.engine import Engine
@@ -63,18 +64,17 @@ async def prove_channel(
     The notice names `monitor`, on whose page it was asked for.
     """
     delivery_id: str = await engine.submit(commands.test(workspace.id, channel_id, name, actor, monitor))
-    await sender.prove(delivery_id)
+    await sender.proofs.prove(delivery_id)
     return delivery_id
 
 
 async def prove_monitor(
     engine: Engine, sender: Sender, workspace: LiveWorkspace, live: Live, actor: Actor
-) -> list[dict[str, Any]]:
-    """Send a test notice to each channel that hears of a monitor; returns the deliveries, as they are after it."""
-    names = {one["id"]: one["name"] for one in await incident_rows.channels(engine.reader, workspace.id)}
+) -> list[str]:
+    """Send a test notice to each channel that hears of a monitor, wait as for one; returns the deliveries' ids."""
+    names = {one.id: one.name for one in await incident_rows.channels(engine.reader, workspace.id)}
     name = (await monitor_rows.definition_of(engine.reader, live.id)).name
     heard = engine.registry.channels_of(live)
-    sent = await asyncio.gather(
+    return await asyncio.gather(
         *(prove_channel(engine, sender, workspace, one, names.get(one, one), actor, name) for one in heard)
     )
-    return [await incident_rows.delivery(engine.reader, one) for one in sent]

@@ -27,6 +27,12 @@ class Connections(ServerState):
         self.none_left = asyncio.Event()
         self.stopping = False
         self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
+        self.default_lines = b""
+
+    def set_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Set the headers of all answers, but for those that an answer sets itself."""
+        self.default_headers = headers
+        self.default_lines = b"".join([b"%b: %b\r\n" % header for header in headers])
 
     def admit(self, newcomer: "GuardedProtocol") -> bool:
         """Make room for one more connection over TCP, and take it in; False where there is none."""

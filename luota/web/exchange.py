@@ -21,7 +21,7 @@ Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
 Direct = Callable[[Any, bytes, Reply], bool]
 """Takes a scope and a body and answers the request it by one later call, or returns False and leaves it to the app."""
 
-_JSON = b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+_JSON = b"%b%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 _DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 
 
@@ -38,17 +38,21 @@ _SENT = _Sent()
 class Exchange(RequestResponseCycle):
     """One request and its answer, which leaves in one write when it comes whole.
 
-    `in_task` lets an app answer it in a task of its own.
+    `in_task` lets an app answer it in a task of its own. A default header gives way to one that the answer sets itself;
+    `default_lines` are all of them as they go over the wire.
 
     An answer begins with its first body message, as ASGI has it. uvicorn writes its head before that: one
     more system call for each answer, and a packet.
     """
 
     in_task: Callable[[RequestResponseCycle, ASGI3Application], None]
+    default_lines: bytes
     _start: HTTPResponseStartEvent | None = None
 
     def send(self, message: ASGISendEvent) -> Awaitable[None]:  # type: ignore[override]
         if message["type"] == "http.response.start" and not self.response_started and self._start is None:
+            own = {name for name, _ in message["headers"]}
+            self.default_headers = [header for header in self.default_headers if header[0] not in own]
             self._start = message
             return _SENT
         start, self._start = self._start, None
@@ -61,12 +65,15 @@ class Exchange(RequestResponseCycle):
         return _SENT
 
     def reply(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
-        """Answer with JSON, without a task where there is nothing to wait for. `headers` must be sound."""
+        """Answer with JSON, without a task where there is nothing to wait for.
+
+        `headers` must be sound, and none of them a default.
+        """
         if self.disconnected:
             return
         if self.keep_alive and not self.flow.write_paused:
-            lines = b"".join([b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)])
-            self._complete(_JSON % (STATUS_LINE[status], lines, len(content), content))
+            lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+            self._complete(_JSON % (STATUS_LINE[status], self.default_lines, lines, len(content), content))
             return
         json = [*headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
 

@@ -11,6 +11,7 @@ from luota.core.spec.audit import KINDS, MOST_LISTED
 from luota.core.spec.channels import SETTINGS as CHANNEL_TYPES
 from luota.core.spec.incidents import MAX_NOTE, MAX_REASON, STATES
 from luota.core.spec.people import LEAST_PASSWORD, MAX_PASSWORD, RETENTION
+from luota.core.spec.places import MOST_SIGNALS
 from luota.core.spec.values import MAX_SLUG, MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, MAX_URL
 from luota.web.api import ROUTES
 
@@ -169,14 +170,13 @@ _BODIES: dict[str, Schema] = {
             },
         }
     ),
-    "workspaces.create_user": _object(
-        {"email": _TEXT, "name": _TEXT, "role": _ROLE, "password": _PASSWORD}, "email", "password"
-    ),
+    "workspaces.create_user": _object({"email": _TEXT, "name": _TEXT, "role": _ROLE, "password": _PASSWORD}, "email"),
     "workspaces.set_password": _object({"password": _PASSWORD}, "password"),
     "workspaces.set_role": _object({"role": _ROLE}, "role"),
     "workspaces.add_member": _object({"email": _TEXT, "role": _ROLE}, "email"),
     "monitors.create": _object(_DEFINITION, "name", "mode"),
     "monitors.edit": _object(_DEFINITION),
+    "monitors.tag": _object({"tags": _TAGS}, "tags"),
     "monitors.pause": _object({"for": _DURATION, "until": _TIME, "untilHealthy": _SWITCH}),
     "channels.add": _object(
         {
@@ -197,6 +197,11 @@ _BODIES: dict[str, Schema] = {
 }
 """What a change takes, by its operation."""
 
+_SIGNALS: dict[str, Schema] = {
+    "monitor": _TEXT,
+    "before": _TEXT,
+    "limit": {"type": "integer", "minimum": 1, "maximum": MOST_SIGNALS},
+}
 _QUERIES: dict[str, dict[str, Schema]] = {
     "monitors.monitors": {"archived": {"enum": ["true"]}},
     "monitors.snippet": {"kind": _TEXT},
@@ -207,6 +212,8 @@ _QUERIES: dict[str, dict[str, Schema]] = {
         "before": _TEXT,
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED},
     },
+    "runs.heartbeats": _SIGNALS,
+    "runs.runs": _SIGNALS,
     "incidents.incidents": {
         "monitor": _TEXT,
         "state": {"enum": list(STATES)},
@@ -242,7 +249,7 @@ def _operator(method: str, path: str, role: str, name: str, summary: str) -> Sch
         {"name": key, "in": "query", "schema": schema} for key, schema in _QUERIES.get(name, {}).items()
     ]
     if "{workspace}" not in path:
-        about = "A workspace, by id or slug; else it is the first one."
+        about = "A workspace, by id or slug; else it is the first one that is yours."
         parameters.append({"name": "workspace", "in": "query", "description": about, "schema": _TEXT})
     changes = method != "GET"
     described: Schema = {

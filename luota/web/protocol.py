@@ -186,6 +186,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.cycle.__class__ = Exchange  # uvicorn has no setting for it
         assert isinstance(self.cycle, Exchange)
         self.cycle.in_task = super()._start_asgi_task
+        self.cycle.default_lines = self.server_state.default_lines
         self._unanswered.append(self.cycle)
         self._phase = _Phase.BODY
         self._span = 0

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from http import HTTPStatus
 
-UNKEPT = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-"""The headers of answers of the API and of refusals: nothing keeps them, or takes them for anything but JSON."""
+UNKEPT = {"cache-control": "no-store"}
+"""The header of answers of the API and of refusals: nothing keeps them."""
 
 _UNKEPT = [(name.encode("ascii"), value.encode("ascii")) for name, value in UNKEPT.items()]
 

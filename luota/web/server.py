@@ -22,6 +22,7 @@ from luota.core.errors import Code, LuotaError, invalid
 from luota.unix import unix_address
 from luota.web.connections import Connections
 from luota.web.protocol import GuardedProtocol
+from luota.web.security import security_headers
 
 RECEIVE_WITHIN_S = 10.0  # from the first byte of a request to its last
 KEEP_ALIVE_S = 75  # how long a connection may idle after an answer
@@ -39,7 +40,8 @@ class WebServer:
 
     Requests over the Unix socket carry `scope[LOCAL] is True`, those over TCP never do. A request must be
     received whole within `receive_within` seconds of its first byte; `keep_alive` (whole seconds) is how
-    long a connection may idle after an answer. Port 0 lets the kernel choose.
+    long a connection may idle after an answer. Port 0 lets the kernel choose. Every answer carries `security_headers`,
+    but those that the app sets itself; `secure` tells that people come by https.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class WebServer:
         socket_path: Path,
         receive_within: float = RECEIVE_WITHIN_S,
         keep_alive: int = KEEP_ALIVE_S,
+        secure: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self.port = port
@@ -59,6 +62,7 @@ class WebServer:
         self._socket_path = socket_path
         self._receive_within = receive_within
         self._keep_alive = keep_alive
+        self._security = security_headers(secure=secure)
         self._clock = clock or SystemClock()
         self._connections, self._backlog = _room()
         self._listeners: list[asyncio.AbstractServer] = []
@@ -137,7 +141,7 @@ class WebServer:
 
     def _refresh_date(self) -> None:
         date = email.utils.formatdate(self._clock.now() / 1000, usegmt=True)
-        self._connections.default_headers = [(b"date", date.encode("ascii"))]
+        self._connections.set_headers([(b"date", date.encode("ascii")), *self._security])
         self._date_timer = asyncio.get_running_loop().call_later(1.0, self._refresh_date)
 
 

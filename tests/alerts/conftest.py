@@ -1,14 +1,19 @@
 import pytest
 
 from luota.clock import SystemClock
-from tests.alerts.rig import Rig
-from tests.engines import engine_on
+from tests.alerts.rig import rigged
+from tests.clock import FakeClock
 
 
 @pytest.fixture
 async def rig(tmp_path):
     """A rig whose time is the real one."""
-    async with engine_on(tmp_path, SystemClock()) as engine:
-        rig = Rig(engine)
+    async with rigged(tmp_path, SystemClock()) as rig:
         yield rig
-        await rig.stop()
+
+
+@pytest.fixture
+async def timed(tmp_path):
+    """A rig whose clock only the test moves."""
+    async with rigged(tmp_path, FakeClock()) as timed:
+        yield timed

@@ -1,18 +1,20 @@
 """A real engine on a real file, and a sender beside it: what the tests of alerts share."""
 
 import asyncio
+import contextlib
 from ipaddress import ip_network
 
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import open_client
 from luota.alerts.types import routes
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
 from luota.engine import channels, monitors
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store.reads import fetch
-from tests.engines import ACTOR, workspace_of
+from tests.engines import ACTOR, engine_on, workspace_of
 from tests.served import NO_TLS
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
@@ -38,11 +40,11 @@ class Rig:
 
     async def start(self):
         self.client = plain_client(self.policy, Resolver())
-        self.send_by(routes(self.client))
+        self.send_by(routes(self.client, self.engine.clock))
 
-    def send_by(self, table):
+    def send_by(self, table, base_url=None):
         """Start a sender on a table of channel types."""
-        self.sender = Sender(self.engine, table)
+        self.sender = Sender(self.engine, table, base_url)
         self.task = asyncio.ensure_future(self.sender.run())
 
     async def stop(self):
@@ -54,9 +56,19 @@ class Rig:
             await self.client.aclose()
             self.client = None
 
-    async def channel(self, name, url):
-        doc = {"type": "webhook", "name": name, "url": url}
+    async def add(self, type_, name, **settings):
+        doc = {"type": type_, "name": name, **settings}
         return await self.engine.submit(channels.add(self.workspace, doc, ACTOR))
+
+    async def channel(self, name, url):
+        return await self.add("webhook", name, url=url)
+
+    async def test(self, channel_id, name="hook"):
+        """Send a test and wait for its outcome; return the id of its delivery."""
+        delivery_id = await self.engine.submit(channels.test(self.workspace.id, channel_id, name, ACTOR))
+        async with asyncio.timeout(15):
+            await self.sender.proofs.prove(delivery_id)
+        return delivery_id
 
     async def monitor(self, **more):
         doc = {"name": "Invoices", "mode": "run", "promise": "Sent by 07:00", "owner": "Ann", **more}
@@ -81,6 +93,21 @@ class Rig:
     async def succeed(self, live):
         await self.close(live, RunState.SUCCESS)
 
+    async def first(self, receiver, state):
+        """Let a run fail of which a webhook is told, until that notice is in `state`; return the monitor."""
+        await self.channel("hook", receiver.url)
+        live = await self.monitor()
+        await self.start()
+        await self.fail(live)
+        await self.until(lambda rows: rows[0][1] == state)
+        return live
+
+    async def taken_up(self, count):
+        """Wait until that many attempts are under way: sent, or waiting for their turn."""
+        async with asyncio.timeout(10):
+            while len(self.sender._attempts._under_way) < count:
+                await asyncio.sleep(0.01)
+
     async def rows(self):
         sql = "SELECT type, state, attempts, next_attempt_at, last_error, id FROM deliveries ORDER BY seq"
         return await fetch(self.engine.reader, sql)
@@ -90,3 +117,14 @@ class Rig:
             while not condition(rows := await self.rows()):
                 await asyncio.sleep(0.01)
         return rows
+
+
+@contextlib.asynccontextmanager
+async def rigged(directory, clock, kind=Rig):
+    """A rig on an engine of its own in `directory`, stopped at the end."""
+    async with engine_on(directory, clock) as engine:
+        rig = kind(engine)
+        try:
+            yield rig
+        finally:
+            await rig.stop()

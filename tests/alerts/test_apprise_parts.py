@@ -13,11 +13,10 @@ from luota.alerts.guard import AddressPolicy
 from luota.alerts.notice import GapFacts, Named, Notice, Told
 from luota.core.retry import AttemptResult
 from tests.alerts.notices import AT
+from tests.alerts.rig import LOOPBACK
 from tests.receiver import Receiver, hang, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
-
-LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
 
 
 def many(count, name="job", **more):

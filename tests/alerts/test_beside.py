@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from luota.alerts.apprise import THREADS_OF_ONE, Services
-from luota.alerts.sender import AT_ONCE, Sender
+from luota.alerts.resolver import Resolver
+from luota.alerts.sender import AT_ONCE
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.config import Email
 from luota.engine import channels
@@ -46,12 +46,11 @@ async def delays(rig, live):
 @contextlib.asynccontextmanager
 async def sending(rig, table):
     """Run a sender meanwhile."""
-    task = asyncio.ensure_future(Sender(rig.engine, table).run())
+    rig.send_by(table)
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await rig.stop()
 
 
 async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_than_a_second(rig):
@@ -70,25 +69,18 @@ async def test_channels_of_each_type_that_hang_delay_those_that_work_by_less_tha
             one.default = hang
         server.answers = {"RCPT ill@example.org": "HANG"}
         webhook, slack, service = ill
-        workspace = next(iter(rig.engine.registry.workspaces.values()))
-
-        async def add(type_, name, **more):
-            nonlocal workspace
-            await rig.engine.submit(channels.add(workspace, {"type": type_, "name": name, **more}, ACTOR))
-            workspace = rig.engine.registry.workspaces[workspace.id]
-
         for state, (to_webhook, to_slack, to_apprise) in (("well", (well, well, well)), ("ill", ill)):
-            await add("webhook", f"{state} webhook", url=to_webhook.url)
-            await add("slack", f"{state} slack", url=to_slack.url)
-            await add("email", f"{state} email", to=[f"{state}@example.org"])
-            await add("apprise", f"{state} apprise", url=f"json://127.0.0.1:{to_apprise.port}/")
-        await add("webhook", "ill name", url=f"http://stuck.test:{webhook.port}/")
+            await rig.add("webhook", f"{state} webhook", url=to_webhook.url)
+            await rig.add("slack", f"{state} slack", url=to_slack.url)
+            await rig.add("email", f"{state} email", to=[f"{state}@example.org"])
+            await rig.add("apprise", f"{state} apprise", url=f"json://127.0.0.1:{to_apprise.port}/")
+        await rig.add("webhook", "ill name", url=f"http://stuck.test:{webhook.port}/")
 
         resolver = Resolver(lookup)
         stack.callback(stuck.set)
         email = Email(host="mail.test", port=server.port, security="plain", sender="luota@example.org")
         client = await stack.enter_async_context(plain_client(LOOPBACK, resolver))
-        table = routes(client, Relay(email, resolver), Services(LOOPBACK))
+        table = routes(client, rig.engine.clock, Relay(email, resolver), Services(LOOPBACK))
 
         async with sending(rig, table):
             await delays(rig, await rig.monitor(channels=HEALTHY))  # whatever is loaded at the first use

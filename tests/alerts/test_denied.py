@@ -10,8 +10,8 @@ import pytest
 
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver, system_lookup
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, system_lookup
 from luota.alerts.types import routes
 from luota.core.errors import LuotaError
 from luota.engine import channels
@@ -27,30 +27,26 @@ ODD_NAMES = (
     "localhost",
     "LOCALHOST",
     "localhost.",
-    "127.0.0.1.",
     "127\u30020\u30020\u30021",  # ideographic dots
     "127\uff0e0\uff0e0\uff0e1",  # full-width dots
     "\uff11\uff12\uff17.0.0.1",  # full-width digits
     "\u2460\u2461\u2466.0.0.1",  # encircled digits
+    "127.0.0.1\uff0e",
     "user@127.0.0.1",
+    "example.org:80@127.0.0.1",
+    "127.0.0.1\\@127.0.0.1",
     "example.org@127.0.0.1",
 )
 SECOND_ONLY = AddressPolicy(allow=(ip_network("127.0.0.2/32"),))
 SCHEMES = {"webhook": "http", "slack": "http", "apprise": "json"}
 
 
-async def added(rig, type_, name, url):
-    workspace = next(iter(rig.engine.registry.workspaces.values()))
-    return await rig.engine.submit(channels.add(workspace, {"type": type_, "name": name, "url": url}, ACTOR))
-
-
 @contextlib.asynccontextmanager
 async def sending(rig, policy, lookup=system_lookup):
     async with plain_client(policy, Resolver(lookup)) as client:
-        task = asyncio.ensure_future(Sender(rig.engine, routes(client, None, Services(policy))).run())
+        rig.send_by(routes(client, rig.engine.clock, None, Services(policy)))
         yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await rig.stop()
 
 
 async def attempted(rig, count):
@@ -71,7 +67,7 @@ async def test_no_spelling_of_a_denied_address_gets_a_connection(rig, type_):
         for address in (*DENIED, *ODD_NAMES):
             host = f"[{address.strip('[]')}]" if ":" in address else address
             with contextlib.suppress(LuotaError):  # refused before it could be tried
-                await added(rig, type_, f"to {address}", f"{SCHEMES[type_]}://{host}:{four.port}/")
+                await rig.add(type_, f"to {address}", url=f"{SCHEMES[type_]}://{host}:{four.port}/")
                 tried += 1
         await rig.fail(await rig.monitor())
         async with sending(rig, AddressPolicy()):
@@ -95,7 +91,7 @@ async def test_a_resolver_that_rebinds_gets_no_connection_to_what_is_denied(rig,
     monkeypatch.setattr(socket, "getaddrinfo", lookup)  # the resolver is the enemy; all else is real
     async with Receiver() as denied, Receiver(host="127.0.0.2", port=denied.port) as allowed:
         for number in range(30):
-            await added(rig, type_, f"n{number}", f"{SCHEMES[type_]}://n{number}.rebind.test:{denied.port}/")
+            await rig.add(type_, f"n{number}", url=f"{SCHEMES[type_]}://n{number}.rebind.test:{denied.port}/")
         await rig.fail(await rig.monitor())
         async with sending(rig, SECOND_ONLY):
             rows = await attempted(rig, 30)

@@ -5,9 +5,12 @@ import re
 import pytest
 
 from luota.alerts.brief import brief
-from luota.alerts.notice import facts
+from luota.alerts.words import facts
 from luota.core.model import RunState
+from luota.core.spec.ingest import Ping
+from luota.engine import Judge
 from luota.engine.deliveries import gather
+from luota.engine.ingest import RecordPing
 from luota.engine.reminders import remind
 from luota.store import deliveries
 from luota.store.reads import fetch
@@ -20,7 +23,7 @@ async def digest(engine):  # noqa: F811
     """Gather all that waits for the channel; return the digest, as the sender would tell it."""
     waiting = await deliveries.waiting_first(engine.reader, engine.channel, engine.clock.now())
     workspace_id = next(iter(engine.registry.workspaces))
-    await engine.submit(gather(workspace_id, engine.channel, [delivery_id for delivery_id, _ in waiting]))
+    await engine.submit(gather(workspace_id, engine.channel, [delivery_id for delivery_id, *_ in waiting]))
     (notice,) = await notices(engine)
     assert notice.type == "incident.digest"
     return notice
@@ -64,6 +67,40 @@ async def test_an_end_whose_opening_was_told_tells_how_long_it_lasted_and_what_e
     first, _ = await lines(engine)
     assert re.fullmatch(r"job 0: failed \(resolved after 2 min 2 s\): run \S+ succeeded", first)
     assert "disk full" not in first
+
+
+async def test_instants_in_a_digest_are_told_in_the_timezone_of_each_monitor(engine):  # noqa: F811
+    zones = {"Europe/Helsinki": "+02:00", "Asia/Tokyo": "+09:00", "UTC": "+00:00"}
+    for zone in zones:
+        schedule = {"cron": "0 2 * * *", "timezone": zone}
+        live = await created(engine, name=zone, mode="heartbeat", schedule=schedule, graceSeconds=60)
+        await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+    engine.clock.advance(30 * HOUR)
+    await engine.submit(Judge(list(engine.registry.monitors)))
+    told = await lines(engine)
+    for line in told:
+        zone, offset = next(one for one in zones.items() if line.startswith(one[0]))
+        instant = rf"2026-11-2\d \d\d:00:00 {re.escape(offset)}"
+        assert re.fullmatch(
+            rf"{zone}: missed \(open\): no ping since {instant}, expected \S+ 02:00:00 {re.escape(offset)}, grace 1 min",
+            line,
+        ), line
+    assert len(told) == len(zones)
+
+
+async def test_what_was_wrong_with_what_has_ended_is_told_in_the_timezone_of_its_monitor_too(engine):  # noqa: F811
+    schedule = {"cron": "0 2 * * *", "timezone": "Asia/Tokyo"}
+    lives = [await created(engine, name=f"job {n}", mode="heartbeat", schedule=schedule) for n in range(2)]
+    for live in lives:
+        await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+    engine.clock.advance(30 * HOUR)
+    await engine.submit(Judge([live.id for live in lives]))
+    for live in lives:
+        await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+    told = await lines(engine)
+    assert all(re.search(r": no ping since \S+ \d\d:00:00 \+09:00, expected .*; ended by: ", line) for line in told), (
+        told
+    )
 
 
 async def test_reminders_of_many_incidents_are_told_together(engine, jobs):  # noqa: F811

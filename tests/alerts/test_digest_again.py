@@ -5,25 +5,26 @@ import asyncio
 import pytest
 
 from luota.alerts.apprise import Services
+from luota.alerts.resolver import Resolver
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.config import Email
 from luota.core.retry import PAUSES
-from luota.core.storms import SPAN
+from luota.core.storms import MOST, SPAN
 from luota.engine import channels
 from luota.engine.deliveries import gather, renew
 from luota.store import deliveries
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK, Rig, plain_client
+from tests.alerts.rig import LOOPBACK, Rig, plain_client, rigged
 from tests.clock import FakeClock
-from tests.engines import ACTOR, engine_on
+from tests.engines import ACTOR
 from tests.mailserver import MailServer
 from tests.receiver import Receiver, hang, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
 
 MANY = 12
+ANN = ["ann@example.org"]
 KEEP_ON = 2
 """How many of them stay open."""
 
@@ -31,8 +32,8 @@ KEEP_ON = 2
 class Many(Rig):
     """Incidents of many monitors that one digest is to tell, by any channel."""
 
-    async def open(self, **doc):
-        self.desk = await self.engine.submit(channels.add(self.workspace, {"name": "desk", **doc}, ACTOR))
+    async def open(self, type_, **settings):
+        self.desk = await self.add(type_, "desk", **settings)
         self.lives = [await self.monitor(name=f"job {number:03}") for number in range(MANY)]
         for live in self.lives:
             await self.fail(live)
@@ -42,7 +43,14 @@ class Many(Rig):
         """Start a sender whose email goes to `server`."""
         self.client = plain_client(self.policy, Resolver())
         email = Email(host="127.0.0.1", port=getattr(server, "port", 1), security="plain", sender="luota@example.org")
-        self.send_by(routes(self.client, Relay(email, Resolver()), Services(LOOPBACK)))
+        self.send_by(routes(self.client, self.engine.clock, Relay(email, Resolver()), Services(LOOPBACK)))
+
+    async def begin_in_vain(self, server):
+        """Let a mail server refuse the first attempt of the digest of all openings."""
+        server.answers = {"DATA": "451 later"}
+        await self.open("email", to=ANN)
+        self.send(server)
+        await self.refused()
 
     async def recover(self, lives):
         for live in lives:
@@ -57,6 +65,11 @@ class Many(Rig):
         async with asyncio.timeout(20):
             while not (found := await self.digests()) or found[-1][1:3] != ("failed_retrying", times):
                 await asyncio.sleep(0.01)
+
+    def pass_pause(self):
+        """Let the first pause pass."""
+        self.engine.clock.advance(2 * PAUSES[0])
+        self.engine.notices_queued.set()
 
     async def told(self):
         """Let pauses pass until nothing waits any more."""
@@ -77,17 +90,15 @@ class Many(Rig):
 
 @pytest.fixture
 async def many(tmp_path):
-    async with engine_on(tmp_path, FakeClock()) as engine:
-        many = Many(engine)
+    async with rigged(tmp_path, FakeClock(), Many) as many:
         yield many
-        await many.stop()
 
 
 @pytest.mark.parametrize("type_", ["slack", "apprise"])
 async def test_what_ended_before_its_digest_arrived_is_told_in_one_message_that_tells_both(many, type_):
     async with Receiver() as receiver:
         receiver.default = reply(503)
-        await many.open(type=type_, url=receiver.url if type_ == "slack" else f"json://127.0.0.1:{receiver.port}/")
+        await many.open(type_, url=receiver.url if type_ == "slack" else f"json://127.0.0.1:{receiver.port}/")
         many.send(None)
         await many.refused()
         await many.recover(many.lives[KEEP_ON:])
@@ -108,12 +119,24 @@ async def test_what_ended_before_its_digest_arrived_is_told_in_one_message_that_
     assert shown == [(MANY,)], "its attempt stays on record with each incident"
 
 
+async def test_ends_that_a_channel_does_not_want_are_told_where_the_digest_of_the_openings_did_not_arrive(many):
+    async with Receiver() as receiver:
+        receiver.default = reply(503)
+        await many.open("slack", url=receiver.url)
+        await many.engine.submit(channels.edit(many.workspace.id, many.desk, "desk", {"notify": ["opened"]}, ACTOR))
+        many.send(None)
+        await many.refused()
+        await many.recover(many.lives[KEEP_ON:])
+        receiver.default = reply(200)
+        await many.told()
+        await many.recover(many.lives[:KEEP_ON])
+    assert f"{KEEP_ON} opened, {MANY - KEEP_ON} opened and resolved" in receiver.requests[-1].body.decode()
+    assert await many.once_each()
+
+
 async def test_a_digest_of_which_there_is_no_news_is_repeated_under_its_id_as_it_was(many):
     async with MailServer() as server:
-        server.answers = {"DATA": "451 later"}
-        await many.open(type="email", to=["ann@example.org"])
-        many.send(server)
-        await many.refused()
+        await many.begin_in_vain(server)
         server.answers = {}
         await many.told()
         first, second = server.mails
@@ -123,23 +146,43 @@ async def test_a_digest_of_which_there_is_no_news_is_repeated_under_its_id_as_it
 
 
 async def test_news_that_is_gone_by_the_time_of_looking_changes_nothing(many):
-    await many.open(type="email", to=["ann@example.org"])
+    await many.open("email", to=ANN)
     waiting = await deliveries.waiting_first(many.engine.reader, many.desk, many.engine.clock.now())
-    await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, _ in waiting]))
+    await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, *_ in waiting]))
     before = await many.rows()
     await many.engine.submit(renew(before[-1][5]))
     assert await many.rows() == before
 
 
+async def test_an_opening_that_was_cut_off_before_a_storm_is_repeated_as_it_was_and_no_digest_tells_it(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "HANG"}
+        many.desk = await many.add("email", "desk", to=ANN)
+        await many.fail(await many.monitor(name="job"))
+        many.send(server)
+        async with asyncio.timeout(20):
+            while not server.mails:
+                await asyncio.sleep(0.01)
+        await many.stop()  # the message is there, and nobody will ever record it
+        server.answers = {}
+        for number in range(MOST):
+            await many.fail(await many.monitor(name=f"other {number:03}"))
+        many.send(server)
+        async with asyncio.timeout(20):
+            while len(server.mails) < 2:
+                await asyncio.sleep(0.01)
+        await many.told()
+        first, again, digest = server.mails
+        assert again.raw == first.raw
+        assert f"{MOST} opened" in digest.message["Subject"]
+        assert "job:" not in digest.part("plain")
+
+
 async def test_a_digest_that_was_cut_off_in_a_later_attempt_is_repeated_as_it_was_before_the_ends_are_told(many):
     async with MailServer() as server:
-        server.answers = {"DATA": "451 later"}
-        await many.open(type="email", to=["ann@example.org"])
-        many.send(server)
-        await many.refused()
+        await many.begin_in_vain(server)
         server.answers = {"DATA": "HANG"}
-        many.engine.clock.advance(2 * PAUSES[0])
-        many.engine.notices_queued.set()
+        many.pass_pause()
         async with asyncio.timeout(20):
             while len(server.mails) < 2:
                 await asyncio.sleep(0.01)
@@ -156,11 +199,10 @@ async def test_a_digest_that_was_cut_off_in_a_later_attempt_is_repeated_as_it_wa
 async def test_a_digest_that_ends_while_it_is_on_its_way_is_put_together_anew_only_once_it_failed(many):
     async with Receiver() as receiver:
         receiver.answers = [reply(503), hang, reply(503)]
-        await many.open(type="slack", url=receiver.url)
+        await many.open("slack", url=receiver.url)
         many.send(None)
         await many.refused()
-        many.engine.clock.advance(2 * PAUSES[0])
-        many.engine.notices_queued.set()
+        many.pass_pause()
         await receiver.wait(2)
         await many.recover(many.lives[KEEP_ON:])
         assert len(await many.digests()) == 1
@@ -175,9 +217,9 @@ async def test_a_digest_that_ends_while_it_is_on_its_way_is_put_together_anew_on
 
 async def test_a_digest_that_had_to_wait_for_its_first_attempt_is_brought_up_to_date_before(many):
     async with Receiver() as receiver:
-        await many.open(type="slack", url=receiver.url)
+        await many.open("slack", url=receiver.url)
         waiting = await deliveries.waiting_first(many.engine.reader, many.desk, many.engine.clock.now())
-        await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, _ in waiting]))
+        await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, *_ in waiting]))
         await many.recover(many.lives[KEEP_ON:])
         many.send(None)
         await many.told()
@@ -187,13 +229,9 @@ async def test_a_digest_that_had_to_wait_for_its_first_attempt_is_brought_up_to_
 
 async def test_the_pauses_go_on_where_those_of_the_digest_before_stood(many):
     async with MailServer() as server:
-        server.answers = {"DATA": "451 later"}
-        await many.open(type="email", to=["ann@example.org"])
-        many.send(server)
-        await many.refused()
+        await many.begin_in_vain(server)
         await many.recover(many.lives[:1])
-        many.engine.clock.advance(2 * PAUSES[0])
-        many.engine.notices_queued.set()
+        many.pass_pause()
         async with asyncio.timeout(20):
             while len(await many.digests()) < 2:
                 await asyncio.sleep(0.01)
@@ -204,7 +242,7 @@ async def test_the_pauses_go_on_where_those_of_the_digest_before_stood(many):
 
 async def test_an_end_whose_opening_a_digest_told_answers_that_digest(many):
     async with MailServer() as server:
-        await many.open(type="email", to=["ann@example.org"])
+        await many.open("email", to=ANN)
         many.send(server)
         await many.told()
         await many.recover(many.lives[:1])
@@ -216,10 +254,7 @@ async def test_an_end_whose_opening_a_digest_told_answers_that_digest(many):
 
 async def test_an_end_answers_the_digest_that_arrived_and_not_the_one_whose_place_it_took(many):
     async with MailServer() as server:
-        server.answers = {"DATA": "451 later"}
-        await many.open(type="email", to=["ann@example.org"])
-        many.send(server)
-        await many.refused()
+        await many.begin_in_vain(server)
         await many.recover(many.lives[1:])
         server.answers = {}
         await many.told()

@@ -12,8 +12,9 @@ from luota.alerts import types
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.messages import encode
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver, open_client
+from luota.alerts.transport import open_client
 from luota.clock import SystemClock
 from luota.core.drills import DrillKind
 from luota.core.model import RunState
@@ -109,7 +110,7 @@ async def test_each_condition_leads_to_the_state_that_the_table_says(kind, tmp_p
     await ran_now(engine, live)
     policy = AddressPolicy((ip_network("127.0.0.0/8"),), (ip_network(f"{denied}/32"),))
     async with open_client(policy, Resolver()) as client:
-        task = asyncio.ensure_future(Sender(engine, types.routes(client, None, Services(policy))).run())
+        task = asyncio.ensure_future(Sender(engine, types.routes(client, engine.clock, None, Services(policy))).run())
         sql = "SELECT c.name, d.state, d.attempts FROM deliveries d JOIN channels c ON c.id = d.channel_id "
         sql += "WHERE d.type = 'incident.opened'"
         async with asyncio.timeout(60):

@@ -76,6 +76,14 @@ DENIED = {
     "255.255.255.255": ("a broadcast", "255.255.255.255/32"),
     "4294967295": ("a broadcast", "255.255.255.255/32"),
     "240.0.0.1": ("a reserved", "240.0.0.0/4"),
+    "127.0.0.1.": ("a loopback", "127.0.0.0/8"),
+    "127.0.0.1..": ("a loopback", "127.0.0.0/8"),
+    "0x7f.1.": ("a loopback", "127.0.0.0/8"),
+    "0x7f000001.": ("a loopback", "127.0.0.0/8"),
+    "017700000001.": ("a loopback", "127.0.0.0/8"),
+    "2130706433.": ("a loopback", "127.0.0.0/8"),
+    "169.254.169.254.": ("a link-local", "169.254.0.0/16"),
+    "0.": ("an unspecified", "0.0.0.0/8"),
 }
 
 ALLOWED = [
@@ -154,7 +162,7 @@ def test_allowing_one_network_allows_no_other():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "localhost", "example.com", "127.0.0.1.", "1.2.3.4.5", "127.0.0.1 x", "::g", "x" * 5000]
+    "text", ["", "localhost", "example.com", ".", "127.0.0.1.x", "1.2.3.4.5", "127.0.0.1 x", "::g", "x" * 5000]
 )
 def test_what_is_no_address_is_refused_in_a_short_text(text):
     assert literal(text) is None

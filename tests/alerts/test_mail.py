@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from luota.alerts.mail import SUBJECT_CHARACTERS, compose
-from luota.alerts.notice import title
+from luota.alerts.words import title
 from luota.core.text import head, visible
 from tests.alerts.notices import notice
 from tests.hostile import HOSTILE

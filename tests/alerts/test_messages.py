@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from luota.alerts.messages import encode
-from luota.alerts.notice import OUTPUT_CHARACTERS
+from luota.alerts.words import OUTPUT_CHARACTERS
 from tests.alerts.notices import INCIDENT, notice
 from tests.hostile import HOSTILE, cut_inside
 

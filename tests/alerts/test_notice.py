@@ -1,13 +1,17 @@
 """What a notice tells, and in which words, from real rows of a real engine."""
 
+import re
+
 import pytest
 
 from luota.alerts import messages
-from luota.alerts.notice import facts, local_time, notice_of, text, title
+from luota.alerts.notice import notice_of
+from luota.alerts.words import facts, local_time, text, title
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Ping, Start
 from luota.engine import Engine, channels, monitors
 from luota.engine.channels import tell_gaps
+from luota.engine.incidents import resolve
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.store import deliveries
 from luota.store.monitors import definitions
@@ -137,8 +141,24 @@ async def test_silence_tells_what_was_expected_when_in_the_zone_of_the_monitor_a
         f"a signal by {local_time(notice.incident.expected_at, 'America/New_York')}, grace 5 min"
     )
     assert " 02:00:00 -05:00 (America/New_York)" in said["Expected"]
+    assert re.fullmatch(
+        r"no ping since [0-9-]+ [0-9:]+ -05:00, expected [0-9-]+ 02:00:00 -05:00, grace 5 min", said["What arrived"]
+    )
     assert (said["Host"], said["Deploy SHA"]) == ("db-1", "abc")
     assert messages.body_of(notice)["signal"]["host"] == "db-1"
+
+
+async def test_an_instant_in_the_words_of_a_job_or_of_a_person_stays_as_they_wrote_it(engine):
+    wrote = "stale since 2026-11-21T17:47:00.000Z"
+    live = await created(
+        engine, name="Nightly", mode="run", schedule={"cron": "0 2 * * *", "timezone": "America/New_York"}
+    )
+    run = await ran(engine, live, "1", RunState.FAILED, summary=wrote)
+    (notice,) = await notices(engine)
+    assert dict(facts(notice))["What arrived"] == f"run {run.id} failed: {wrote}"
+    await engine.submit(resolve(notice.incident.id, wrote, ACTOR))
+    (notice,) = await notices(engine)
+    assert wrote in dict(facts(notice))["Ended by"]
 
 
 async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine, tmp_path):

@@ -10,18 +10,12 @@ from luota.engine import channels
 from luota.engine.ingest import CloseRun, StartRun
 from luota.store import incidents
 from luota.store.reads import fetch
-from tests.alerts.rig import Rig
 from tests.engines import ACTOR, engine_on, workspace_of
-from tests.clock import FakeClock
-from tests.receiver import Receiver, hang, reply
-
-
-def workspace(rig):
-    return next(iter(rig.engine.registry.workspaces.values()))
+from tests.receiver import Receiver, after, hang, reply
 
 
 async def listed(rig):
-    return {one["name"]: one for one in await incidents.channels(rig.engine.reader, workspace(rig).id)}
+    return {one.name: one for one in await incidents.channels(rig.engine.reader, rig.workspace.id)}
 
 
 async def due_now(rig):
@@ -37,11 +31,7 @@ async def due_now(rig):
 async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_both(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        live = await rig.first(receiver, "failed_retrying")
         await rig.succeed(live)
         rows = await rig.until(lambda rows: len(rows) == 2 and rows[1][1] == "delivered")
         assert rows[0][1] == "cancelled"
@@ -55,11 +45,7 @@ async def test_a_recovery_cancels_the_opening_that_was_not_delivered_and_tells_b
 
 async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):
     async with Receiver() as receiver:
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        await rig.until(lambda rows: rows[0][1] == "delivered")
+        live = await rig.first(receiver, "delivered")
         await rig.succeed(live)
         await rig.until(lambda rows: len(rows) == 2 and rows[1][1] == "delivered")
         assert [request.json["incident"]["firstNotice"] for request in receiver.requests] == [True, False]
@@ -68,12 +54,7 @@ async def test_a_recovery_after_a_delivered_opening_is_no_first_notice(rig):
 async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_if_it_arrives(rig):
     async with Receiver() as receiver:
         go_on = asyncio.Event()
-
-        async def slow(reader, writer):
-            await go_on.wait()
-            await reply(200)(reader, writer)
-
-        receiver.answers[:] = [slow]
+        receiver.answers[:] = [after(go_on, reply(200))]
         await rig.channel("hook", receiver.url)
         live = await rig.monitor()
         await rig.start()
@@ -87,6 +68,14 @@ async def test_an_opening_under_way_when_the_incident_ends_counts_as_delivered_i
         assert [request.json["type"] for request in receiver.requests] == ["incident.opened", "incident.resolved"]
 
 
+def announced(receiver):
+    return [one.json["channel"]["name"] for one in receiver.requests if one.json["type"] == "channel.failed"]
+
+
+async def settled(rig, count):
+    return await rig.until(lambda rows: len(rows) == count and all(row[1] != "queued" for row in rows))
+
+
 async def test_a_dead_route_is_announced_once_through_the_other_channels_until_it_works_again(rig):
     async with Receiver() as dead, Receiver() as alive:
         dead.default = reply(410)
@@ -96,32 +85,64 @@ async def test_a_dead_route_is_announced_once_through_the_other_channels_until_i
         await rig.start()
         for live in lives:
             await rig.fail(live)
-        await rig.until(lambda rows: len(rows) == 7 and all(row[1] != "queued" for row in rows))
-        told = [r.json for r in alive.requests if r.json["type"] == "channel.failed"]
-        assert len(told) == 1
-        assert told[0]["channel"]["name"] == "dead"
-        assert told[0]["channel"]["error"] == "HTTP 410 from the receiver"
+        await settled(rig, 7)
+        (told,) = (r.json["channel"] for r in alive.requests if r.json["type"] == "channel.failed")
+        assert (told["name"], told["error"]) == ("dead", "HTTP 410 from the receiver")
         assert dead.url not in alive.requests[-1].body.decode()
-        assert (await listed(rig))["dead"]["failedAt"] is not None
+        assert (await listed(rig))["dead"].failed_at is not None
 
         dead.default = reply(200)
-        delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, dead_id, "dead", ACTOR))
-        await rig.sender.prove(delivery_id)
-        assert (await listed(rig))["dead"]["failedAt"] is None
-        assert (await listed(rig))["dead"]["provenAt"] is not None
+        await rig.test(dead_id, "dead")
+        assert (await listed(rig))["dead"].failed_at is None
+        assert (await listed(rig))["dead"].proven_at is not None
+
+        dead.default = reply(410)
+        for _ in range(2):
+            await rig.fail(await rig.monitor())
+        await settled(rig, 13)
+        assert announced(alive) == ["dead"] * 2
 
 
-async def test_the_announcement_of_a_dead_route_never_announces_another(rig):
-    async with Receiver() as one, Receiver() as two:
+async def test_an_announcement_that_is_given_up_makes_a_dead_route_too_but_is_not_announced_itself(rig):
+    async with Receiver() as one, Receiver() as two, Receiver() as three:
         one.default = two.default = reply(410)
-        await rig.channel("one", one.url)
-        await rig.channel("two", two.url)
-        live = await rig.monitor(channels=["one"])
+        for name, receiver in (("one", one), ("two", two), ("three", three)):
+            await rig.channel(name, receiver.url)
         await rig.start()
-        await rig.fail(live)
-        rows = await rig.until(lambda rows: len(rows) == 2 and all(row[1] == "failed_terminal" for row in rows))
-        assert [row[0] for row in rows] == ["incident.opened", "channel.failed"]
-        assert (await listed(rig))["two"]["failedAt"] is None
+        await rig.fail(await rig.monitor(channels=["one", "three"]))
+        rows = await settled(rig, 4)
+        assert [row[0] for row in rows] == ["incident.opened"] * 2 + ["channel.failed"] * 2
+        found = await listed(rig)
+        assert [found[name].failed_at is not None for name in ("one", "two", "three")] == [True, True, False]
+
+
+async def test_a_dead_route_is_announced_by_its_first_notice_that_may_be_though_an_announcement_was_given_up(rig):
+    async with Receiver() as one, Receiver() as two, Receiver() as three:
+        one.default = two.default = reply(410)
+        ids = [await rig.channel(name, at.url) for name, at in (("one", one), ("two", two), ("three", three))]
+        await rig.start()
+        await rig.fail(await rig.monitor(channels=["one", "three"]))
+        await settled(rig, 4)
+        await rig.test(ids[1], "two")
+        for _ in range(2):
+            await rig.fail(await rig.monitor(channels=["two", "three"]))
+        await settled(rig, 11)
+        assert announced(three) == ["one", "two"]
+
+
+async def test_a_dead_route_is_announced_once_though_the_clock_was_set_back_since_an_announcement_was_given_up(timed):
+    async with Receiver() as one, Receiver() as two, Receiver() as three:
+        one.default = two.default = reply(410)
+        for name, receiver in (("one", one), ("two", two), ("three", three)):
+            await timed.channel(name, receiver.url)
+        await timed.start()
+        await timed.fail(await timed.monitor(channels=["one", "three"]))
+        await settled(timed, 4)
+        timed.engine.clock.step(-1000)
+        for rows_then in (8, 10):
+            await timed.fail(await timed.monitor(channels=["two", "three"]))
+            await settled(timed, rows_then)
+        assert announced(three) == ["one", "two"]
 
 
 async def test_a_failed_test_announces_nothing(rig):
@@ -130,8 +151,7 @@ async def test_a_failed_test_announces_nothing(rig):
         one_id = await rig.channel("one", one.url)
         await rig.channel("two", two.url)
         await rig.start()
-        delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, one_id, "one", ACTOR))
-        await rig.sender.prove(delivery_id)
+        await rig.test(one_id, "one")
         assert len(await rig.rows()) == 1
 
 
@@ -139,16 +159,15 @@ async def test_a_channel_is_unproven_until_something_was_delivered(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
         channel_id = await rig.channel("hook", receiver.url)
-        assert (await listed(rig))["hook"]["provenAt"] is None
+        assert (await listed(rig))["hook"].proven_at is None
         await rig.start()
         for proven in (False, True):
-            delivery_id = await rig.engine.submit(channels.test(workspace(rig).id, channel_id, "hook", ACTOR))
-            await rig.sender.prove(delivery_id)
-            assert ((await listed(rig))["hook"]["provenAt"] is not None) == proven
+            await rig.test(channel_id)
+            assert ((await listed(rig))["hook"].proven_at is not None) == proven
 
 
 async def edited(rig, channel_id, **changes):
-    await rig.engine.submit(channels.edit(workspace(rig).id, channel_id, "hook", changes, ACTOR))
+    await rig.engine.submit(channels.edit(rig.workspace.id, channel_id, "hook", changes, ACTOR))
 
 
 async def types_of(rig):
@@ -159,7 +178,9 @@ async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):
     async with Receiver() as receiver:
         channel_id = await rig.channel("hook", receiver.url)
         await edited(rig, channel_id, kinds=["missed"])
-        await rig.fail(await rig.monitor())
+        other = await rig.monitor()
+        await rig.fail(other)
+        await rig.succeed(other)
         assert await rig.rows() == []
         await edited(rig, channel_id, kinds=None, notify=["resolved"])
         live = await rig.monitor()
@@ -169,8 +190,55 @@ async def test_a_channel_hears_only_of_the_kinds_and_moments_that_it_wants(rig):
         await edited(rig, channel_id, notify=["opened"])
         other = await rig.monitor()
         await rig.fail(other)
-        await rig.succeed(other)
         assert await types_of(rig) == [("incident.resolved", "queued"), ("incident.opened", "queued")]
+
+
+async def test_a_channel_that_wants_no_ends_is_told_of_the_one_that_came_before_its_opening_was_delivered(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503)]
+        await edited(rig, await rig.channel("hook", receiver.url), kinds=["failed"], notify=["opened"])
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        await rig.succeed(live)
+        opened, resolved = await rig.until(lambda rows: rows[-1][1] == "delivered")
+        assert (opened[1], "tells both" in opened[4]) == ("cancelled", True)
+        assert resolved[0] == "incident.resolved"
+        assert [request.json["incident"]["state"] for request in receiver.requests] == ["open", "resolved"]
+        assert receiver.requests[-1].json["incident"]["firstNotice"] is True
+        await rig.fail(live)
+        await rig.until(lambda rows: rows[-1][:2] == ("incident.opened", "delivered"))
+        await rig.succeed(live)
+        assert len(await rig.rows()) == 3, "what was delivered as open needs no word of its end"
+
+
+async def test_a_channel_that_wants_no_ends_hears_of_none_in_the_place_of_a_change_that_it_does_not_want(timed):
+    channel_id = await timed.channel("hook", "http://192.0.2.1/")
+    await edited(timed, channel_id, notify=["opened"])
+    live, run = await stuck(timed)
+    await timed.engine.submit(delivered)
+    await edited(timed, channel_id, kinds=["stuck"], notify=["opened"])
+    await then(timed, live, run, RunState.FAILED, RunState.SUCCESS)
+    assert await types_of(timed) == [("incident.opened", "delivered")]
+
+
+async def test_a_change_that_was_not_delivered_before_the_end_is_not_told_as_open_either(timed):
+    await edited(timed, await timed.channel("hook", "http://192.0.2.1/"), notify=["opened"])
+    live, run = await stuck(timed)
+    await timed.engine.submit(delivered)
+    await then(timed, live, run, RunState.FAILED, RunState.SUCCESS)
+    assert await types_of(timed) == [
+        ("incident.opened", "delivered"),
+        ("incident.updated", "cancelled"),
+        ("incident.resolved", "queued"),
+    ]
+
+
+async def test_a_channel_that_wants_no_ends_hears_of_none_within_its_delay(timed):
+    await edited(timed, await timed.channel("hook", "http://192.0.2.1/"), notify=["opened"], delaySeconds=3600)
+    await stuck_then(timed, RunState.FAILED, RunState.SUCCESS)
+    assert await types_of(timed) == [("incident.opened", "cancelled"), ("incident.updated", "cancelled")]
 
 
 async def test_an_incident_that_ends_within_the_delay_is_not_told_at_all(rig):
@@ -202,11 +270,9 @@ async def test_an_incident_that_outlasts_the_delay_is_told_after_it_and_so_is_it
         await rig.until(lambda rows: rows[1][1] == "delivered")
 
 
-@pytest.fixture
-async def timed(tmp_path):
-    """A rig whose clock only the test moves."""
-    async with engine_on(tmp_path, FakeClock()) as engine:
-        yield Rig(engine)
+async def delivered(tx):
+    """Be the sender to whom all went out."""
+    await tx.execute("UPDATE deliveries SET state = 'delivered', next_attempt_at = NULL, attempts = 1")
 
 
 async def stuck(rig):
@@ -220,7 +286,10 @@ async def stuck(rig):
 
 async def stuck_then(rig, *ends):
     """Let a run be stuck, and then close it and what follows with the states."""
-    live, run = await stuck(rig)
+    await then(rig, *await stuck(rig), *ends)
+
+
+async def then(rig, live, run, *ends):
     for number, state in enumerate(ends):
         rig.engine.clock.advance(1000)
         if number:
@@ -233,7 +302,6 @@ async def stuck_then(rig, *ends):
     ("wants", "told"),
     [
         ({"kinds": ["stuck"]}, ["incident.opened", "incident.resolved"]),
-        ({"kinds": ["stuck"], "notify": ["opened"]}, ["incident.opened"]),
         ({"kinds": ["missed"]}, []),
     ],
 )
@@ -266,12 +334,13 @@ async def test_what_is_told_of_first_by_an_update_and_ends_within_the_delay_is_n
 async def test_an_update_after_a_notice_that_was_sent_is_not_held(timed):
     channel_id = await timed.channel("hook", "http://192.0.2.1/")
     _, run = await stuck(timed)
+    await timed.engine.submit(delivered)
     await edited(timed, channel_id, delaySeconds=3600)
     timed.engine.clock.advance(1000)
     await timed.engine.submit(CloseRun(run.id, RunState.FAILED, Close(summary="x"), timed.engine.clock.now()))
     opened, updated = await timed.rows()
     assert (opened[0], updated[0]) == ("incident.opened", "incident.updated")
-    assert updated[3] < opened[3] + 10_000
+    assert updated[3] == timed.engine.clock.now()
 
 
 async def test_a_channel_that_wants_ends_alone_hears_of_none_within_the_delay(timed):
@@ -294,7 +363,7 @@ async def test_a_channel_that_wants_ends_alone_hears_of_none_within_the_delay(ti
 async def test_what_a_channel_wants_outlives_a_restart(rig):
     channel_id = await rig.channel("hook", "http://192.0.2.1/")
     await edited(rig, channel_id, kinds=["stuck"], delaySeconds=60)
-    wants = workspace(rig).wants[channel_id]
+    wants = rig.workspace.wants[channel_id]
     data_dir, clock = rig.engine.data_dir, rig.engine.clock
     await rig.engine.close()
     async with engine_on(data_dir, clock) as again:
@@ -304,8 +373,7 @@ async def test_what_a_channel_wants_outlives_a_restart(rig):
 async def test_a_hundred_at_once_are_few_messages_to_people_with_each_named_and_one_each_to_machines(rig):
     async with Receiver() as people, Receiver() as machines:
         await rig.channel("hook", machines.url)
-        doc = {"type": "slack", "name": "team", "url": people.url}
-        await rig.engine.submit(channels.add(workspace(rig), doc, ACTOR))
+        await rig.add("slack", "team", url=people.url)
         lives = [await rig.monitor(name=f"job {n:03}") for n in range(100)]
         await rig.start()
         for live in lives:

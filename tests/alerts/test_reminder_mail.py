@@ -23,7 +23,7 @@ async def test_a_reminder_arrives_in_the_thread_of_its_incident_with_how_long_it
     live = await created(engine, name="Report", mode="run", reminderSeconds="4h", channels=["desk"])
     waiting = "SELECT id FROM deliveries WHERE type != 'channel.test' AND next_attempt_at IS NOT NULL"
     async with MailServer() as server:
-        sender = Sender(engine, routes(None, relay(server)), "https://luota.example.org")
+        sender = Sender(engine, routes(None, engine.clock, relay(server)), "https://luota.example.org")
         task = asyncio.ensure_future(sender.run())
         await ran(engine, live, "1", RunState.FAILED, summary="broke")
         for count in (1, 2, 3):

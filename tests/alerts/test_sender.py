@@ -3,8 +3,8 @@
 import asyncio
 
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import STUCK_MS, Sender
-from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.engine import channels, monitors
 from luota.store.reads import fetch
@@ -16,11 +16,7 @@ from tests.receiver import Receiver, hang, reply
 
 async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_their_evidence(rig):
     async with Receiver() as receiver:
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        await rig.until(lambda rows: rows[0][1] == "delivered")  # or the end would tell both
+        live = await rig.first(receiver, "delivered")  # or the end would tell both
         await rig.succeed(live)
         await receiver.wait(2)
         opened, resolved = (request.json for request in receiver.requests)
@@ -39,11 +35,8 @@ async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_the
 async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        rows = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        live = await rig.first(receiver, "failed_retrying")
+        rows = await rig.rows()
         assert rows[0][3] > rig.engine.clock.now()
         assert rows[0][4] == "HTTP 503 from the receiver"
         await rig.stop()
@@ -64,11 +57,7 @@ async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
 async def test_an_update_waits_for_the_opening_that_is_still_to_be_delivered(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        live = await rig.first(receiver, "failed_retrying")
 
         async def updated(tx):  # as if a kind had risen
             ((monitor_id, incident_id),) = await tx.fetch("SELECT monitor_id, id FROM incidents")
@@ -96,11 +85,8 @@ async def test_a_receiver_that_is_gone_for_good_ends_the_delivery_at_once(rig):
 async def test_a_retry_after_is_honoured(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(429, {"retry-after": "3600"})]
-        await rig.channel("hook", receiver.url)
-        live = await rig.monitor()
-        await rig.start()
-        await rig.fail(live)
-        rows = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+        live = await rig.first(receiver, "failed_retrying")
+        rows = await rig.rows()
         assert rows[0][3] >= rig.engine.clock.now() + 3_590_000
 
 
@@ -147,9 +133,7 @@ async def test_a_test_notice_is_attempted_once_and_its_outcome_waited_for(rig):
         receiver.answers[:] = [reply(503)]
         channel_id = await rig.channel("hook", receiver.url)
         await rig.start()
-        workspace_id = next(iter(rig.engine.registry.workspaces))
-        delivery_id = await rig.engine.submit(channels.test(workspace_id, channel_id, "hook", ACTOR))
-        await rig.sender.prove(delivery_id)
+        await rig.test(channel_id)
         (row,) = await rig.rows()
         assert row[:3] == ("channel.test", "failed_terminal", 1)
         assert receiver.requests[0].json["incident"] is None
@@ -184,35 +168,32 @@ async def test_a_notice_that_cannot_be_rendered_is_a_failed_attempt_and_holds_up
         assert rows[0][4] == "the notice could not be put together"
 
 
-async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_is_none(tmp_path):
-    async with engine_on(tmp_path, clock := FakeClock()) as engine, Receiver() as receiver:
-        rig = Rig(engine)
+async def test_a_lane_that_stands_still_is_a_sickness_and_a_provider_that_does_is_none(timed):
+    async with Receiver() as receiver:
         receiver.default = hang
-        await rig.channel("hook", receiver.url)
-        await rig.start()
-        await rig.fail(await rig.monitor())
+        await timed.channel("hook", receiver.url)
+        await timed.start()
+        await timed.fail(await timed.monitor())
         await receiver.wait(1)
-        clock.advance(STUCK_MS)
-        assert rig.sender.sickness() is None
-        clock.advance(1)
-        assert rig.sender.sickness() == "the sender does not move"
+        timed.engine.clock.advance(STUCK_MS)
+        assert timed.sender.sickness() is None
+        timed.engine.clock.advance(1)
+        assert timed.sender.sickness() == "the sender does not move"
         receiver.default = reply(200)
-        engine.notices_queued.set()
-        await rig.stop()
-        await rig.start()
-        await rig.until(lambda rows: rows[0][1] == "delivered")
-        assert rig.sender.sickness() is None
-        await rig.stop()
+        timed.engine.notices_queued.set()
+        await timed.stop()
+        await timed.start()
+        await timed.until(lambda rows: rows[0][1] == "delivered")
+        assert timed.sender.sickness() is None
 
 
 async def test_links_lead_to_the_public_address(rig):
     async with Receiver() as receiver:
         await rig.channel("hook", receiver.url)
         async with plain_client(LOOPBACK, Resolver()) as client:
-            task = asyncio.ensure_future(Sender(rig.engine, routes(client), "https://luota.example.org").run())
+            rig.send_by(routes(client, rig.engine.clock), "https://luota.example.org")
             await rig.fail(await rig.monitor())
             await receiver.wait(1)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await rig.stop()
     incident = receiver.requests[0].json["incident"]
     assert incident["url"] == f"https://luota.example.org/incidents/{incident['id']}"

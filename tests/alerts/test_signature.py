@@ -5,47 +5,41 @@ import asyncio
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver
-from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.engine import channels
 from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK, plain_client
-from tests.engines import ACTOR, engine_on
+from tests.alerts.rig import Rig, rigged
+from tests.engines import ACTOR
 from tests.receiver import Receiver
 
 
-class Rig:
-    def __init__(self, engine, sender):
-        self.engine, self.sender = engine, sender
-        self.workspace = next(iter(engine.registry.workspaces.values()))
+class Signed(Rig):
+    """A webhook, and what arrives of it."""
 
-    async def add(self, url, **more):
-        doc = {"type": "webhook", "name": "hook", "url": url, **more}
-        self.channel = await self.engine.submit(channels.add(self.workspace, doc, ACTOR))
+    async def hook(self, url, **more):
+        self.hooked = await self.add("webhook", "hook", url=url, **more)
 
     async def rotate(self):
-        return await self.engine.submit(channels.rotate_secret(self.workspace.id, self.channel, "hook", ACTOR))
+        return await self.engine.submit(channels.rotate_secret(self.workspace.id, self.hooked, "hook", ACTOR))
 
-    async def test(self, receiver):
+    async def request(self, receiver):
         """Send a test notice; return the request that it made."""
-        delivery_id = await self.engine.submit(channels.test(self.workspace.id, self.channel, "hook", ACTOR))
-        await self.sender.prove(delivery_id)
+        await self.test(self.hooked)
         return receiver.requests[-1]
 
 
 @pytest.fixture
 async def rig(tmp_path):
-    async with engine_on(tmp_path, SystemClock()) as engine, plain_client(LOOPBACK, Resolver()) as client:
-        yield Rig(engine, Sender(engine, routes(client)))
+    async with rigged(tmp_path, SystemClock(), Signed) as rig:
+        await rig.start()
+        yield rig
 
 
 async def test_the_published_library_accepts_a_signed_webhook_and_no_changed_one(rig):
     secret = channels.new_secret()
     async with Receiver() as receiver:
-        await rig.add(receiver.url, secret=secret)
-        request = await rig.test(receiver)
+        await rig.hook(receiver.url, secret=secret)
+        request = await rig.request(receiver)
         body = Webhook(secret).verify(request.body, dict(request.headers))
         assert body["type"] == "channel.test"
         assert body["delivery"]["id"] == request.headers["webhook-id"]
@@ -59,16 +53,16 @@ async def test_the_published_library_accepts_a_signed_webhook_and_no_changed_one
 async def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_the_new_one_alone(rig):
     first = channels.new_secret()
     async with Receiver() as receiver:
-        await rig.add(receiver.url, secret=first)
+        await rig.hook(receiver.url, secret=first)
         second, ends = await rig.rotate()
         assert 86_300_000 < ends - rig.engine.clock.now() <= 86_400_000
-        request = await rig.test(receiver)
+        request = await rig.request(receiver)
         assert request.headers["webhook-signature"].count("v1,") == 2
         for secret in (first, second):
             Webhook(secret).verify(request.body, dict(request.headers))
 
         third, _ = await rig.rotate()
-        request = await rig.test(receiver)
+        request = await rig.request(receiver)
         for secret in (second, third):
             Webhook(secret).verify(request.body, dict(request.headers))
         with pytest.raises(WebhookVerificationError):
@@ -79,7 +73,7 @@ async def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_the_new_o
             await tx.execute(sql, tx.now)
 
         await rig.engine.submit(a_day_later)
-        request = await rig.test(receiver)
+        request = await rig.request(receiver)
         Webhook(third).verify(request.body, dict(request.headers))
         with pytest.raises(WebhookVerificationError):
             Webhook(second).verify(request.body, dict(request.headers))
@@ -87,30 +81,30 @@ async def test_for_a_day_after_a_rotation_both_secrets_verify_and_then_the_new_o
 
 async def test_a_webhook_of_an_older_luota_is_unsigned_until_its_secret_is_rotated(rig):
     async with Receiver() as receiver:
-        await rig.add(receiver.url)
-        assert "webhook-signature" not in (await rig.test(receiver)).headers
+        await rig.hook(receiver.url)
+        assert "webhook-signature" not in (await rig.request(receiver)).headers
         secret, ends = await rig.rotate()
         assert ends is None
-        request = await rig.test(receiver)
+        request = await rig.request(receiver)
         Webhook(secret).verify(request.body, dict(request.headers))
 
 
 async def test_headers_of_the_channel_are_sent_along(rig):
     async with Receiver() as receiver:
-        await rig.add(receiver.url, headers={"Authorization": "Bearer t0ken"})
-        assert (await rig.test(receiver)).headers["authorization"] == "Bearer t0ken"
+        await rig.hook(receiver.url, headers={"Authorization": "Bearer t0ken"})
+        assert (await rig.request(receiver)).headers["authorization"] == "Bearer t0ken"
 
 
 async def test_secrets_are_in_no_audit_entry_no_delivery_and_no_log(rig, caplog):
     caplog.set_level(0)
     secret = channels.new_secret()
     async with Receiver() as receiver:
-        await rig.add(receiver.url + "/s3cret", secret=secret, headers={"Authorization": "Bearer s3cret"})
-        await rig.test(receiver)
+        await rig.hook(receiver.url + "/s3cret", secret=secret, headers={"Authorization": "Bearer s3cret"})
+        await rig.request(receiver)
         receiver.default = lambda reader, writer: asyncio.sleep(0, writer.transport.abort())
-        await rig.test(receiver)
+        await rig.request(receiver)
         new, _ = await rig.rotate()
-    await rig.test(receiver)  # nobody listens now
+    await rig.request(receiver)  # nobody listens now
     kept = ""
     for table in ("audit_entries", "deliveries", "attempts"):
         kept += str(await fetch(rig.engine.reader, f"SELECT * FROM {table}"))

@@ -1,26 +1,17 @@
-"""Slack: what is sent fits, mentions nobody, keeps to its pace; what Slack answers leads to the right state."""
+"""Slack: what is put together fits, mentions nobody, and names all that it can."""
 
-import asyncio
 import random
-import time
+import re
 
 import pytest
 from msgspec import structs
 
-from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
-from luota.alerts.sender import Sender
-from luota.alerts.slack import FALLBACK, HEADER, MOST_BLOCKS, SECTION, Pace, message_of, pieces, send
-from luota.alerts.transport import Resolver
-from luota.alerts.types import routes
-from luota.clock import SystemClock
-from luota.core.evidence import RunFacts
+from luota.alerts.notice import DeadRoute, GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
+from luota.alerts.slack import FALLBACK, HEADER, MOST_BLOCKS, SECTION, escaped, message_of, pieces
+from luota.core.evidence import Change, RunFacts
+from luota.core.spec.monitors import MAX_NAME
 from luota.core.text import visible
-from luota.engine import Engine, channels
-from luota.store.reads import fetch
-from tests.alerts.rig import LOOPBACK, plain_client
-from tests.engines import ACTOR, no_death
 from tests.hostile import HOSTILE, cut_inside
-from tests.receiver import Receiver, hang, reply
 
 NOW = 1_790_000_000_000
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -80,6 +71,13 @@ def test_nothing_that_a_job_writes_is_active_cut_inside_a_character_or_too_long(
     assert (message["parse"], message["link_names"]) == ("none", False)
 
 
+def test_a_title_that_does_not_fit_into_the_header_stands_whole_below_it():
+    told = notice()
+    told = structs.replace(told, monitor=structs.replace(told.monitor, name="&" * 117 + "001"))
+    assert "&amp;001: failed (open)" in message_of(told)["blocks"][1]["text"]["text"]
+    within_limits(message_of(told))
+
+
 def test_pieces_hold_the_whole_text_whatever_it_is():
     chance = random.Random(1)
     for _ in range(300):
@@ -131,147 +129,95 @@ def test_a_digest_of_a_hundred_hostile_incidents_fits_and_names_them_all():
     assert all(f"job {n:03} &lt;!here&gt;: missed (resolved after 5 s)" in said for n in range(100))
 
 
-def test_what_fits_into_no_message_says_so():
-    message = message_of(
-        notice("x", gap=GapFacts(0, 1, tuple(Named("m", "n" * 120, "r" * 400) for _ in range(2000)), ()))
+def gap(names):
+    hidden = tuple(
+        Named(str(n), name, "no ping since 2026-11-21; Luota was not watching") for n, name in enumerate(names)
     )
+    return notice_of(
+        "watch.gap", "Luota was not running", gap=GapFacts(NOW - 9_000_000, NOW, hidden[::2], hidden[1::2])
+    )
+
+
+def notice_of(type_, text, **more):
+    return Notice(type=type_, delivery_id="d1", channel="team", at=NOW, queued_at=NOW, summary=text, **more)
+
+
+def shown_in(said, names):
+    """Which of these monitors a text names, each for itself, in a line of its own."""
+    lines = {line.strip() for line in said.split("\n")}
+    return [name for name in names if escaped(visible(name)) in lines]
+
+
+@pytest.mark.parametrize("count", [1, 90, 500, 2000])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_gap_names_as_many_monitors_as_fit_and_tells_how_many_more_there_are(text, count):
+    names = [f"{text[: MAX_NAME - 5]} {n:04}".strip() for n in range(count)]
+    message = message_of(gap(names))
     within_limits(message)
-    assert "more than fits" in message["blocks"][-1]["text"]["text"]
+    blocks = "\n".join(block["text"]["text"] for block in message["blocks"])
+    for said, room in ((message["text"], FALLBACK), (blocks, SECTION * (MOST_BLOCKS - 1))):
+        assert nothing_torn_or_active(said)
+        said = re.sub("` (?=`)", "`", said)
+        if f"{visible(names[0])}: no ping" in said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"):
+            assert said.count("no ping since") + said.count(": decided") == count
+            continue
+        named = len(shown_in(said, names))
+        more = re.search(r"^… and ([0-9]+) more$", said, re.MULTILINE)
+        assert named + (int(more[1]) if more else 0) == count
+        assert named == count or len(said.encode("utf-16-le")) // 2 > room * 3 // 4
 
 
-@pytest.fixture
-async def client():
-    async with plain_client(LOOPBACK, Resolver()) as opened:
-        yield opened
+def nothing_torn_or_active(said):
+    return not re.search("&(?!amp;|lt;|gt;)|[<>\x1b\u202e]", said) and not cut_inside(said)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("type_", ["updated", "reminder", "resolved", "digest"])
+def test_whatever_a_notice_tells_fits(type_, text):
+    told = notice(text)
+    at = NOW + 5_000 if type_ == "resolved" else None
+    changes = tuple(Change(text[:40], text[:200], text[:200]) for _ in range(22))
+    full = structs.replace(
+        told,
+        type=f"incident.{type_}",
+        incident=structs.replace(told.incident, resolved_at=at, opened_summary=text),
+        monitor=structs.replace(told.monitor, tags={f"{n} {text[:36]}": text[:120] for n in range(16)}),
+        changes=changes,
+    )
+    if type_ == "digest":
+        several = tuple(Told("incident.opened", f"i{n}", text[:120], "failed", text, None, 5, text) for n in range(30))
+        full = notice_of("incident.digest", text[:240], digest=several)
+    within_limits(message_of(full))
+    assert all(nothing_torn_or_active(said) for said in strings(message_of(full)) if "wiki.example.org" not in said)
 
 
 @pytest.mark.parametrize(
-    ("answer", "ok", "terminal", "error"),
+    "told",
     [
-        (reply(200, body=b"ok"), True, False, None),
-        (reply(403, body=b"invalid_token"), False, True, "HTTP 403 from the receiver: invalid_token"),
-        (reply(404, body=b"no_service"), False, True, "HTTP 404 from the receiver: no_service"),
-        (reply(410, body=b"channel_is_archived"), False, True, "HTTP 410 from the receiver: channel_is_archived"),
-        (
-            reply(404, body=b"No Service Here; contact ops"),
-            False,
-            True,
-            "HTTP 404 from the receiver: No Service Here; contact ops",
-        ),
-        (reply(404), False, True, "HTTP 404 from the receiver"),
-        (reply(500, body=b"rollup_error"), False, False, "HTTP 500 from the receiver: rollup_error"),
+        notice_of("channel.test", "&" * 900),
+        notice_of("channel.failed", "x", dead=DeadRoute("c", "<" * 80, "slack", "e")),
     ],
 )
-async def test_an_answer_of_slack_leads_to_its_state_and_its_word_is_kept(client, answer, ok, terminal, error):
-    async with Receiver() as receiver:
-        receiver.default = answer
-        result = await send(client, notice(), {"url": receiver.url}, NOW, Pace(0))
-    assert (result.ok, result.terminal, result.error) == (ok, terminal, error)
+def test_a_notice_of_no_incident_fits(told):
+    within_limits(message_of(told))
 
 
-async def test_when_slack_refuses_the_blocks_the_plain_text_is_sent_alone(client):
-    async with Receiver() as receiver:
-        receiver.answers[:] = [reply(400, body=b"invalid_blocks")]
-        assert (await send(client, notice(), {"url": receiver.url}, NOW, Pace(0))).ok
-        first, second = receiver.requests
-        assert "blocks" in first.json
-        assert "blocks" not in second.json
-        assert first.json["text"] == second.json["text"]
+def test_an_address_that_is_too_long_for_a_link_stands_as_text():
+    told = notice()
+    told = structs.replace(
+        told, monitor=structs.replace(told.monitor, runbook="https://wiki.example.org/?" + "&" * 1970)
+    )
+    within_limits(message_of(told))
+    assert "*Runbook:* https://wiki.example.org/?&amp;" in "".join(strings(message_of(told)["blocks"]))
 
 
-def gaps(requests):
-    at = sorted(one.at for one in requests)
-    return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
-
-
-async def in_turn(client, pace, url):
-    async with pace.turn({"url": url}):
-        return await send(client, notice(), {"url": url}, NOW, pace)
-
-
-async def test_messages_to_one_hook_are_apart_as_they_arrive_though_the_first_connects_slowly():
-    def slow_once(host, port):
-        if not asked:
-            asked.append(host)
-            time.sleep(0.6)
-        return ["127.0.0.1"]
-
-    asked, pace = [], Pace(0.4)
-    async with Receiver() as receiver, plain_client(LOOPBACK, Resolver(slow_once)) as client:
-        url = receiver.url.replace("127.0.0.1", "hooks.example")
-        results = await asyncio.gather(*(in_turn(client, pace, url) for _ in range(4)))
-        assert all(result.ok for result in results)
-        assert min(gaps(receiver.requests)) >= 390
-
-
-async def test_the_plain_text_that_is_sent_alone_keeps_to_the_pace_too(client):
-    pace = Pace(0.4)
-    async with Receiver() as receiver:
-        receiver.answers[:] = [reply(400, body=b"invalid_blocks")] * 2
-        results = await asyncio.gather(*(in_turn(client, pace, receiver.url) for _ in range(3)))
-        assert all(result.ok for result in results)
-        assert len(receiver.requests) == 5
-        assert min(gaps(receiver.requests)) >= 390
-
-
-async def test_a_hook_that_never_answers_holds_up_neither_its_next_message_nor_another_hook(client):
-    pace = Pace(0.3)
-    async with Receiver() as silent, Receiver() as other:
-        silent.default = hang
-        tasks = [asyncio.ensure_future(in_turn(client, pace, silent.url)) for _ in range(3)]
-        await silent.wait(1)
-        assert (await in_turn(client, pace, other.url)).ok
-        assert len(silent.requests) == 1
-        await silent.wait(3, timeout=2)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def test_a_turn_that_was_not_used_delays_nobody_and_one_that_broke_off_is_passed_on(client):
-    pace, loop = Pace(5), asyncio.get_running_loop()
-    began = loop.time()
-    for _ in range(3):
-        async with pace.turn({"url": "a"}):
-            pass
-    with pytest.raises(ZeroDivisionError):
-        async with pace.turn({"url": "a"}):
-            raise ZeroDivisionError
-    async with pace.turn({"url": "a"}):
-        assert loop.time() - began < 1
-
-
-async def test_after_a_429_the_channel_rests_and_nothing_is_lost(tmp_path, client):
-    engine = await Engine.open(tmp_path, SystemClock(), "a test")
-    await engine.watch(no_death)
-    workspace = next(iter(engine.registry.workspaces.values()))
-    async with Receiver() as receiver:
-        receiver.answers[:] = [reply(429, {"retry-after": "2"})]
-        doc = {"type": "slack", "name": "team", "url": receiver.url}
-        channel = await engine.submit(channels.add(workspace, doc, ACTOR))
-        for _ in range(3):
-            await engine.submit(channels.test(workspace.id, channel, "team", ACTOR))
-
-        async def retried(tx):  # tests are attempted once; these shall be notices that are not
-            await tx.execute(
-                "UPDATE deliveries SET type = 'watch.gap', notice = json_set(notice, '$.from', 0, '$.to', 1, "
-                "'$.unverified', json('[]'), '$.undecided', json('[]'))"
-            )
-
-        await engine.submit(retried)
-        task = asyncio.ensure_future(Sender(engine, routes(client)).run())
-        await receiver.wait(3, timeout=30)
-        first, second, *_ = receiver.requests
-        assert second.at - first.at >= 1900
-        assert all(
-            later.at - earlier.at >= 900
-            for earlier, later in zip(receiver.requests, receiver.requests[1:], strict=False)
-        )
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        states = await fetch(engine.reader, "SELECT state FROM deliveries WHERE attempts > 0")
-        assert len(states) >= 2
-    await engine.close()
+def test_what_fits_into_no_message_says_so():
+    told = structs.replace(notice("x"), run=structs.replace(notice("x").run, output="\u202e" * 2000))
+    changes = tuple(Change("host", "\u202e" * 200, "\u202e" * 200) for _ in range(100))
+    message = message_of(structs.replace(told, changes=changes))
+    within_limits(message)
+    assert "more than fits" in message["blocks"][-1]["text"]["text"]
+    assert "more than fits" in message["text"]
 
 
 def test_the_page_of_the_incident_is_a_link():
@@ -281,13 +227,3 @@ def test_the_page_of_the_incident_is_a_link():
     message = message_of(told)
     assert any(f"*Incident page:* <{url}>" in said for said in strings(message["blocks"]))
     assert url in message["text"]
-
-
-async def test_the_pace_keeps_no_address_that_is_free_again():
-    pace = Pace(0.01)
-    for n in range(20):
-        settings = {"url": f"https://hooks.example.org/{n}"}
-        async with pace.turn(settings):
-            pace.sent(settings)
-        await asyncio.sleep(0.015)
-    assert list(pace._hooks) == ["https://hooks.example.org/19"]

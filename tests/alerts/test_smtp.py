@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from luota.alerts.resolver import Resolver
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver
 from luota.config import Email, load
 from luota.core.retry import ERROR_LENGTH, AttemptResult
 from tests.alerts.notices import notice

@@ -5,8 +5,8 @@ import contextlib
 from functools import partial
 from pathlib import Path
 
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.clock import SystemClock
 from luota.engine import channels
@@ -68,18 +68,16 @@ async def state_after(rig, name, server, script, settings):
         one.send = partial(
             one.send, deadline=1.0 if "HANG" in {*script.values(), server and server._greeting} else 20.0
         )
-        workspace = next(iter(rig.engine.registry.workspaces.values()))
         to = [ANN, BOB] if any(key.startswith("RCPT b") for key in script) else [ANN]
-        channel_id = await rig.engine.submit(channels.add(workspace, {"type": "email", "name": name, "to": to}, ACTOR))
+        channel_id = await rig.add("email", name, to=to)
         live = await rig.monitor(channels=[name])
         await rig.fail(live)
-        task = asyncio.ensure_future(Sender(rig.engine, routes(None, one)).run())
+        rig.send_by(routes(None, rig.engine.clock, one))
         sql = "SELECT state, attempts, next_attempt_at, last_error, id FROM deliveries WHERE channel_id = ? AND attempts > 0"
         async with asyncio.timeout(40):
             while not (rows := await fetch(rig.engine.reader, sql, (channel_id,))):
                 await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await rig.stop()
     ((state, attempts, again, error, delivery_id),) = rows
     recorded = await fetch(rig.engine.reader, "SELECT ok, error FROM attempts WHERE delivery_id = ?", (delivery_id,))
     assert recorded == [(+(state == "delivered"), error)]
@@ -88,16 +86,14 @@ async def state_after(rig, name, server, script, settings):
     return state, error
 
 
-async def test_each_row_leads_through_sender_and_ledger_to_the_state_that_the_docs_say(tmp_path, certificate):  # noqa: F811
+async def test_each_row_leads_through_sender_and_ledger_to_the_state_that_the_docs_say(rig, certificate):  # noqa: F811
     seen = {}
     table = documented()
-    async with engine_on(tmp_path / "data", SystemClock()) as engine:
-        rig = Rig(engine)
-        for number, (step, what) in enumerate(table):
-            for turn, (server, script, settings) in enumerate(plays(step, what, certificate[0])):
-                state, error = await state_after(rig, f"row {number}.{turn}", server, script, settings)
-                assert seen.setdefault((step, what), state) == state, (step, what, turn)
-                if step != "any" and state != "delivered":
-                    assert error.startswith(f"{step}: "), (step, what, error)
+    for number, (step, what) in enumerate(table):
+        for turn, (server, script, settings) in enumerate(plays(step, what, certificate[0])):
+            state, error = await state_after(rig, f"row {number}.{turn}", server, script, settings)
+            assert seen.setdefault((step, what), state) == state, (step, what, turn)
+            if step != "any" and state != "delivered":
+                assert error.startswith(f"{step}: "), (step, what, error)
     assert len(table) >= 30
     assert seen == table

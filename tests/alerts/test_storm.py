@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
+from luota.alerts.resolver import Resolver
 from luota.alerts.smtp import Relay
-from luota.alerts.transport import Resolver
 from luota.alerts.types import routes
 from luota.config import Email
 from luota.core.model import RunState
 from luota.core.storms import MOST, SPAN
 from luota.engine import channels
 from luota.engine.reminders import remind
-from tests.alerts.rig import Rig
-from tests.engines import ACTOR, engine_on
+from tests.alerts.rig import Rig, rigged
+from tests.engines import ACTOR
 from tests.clock import FakeClock
 from tests.mailserver import MailServer
 
@@ -25,13 +25,12 @@ class Storm(Rig):
     """Incidents of many monitors, told by email to a server that answers at once."""
 
     async def tell(self, server, **rules):
-        doc = {"type": "email", "name": "desk", "to": ["ann@example.org"]}
-        self.desk = await self.engine.submit(channels.add(self.workspace, doc, ACTOR))
+        self.desk = await self.add("email", "desk", to=["ann@example.org"])
         if rules:
             await self.engine.submit(channels.edit(self.workspace.id, self.desk, "desk", rules, ACTOR))
         email = Email(host="127.0.0.1", port=server.port, security="plain", sender="luota@example.org")
         self.server, self.opened = server, 0
-        self.send_by(routes(None, Relay(email, Resolver())))
+        self.send_by(routes(None, self.engine.clock, Relay(email, Resolver())))
 
     async def settled(self):
         """Return once all that is due is told or held."""
@@ -73,10 +72,8 @@ class Storm(Rig):
 
 @pytest.fixture
 async def storm(tmp_path):
-    async with engine_on(tmp_path, FakeClock()) as engine:
-        storm = Storm(engine)
+    async with rigged(tmp_path, FakeClock(), Storm) as storm:
         yield storm
-        await storm.stop()
 
 
 async def test_forty_one_by_one_are_few_messages_and_each_is_named(storm):

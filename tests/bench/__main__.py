@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from . import dashboard, herd, ingest, lateness, processes, start
+from . import dashboard, herd, ingest, lateness, processes, replay, start
 from .figures import Bar, Part
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "herd": herd.measure,
     "start": start.measure,
     "dashboard": dashboard.measure,
+    "replay": replay.measure,
 }
 
 
@@ -46,6 +47,7 @@ def main() -> int:
         for name in args.parts or PARTS:
             directory = base / name
             directory.mkdir()
+            os.sync()  # what the part before has left to be written holds up the fsyncs of this one
             done.append(PARTS[name](directory, quick=args.quick))
             if not args.json:
                 print(_told(done[-1], quick=args.quick), flush=True)

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,11 +102,13 @@ def _places(row: Iterable[object]) -> str:
     return ", ".join("?" for _ in row)
 
 
+@cache
 def every(hours: int, grace: int = 0) -> Rules:
     """Return a heartbeat that is expected every so many hours."""
     return Rules(mode=Mode.HEARTBEAT, schedule=parse_schedule({"every": hours * 3600}), grace=grace)
 
 
+@cache
 def cron(expression: str, grace: int = 0) -> Rules:
     """Return a heartbeat with a cron schedule."""
     schedule = parse_schedule({"cron": expression, "timezone": "Europe/Helsinki"})

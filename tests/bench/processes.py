@@ -166,6 +166,7 @@ class Targets:
             "BENCH_BODY": str(self._body),
             "BENCH_PINGS": str(HERE / "pings.lua"),
             "BENCH_PAUSE_MS": str(pause_ms),
+            "BENCH_THREADS": str(threads),
         }
         options = [f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / script)]
         command = ["wrk", *options, f"http://127.0.0.1:{port}/"]

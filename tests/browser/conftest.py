@@ -85,16 +85,19 @@ async def signed_in(chromium, luota):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browse(chromium, luota, signed_in):
-    """A function that opens a path as somebody. What it opens must be quiet to the end, unless `quiet` is False."""
+    """A function that opens a path as somebody. What it opens must be quiet to the end, unless `quiet` is False.
+
+    `alone` is as in a browser whose tabs cannot share a stream.
+    """
     async with contextlib.AsyncExitStack() as opened:
         quiet_ones = []
 
-        async def browse(path, role="owner", *, quiet=True, base=None, **options):
+        async def browse(path, role="owner", *, quiet=True, base=None, alone=False, **options):
             base = base or f"http://127.0.0.1:{luota.port}"
             state = None if role is None else await signed_in(role)
             context = await chromium.new_context(base_url=base, storage_state=state, viewport=DESKTOP, **options)
             opened.push_async_callback(context.close)
-            tab = await new_tab(context, base)
+            tab = await new_tab(context, base, alone=alone)
             await tab.page.goto(path)
             if quiet:
                 quiet_ones.append(tab)

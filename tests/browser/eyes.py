@@ -69,8 +69,14 @@ class Tab:
         return found + [f"on a phone: {one}" for one in await self.too_wide()] + await self.aliens()
 
 
-async def new_tab(context: BrowserContext, base: str) -> Tab:
-    """Open a page that notes what is said on its console, what fails, what asks, and whom else it calls."""
+async def new_tab(context: BrowserContext, base: str, *, alone: bool = False) -> Tab:
+    """Open a page that notes what is said on its console, what fails, what asks, and whom else it calls.
+
+    With `alone` the pages of the context have streams of their own, as where there are no shared workers (Chrome on
+    Android): only then are they requests of the page, which a test can hold up, and by its clock.
+    """
+    if alone:
+        await context.add_init_script("delete window.SharedWorker")
     tab = Tab(await context.new_page(), base)
     page, said = tab.page, tab.said
     page.set_default_timeout(SLOW_MS)

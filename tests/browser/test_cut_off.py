@@ -55,13 +55,13 @@ async def look(chromium, halting):
     contexts = []
     base = f"http://127.0.0.1:{halting.port}"
 
-    async def look(path="/w/default", role="operator", *, clock=False):
+    async def look(path="/w/default", role="operator", *, clock=False, alone=False):
         context = await chromium.new_context(base_url=base, viewport=PHONE)
         contexts.append(context)
         form = {"email": USERS[role], "password": PASSWORD}
         answer = await context.request.post("/sign-in", form=form, headers={"origin": base}, max_redirects=0)
         assert answer.status == 303, await answer.text()
-        page = (await new_tab(context, base)).page
+        page = (await new_tab(context, base, alone=alone or clock)).page
         if clock:
             await page.clock.install()
         await page.goto(path)
@@ -152,7 +152,7 @@ async def test_what_is_refused_or_lost_while_the_stream_lives_is_told_and_asked_
     shown = await halting.show(halting.jobs[3])
     await expect(page.locator("#lost")).to_be_visible()
     row = page.locator("[data-row]").filter(has_text="Job 03")
-    await expect(row.locator(f"time[datetime='{shown['lastSignalAt']}']")).to_be_visible()
+    await expect(row.locator(f".monitor-facts time[datetime='{shown['lastSignalAt']}']")).to_be_visible()
     await expect(page.locator("#lost")).to_be_hidden()
     await expect(page.locator(CONNECTED)).to_be_attached()
 
@@ -172,7 +172,10 @@ async def test_a_tab_in_the_background_is_not_lost_and_comes_back_up_to_date(hal
     hidden = "state => { Object.defineProperty(document, 'hidden', { configurable: true, get: () => state }); document.dispatchEvent(new Event('visibilitychange')); }"
     await page.evaluate(hidden, True)
     assert (await halting.ping(halting.jobs[2])).status_code == 202
-    await page.clock.run_for(60_000)
+    for _ in range(3):
+        async with page.expect_request("**/stream?*"):
+            await page.clock.run_for(15_500)
+        await page.wait_for_timeout(500)
     assert await page.evaluate("window.seen") == []
     async with page.expect_request("**/stream?*"):
         await page.evaluate(hidden, False)
@@ -217,12 +220,13 @@ async def test_a_page_that_was_open_when_its_visitor_signed_in_anew_stays_and_it
 
 async def signed_out_untold(page):
     await page.route("**/stream?*", lambda route: route.abort())
-    await page.reload()
+    # What it asks for as it begins has come: a late answer would lead away before anything is done.
+    await page.reload(wait_until="networkidle")
     await page.context.clear_cookies()
 
 
 async def test_a_page_that_asks_for_a_part_after_signing_out_elsewhere_leads_to_the_sign_in_and_back(halting, look):
-    page = await look("/w/default/monitors/new?template=heartbeat")
+    page = await look("/w/default/monitors/new?template=heartbeat", alone=True)
     await signed_out_untold(page)
     await page.get_by_label("Name", exact=True).fill("Nightly")
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -233,7 +237,7 @@ async def test_a_page_that_asks_for_a_part_after_signing_out_elsewhere_leads_to_
 
 
 async def test_a_form_sent_after_signing_out_elsewhere_leads_to_the_sign_in_with_why_and_back(halting, look):
-    page = await look("/w/default/monitors/job-08")
+    page = await look("/w/default/monitors/job-08", alone=True)
     await signed_out_untold(page)
     await page.locator("main").get_by_role("button", name="Pause").click()
     await expect(page.get_by_text("You were signed out before this arrived: nothing was changed")).to_be_visible()

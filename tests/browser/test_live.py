@@ -1,5 +1,6 @@
 """Pages that are open follow what happens, by the keyboard and in the dark too."""
 
+import json
 import re
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.eyes import TOO_WIDE
+from tests.seed import USERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CONNECTED = "html[data-connected=yes]"
@@ -33,7 +35,7 @@ async def test_a_change_is_on_the_open_overview_within_two_seconds_without_a_rel
 
 async def test_what_happens_while_a_page_is_being_loaded_is_on_it_as_well(browse, luota):
     job = await luota.monitor("In between", schedule={"every": 3600})
-    page = await browse("/account", role="viewer")
+    page = await browse("/account", role="viewer", alone=True)
 
     async def meanwhile(route):
         assert (await luota.ping(job)).status_code == 202
@@ -80,7 +82,7 @@ async def test_slash_leads_to_the_search_and_arrows_through_the_monitors(browse)
     await page.keyboard.press("/")
     await expect(page.get_by_role("searchbox")).to_be_focused()
     await page.keyboard.press("Escape")
-    links = page.locator("[data-row] .monitor-name, [data-item] a")
+    links = page.locator("[data-row] .monitor-name, [data-item] h2 a")
     await page.keyboard.press("ArrowDown")
     await expect(links.nth(0)).to_be_focused()
     await page.keyboard.press("ArrowDown")
@@ -159,7 +161,7 @@ async def test_a_row_takes_its_new_place_and_group_by_itself_and_nothing_else_mo
     before = await looked_at.evaluate(place)
     # What stands first of all that is in view is the one that goes.
     first = await page.evaluate(
-        "[...document.querySelectorAll('[data-row]')].findIndex((one) => one.getBoundingClientRect().bottom > 0)"
+        "[...document.querySelectorAll('[data-row]')].findIndex((one) => one.getBoundingClientRect().top >= 0)"
     )
     assert first > 0
     await _broken(luota, jobs[first], "one")
@@ -183,6 +185,12 @@ async def test_a_row_takes_its_new_place_and_group_by_itself_and_nothing_else_mo
     assert 'id="rows"' not in await fetched[-1].text()
 
 
+async def test_the_box_that_ticks_all_that_is_shown_is_there_with_the_script_alone(browse):
+    for script in (True, False):
+        page = await browse("/w/default", role="operator", quiet=False, java_script_enabled=script)
+        await expect(page.get_by_text("All shown")).to_be_visible(visible=script)
+
+
 @pytest.mark.parametrize("script", [True, False], ids=["script", "none"])
 async def test_enter_in_the_form_of_the_rows_pauses_nothing_and_in_the_field_of_the_tag_it_tags(browse, luota, script):
     job = await luota.monitor(f"Entered {script}", schedule={"every": 3600})
@@ -199,7 +207,7 @@ async def test_enter_in_the_form_of_the_rows_pauses_nothing_and_in_the_field_of_
     await expect(page.locator("[data-row] .tag")).to_have_text("shift=night")
     shown = await luota.show(job)
     assert (shown["status"], shown["tags"]) == ("draft", {"shift": "night"})
-    assert re.search(rf"/w/default\?q=entered\+{script}(&|$)", page.url)
+    assert re.search(rf"/w/default\?q=entered\+{script}(&|#|$)", page.url)
 
 
 async def test_on_the_narrowest_screen_long_names_and_tags_do_not_widen_the_page(browse, luota):
@@ -267,8 +275,9 @@ async def test_a_page_without_a_stream_says_so_and_looks_by_itself(browse, luota
     job = await luota.monitor("One too many", schedule={"every": 3600})
     first = await browse("/w/default?q=too+many", role="viewer")
     await expect(first.locator(CONNECTED)).to_be_attached()
-    page = await browse("/account", role="viewer")
-    told = 'event: full\ndata: "You have 20 pages open already: this one looks for changes twice a minute."\n\n'
+    page = await browse("/account", role="viewer", alone=True)
+    why = "You have 20 live connections already: this page looks for changes twice a minute."
+    told = f"event: full\ndata: {json.dumps({'why': why})}\n\n"
 
     async def full(route):
         await route.fulfill(content_type="text/event-stream", body=told)
@@ -305,13 +314,13 @@ async def test_the_list_of_incidents_keeps_the_focus_as_it_grows_and_asks_for_no
     await page.wait_for_timeout(1500)  # what changed while it was loaded has been asked for
     asked = []
     page.on("request", lambda request: asked.append(request) if "hx-request" in request.headers else None)
-    link = page.get_by_role("link", name="First to break: failed")
+    link = page.get_by_role("link", name="First to break failed")
     await link.focus()
     assert (await luota.ping(well)).status_code == 202
     await page.wait_for_timeout(2500)
     assert asked == []
     await _broken(luota, second, 0)
-    await expect(page.get_by_role("link", name="Second to break: failed")).to_be_visible()
+    await expect(page.get_by_role("link", name="Second to break failed")).to_be_visible()
     await expect(link).to_be_focused()
 
 
@@ -339,3 +348,42 @@ async def test_no_frame_shows_a_part_that_came_live_before_its_times_and_buttons
     await page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100))")
     assert await page.evaluate("frames") > 3
     assert await page.evaluate("unprepared") == []
+
+
+async def test_the_page_of_the_channels_offers_another_one_above_them_as_soon_as_there_is_one(browse, luota):
+    await luota.api("POST", "/api/workspaces", {"name": "No channels", "slug": "no-channels"})
+    who = {"email": USERS["operator"], "role": "operator"}
+    await luota.api("POST", "/api/workspaces/no-channels/members", who)
+    page = await browse("/w/no-channels/channels", role="operator")
+    await expect(page.locator(CONNECTED)).to_be_attached()
+    offers = page.get_by_role("link", name="Add a channel")
+    await expect(page.locator("#live").get_by_role("link", name="Add a channel")).to_be_visible()
+    hook = {"type": "webhook", "name": "first", "url": "https://127.0.0.1:9/hook"}
+    made = (await luota.api("POST", "/api/channels?workspace=no-channels", hook))["channel"]["id"]
+    await expect(page.get_by_role("link", name="first")).to_be_visible()
+    await expect(page.locator(".head").get_by_role("link", name="Add a channel")).to_be_visible()
+    await expect(offers).to_have_count(1)
+    await luota.api("DELETE", f"/api/channels/{made}?workspace=no-channels")
+    await expect(page.locator("#live").get_by_role("link", name="Add a channel")).to_be_visible()
+    await expect(offers).to_have_count(1)
+
+
+async def test_open_lists_of_channels_drills_and_archived_monitors_show_what_is_new(browse, luota):
+    old = await luota.monitor("0 newly archived", schedule={"every": 3600})
+    pages = {}
+    for path in ("channels", "drills", "?state=archived"):
+        pages[path] = await browse(f"/w/default/{path}".replace("/?", "?"), role="viewer")
+        await expect(pages[path].locator(CONNECTED)).to_be_attached()
+        await pages[path].evaluate("window.same = true")
+    hook = {"type": "webhook", "name": "newly-added", "url": "https://127.0.0.1:9/hook"}
+    made = (await luota.api("POST", "/api/channels", hook))["channel"]["id"]
+    await luota.monitor("0 newly made", schedule={"every": 3600})
+    await luota.api("POST", f"/api/monitors/{old.id}/archive", {})
+    await expect(pages["channels"].get_by_role("link", name="newly-added")).to_be_visible()
+    await expect(pages["drills"].get_by_role("link", name="0 newly made")).to_be_visible()
+    await expect(pages["drills"].get_by_role("link", name="0 newly archived")).to_have_count(0)
+    await expect(pages["?state=archived"].get_by_role("link", name="0 newly archived")).to_be_visible()
+    await luota.api("DELETE", f"/api/channels/{made}")
+    await expect(pages["channels"].get_by_role("link", name="newly-added")).to_have_count(0)
+    for path, page in pages.items():
+        assert await page.evaluate("window.same"), path

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NO_PAGES = {
     "/w/{workspace}/rows",
     "/w/{workspace}/monitors/preview",
-    "/w/{workspace}/stream",
+    "/stream",
     "/w/{workspace}/incidents/{incident}/packet.json",
     "/w/{workspace}/incidents/{incident}/packet.md",
 }
@@ -128,6 +128,34 @@ async def test_axe_finds_nothing_serious_in_light_and_dark_a_phone_suffices_and_
         found += [f"{address} on a phone: {one}" for one in await tab.too_wide()]
         found += [f"{address}: {one}" for one in tab.said]
     assert found == []
+
+
+UNFOCUSED = """async () => {
+  for (const one of document.querySelectorAll("[data-live] details")) one.open = true;
+  const all = () => [...document.querySelectorAll("[data-live] :is(a[href], button, input, select, textarea, summary, [tabindex])")];
+  const lost = [], seen = {};
+  for (let place = 0; place < all().length; place++) {
+    const one = all()[place];
+    const kind = `${one.tagName}.${one.className} of ${one.parentElement.tagName}.${one.parentElement.className}`;
+    if ((seen[kind] = (seen[kind] ?? 0) + 1) > 2) continue;
+    one.focus();
+    if (document.activeElement !== one) continue;  // what cannot have it, such as a hidden field
+    const swapped = new Promise((done) => document.addEventListener("htmx:afterSettle", () => setTimeout(done), { once: true }));
+    htmx.trigger(one.closest("[data-live]"), "luota:changed");
+    await swapped;
+    if (document.activeElement !== all()[place]) lost.push(one.outerHTML.slice(0, 200));
+  }
+  return lost;
+}"""
+"""Draws the live parts of a page anew with the focus on two things of each kind in turn; returns what has lost it."""
+
+
+@pytest.mark.parametrize("path", OF_A_WORKSPACE)
+async def test_whatever_has_the_focus_keeps_it_as_a_live_part_is_drawn_anew(path, ids, visitor):
+    lost = []
+    async for address, tab in looked_at(visitor, path, ids["default"], "owner", DESKTOP):
+        lost += [f"{address}: {one}" for one in await tab.page.evaluate(UNFOCUSED)]
+    assert lost == []
 
 
 @pytest.mark.parametrize("path", NEEDED)

@@ -46,9 +46,10 @@ def test_the_list_says_in_plain_words_whether_a_channel_works(initialised, monke
         ["phone", "apprise", "-", "unproven", "none", "yet"],
     ]
     initialised.run("channel", "test", "phone", status=1)
-    assert lines(initialised)[1][:6] == ["phone", "apprise", "-", "failing", "given", "up"]
+    assert lines(initialised)[1][:6] == ["phone", "apprise", "-", "failing", "failed,", "terminal"]
     shown = initialised.run("channel", "list").stdout
     assert "JSON was not reached" in shown
+    assert "Nobody knows yet" not in shown
     assert "s3cret" not in shown
 
 
@@ -111,3 +112,24 @@ def test_a_test_shows_the_providers_answer_without_the_secrets_of_the_channel(in
         provider.shutdown()
     assert "\nlast error    HTTP 404 from the receiver: taken at …" in said
     assert "\nanswer        404 taken at …" in said
+
+
+def test_removing_a_channel_says_which_monitors_named_it_and_who_hears_of_them_now(initialised):
+    for name in ("desk", "phone"):
+        initialised.run("channel", "add", "webhook", "--name", name, "--url", "http://192.0.2.1/")
+    for name, channels in (("alone", ["phone"]), ("both", ["desk", "phone"]), ("all", [])):
+        named = [word for channel in channels for word in ("--channel", channel)]
+        initialised.run("monitor", "create", name, "--mode", "run", *named)
+    initialised.run("monitor", "create", "gone", "--mode", "run", "--channel", "phone")
+    initialised.run("monitor", "archive", "gone")
+    said = initialised.run("channel", "remove", "phone").stdout.splitlines()
+    assert [line for line in said if line.startswith(("alone", "both", "all", "gone"))] == [
+        "alone: every channel of the workspace",
+        "both: desk",
+    ]
+    assert initialised.run("channel", "remove", "desk", "--json").stdout.count('"slug"') == 1
+
+
+def test_removing_a_channel_that_no_monitor_names_says_no_more(initialised):
+    initialised.run("channel", "add", "webhook", "--name", "desk", "--url", "http://192.0.2.1/")
+    assert initialised.run("channel", "remove", "desk").stdout == "Removed desk.\n"

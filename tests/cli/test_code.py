@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_file_is_brought_about_once_and_doing_it_again_changes_nothing(luota, 
     file = written({"monitors": [{**JOB, "channels": ["desk"]}], "channels": [DESK]})
     created = [("channel", "desk", "create"), ("monitor", "nightly", "create")]
     assert actions(luota.json("apply", file, "--dry-run")) == created
-    assert luota.json("monitor", "list") == {"monitors": []}
+    assert luota.json("monitor", "list")["monitors"] == []
     reply = luota.json("apply", file)
     assert actions(reply) == created
     assert reply["secrets"]["desk"].startswith("whsec_")
@@ -136,3 +137,14 @@ def test_what_cannot_change_is_refused(luota, written):
     assert "mode" in luota.run("apply", written({"monitors": [{"name": "Nightly", "mode": "run"}]}), status=1).stderr
     slack = {"channels": [{**DESK, "type": "slack"}]}
     assert "type of channel desk cannot change" in luota.run("apply", written(slack), status=1).stderr
+
+
+def test_the_file_of_the_page_is_applied_after_the_commands_of_the_page(luota, written):
+    (fence,) = [fence for fence in fences(ROOT / "docs" / "cli.md") if fence.language == "toml"]
+    lines = "\n".join(one.text for one in fences(ROOT / "docs" / "cli.md") if one.language == "sh")
+    wanted = ("luota channel add email", 'luota monitor create "Nightly')
+    for line in lines.replace("\\\n", " ").splitlines():
+        if line.startswith(wanted):
+            luota.run(*shlex.split(line)[1:])
+    reply = luota.json("apply", written(fence.text, "watched.toml"))
+    assert actions(reply) == [("channel", "night-shift", "keep"), ("monitor", "nightly-backup", "edit")]

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 
 import pytest
 from typer.main import get_command
@@ -28,6 +30,33 @@ def test_every_command_takes_the_common_options_and_says_what_it_does(path, foun
 def test_a_usage_error_exits_with_2():
     for args in (["nonsense"], ["version", "--nonsense"], ["monitor", "show"], ["serve", "--port", "x"]):
         assert CliRunner().invoke(app, args).exit_code == 2, args
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        ("monitor create x --mode none", "--mode"),
+        ("incident list --state none", "--state"),
+        ("audit list --of none", "--of"),
+        ("user create a@example.org --role none", "--role"),
+        ("user role a@example.org none", "role"),
+        ("member add a@example.org --role none", "--role"),
+        ("channel edit c --kind missed --kind none", "--kind"),
+        ("channel edit c --notify none", "--notify"),
+        ("incident export i --format none", "--format"),
+        ("drill run m none", "kind"),
+    ],
+)
+def test_a_word_that_is_none_of_those_to_choose_from_is_a_usage_error(args, option, capfd):
+    assert run(app, [*args.split(), "--json"]) == 2
+    refused = json.loads(capfd.readouterr().err)
+    assert (refused["error"], refused["field"]) == ("usage", option)
+    assert "none" in refused["message"]
+
+
+def test_of_options_that_may_be_given_again_an_empty_word_stands_for_all(capfd, tmp_path):
+    assert run(app, ["channel", "edit", "c", "--kind", "", "--data-dir", str(tmp_path), "--json"]) == 1
+    assert json.loads(capfd.readouterr().err)["error"] != "usage"
 
 
 def test_version_works_whatever_the_settings(monkeypatch):
@@ -93,6 +122,10 @@ def test_the_version_is_an_option_too():
         (["monitor", "edit", "x"], "options"),
         (["monitor", "pause", "x", "--for", "1h", "--until", "2026-11-21T00:00:00Z"], "--until"),
         (["token", "show"], "monitor"),
+        (["token", "show", "x", "--workspace", "--in", "y"], "--in"),
+        (["channel", "edit", "x"], "options"),
+        (["workspace", "edit"], "options"),
+        (["workspace", "show", ""], "workspace"),
         (["nonsense"], None),
     ],
 )
@@ -103,7 +136,73 @@ def test_a_wrong_command_line_is_json_on_stderr_with_json(args, field, capsys):
     error = json.loads(said.err)
     assert (set(error), error["error"], error["field"]) == ({"error", "message", "field"}, "usage", field)
     assert run(app, args) == 2
-    assert "Usage: " in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"error: (?!Invalid value:).+\. See: luota.* --help", line)
+
+
+def test_a_group_without_a_command_shows_what_there_is(capsys):
+    assert run(app, ["monitor"]) == 2
+    said = capsys.readouterr()
+    assert "advise" in said.out + said.err
+
+
+def test_what_a_command_takes_says_what_it_is():
+    silent = [
+        f"{' '.join(path)} {parameter.opts[0]}"
+        for path, found in commands()
+        for parameter in found.params
+        if not (parameter.help or parameter.hidden)
+    ]
+    assert silent == []
+
+
+def test_a_command_about_something_of_a_workspace_takes_the_workspace():
+    for path, found in commands():
+        named = {parameter.name for parameter in found.params if parameter.param_type_name == "argument"}
+        if named & {"monitor", "channel", "incident", "run", "user"}:
+            options = {option for parameter in found.params for option in parameter.opts}
+            assert "--workspace" in options, path
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "field"),
+    [
+        ("ping job --occurred-at yesterday", "--occurred-at must be an ISO 8601", "occurredAt"),
+        ("workspace edit --retention-days 0", "--retention-days must be a whole number", "retentionDays"),
+        ("workspace edit --incident-retention-days 3", "(option --incident-retention-days)", "incidentRetentionDays"),
+        ("channel add email --name x --to nobody", "error: --to must be an address", "to.0"),
+        ("channel edit desk --delay x", "--delay must be a whole number", "delaySeconds"),
+        ("monitor advise job --max-runtime 5m", "--max-runtime decides nothing of this monitor", "limit"),
+        ("monitor advise job --grace soon", "--grace must be a whole number", "grace"),
+        ("monitor advise job --every 0", "--every must be a whole number", "interval"),
+        ("monitor list --workspace ''", "Workspace '' not found. See: luota workspace list.", "workspace"),
+        ("member add eve@example.org", "luota user create", "email"),
+        ("replay /nowhere", "cannot be read", "trace"),
+    ],
+)
+def test_a_refusal_names_the_option_and_with_json_the_field_of_the_api(initialised, args, said, field):
+    initialised.run("monitor", "create", "Job", "--mode", "heartbeat", "--every", "1h")
+    initialised.run("channel", "add", "webhook", "--name", "desk", "--url", "http://192.0.2.1/")
+    (line,) = initialised.run(*shlex.split(args), status=1).stderr.splitlines()
+    assert said in line
+    assert json.loads(initialised.run(*shlex.split(args), "--json", status=1).stderr)["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ("channel edit headers --kind missed", "Channel headers not found."),
+        ("monitor edit schedule --grace 5m", "Monitor schedule not found."),
+        ("monitor create x --mode run --slug tags", "slug tags is taken"),
+        ("monitor edit tags --channel kinds --tag a=b", "There is no channel kinds."),
+        ("monitor edit tags --channel tags", "There is no channel tags."),
+        ("workspace edit retentionDays --retention-days 30", "Workspace retentionDays not found."),
+    ],
+)
+def test_a_refusal_repeats_what_was_written_and_no_option_instead(initialised, args, said):
+    initialised.run("monitor", "create", "tags", "--mode", "run")
+    (line,) = initialised.run(*shlex.split(args), status=1).stderr.splitlines()
+    assert line.startswith(f"error: {said}")
 
 
 def test_json_asked_for_behind_two_dashes_is_not_asked_of_luota(capsys):
@@ -203,3 +302,9 @@ def test_a_name_that_would_lead_to_another_path_is_refused(name):
 def test_what_is_not_found_is_named_by_its_field(initialised, command, field):
     error = json.loads(initialised.run(*command.split(), "--json", status=1).stderr)
     assert (error["error"], error["field"]) == ("not_found", field)
+
+
+def test_a_list_of_commands_cuts_no_sentence(capsys):
+    for path in ("", "monitor", "channel", "channel add", "incident", "user", "workspace"):
+        assert run(app, [*path.split(), "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")

@@ -18,6 +18,11 @@ def test_a_drill_is_run_and_listed_and_its_status_says_whether_it_is_proven(init
         assert "not proven" in initialised.run("drill", "list", "invoices").stdout
 
 
+def test_a_drill_that_there_is_not_is_a_wrong_command_line(initialised):
+    assert "': 'foo' is not one of 'missed'" in initialised.program("drill", "run", "invoices", "foo").stderr
+    assert initialised.program("drill", "run", "invoices", "foo").returncode == 2
+
+
 def test_a_dead_route_is_proven_and_without_wait_the_command_ends_at_once(initialised):
     initialised.run("monitor", "create", "Invoices", "--mode", "run")
     with initialised.daemon():

@@ -80,6 +80,15 @@ async def test_a_job_is_a_run_with_its_output_and_its_status_is_that_of_exec(luo
 
 
 @shared
+async def test_a_wrong_token_is_told_of_once_and_the_job_runs(luota):
+    job = await luota.monitor("report", "run")
+    env = environ(address(luota), job, LUOTA_INGEST_TOKEN="wrong")
+    status, out, err = await execute("--", "echo", "done", env=env)
+    assert (status, out) == (0, b"done\n")
+    assert err.count(b"the start could not be sent: 401") == err.count(b"\n") == 1
+
+
+@shared
 async def test_the_end_of_endless_output_is_kept_whatever_it_is_made_of(luota, tmp_path):
     job = await luota.monitor("report", "run")
     for unit in ("\\n", "\\033", "雪", '\\"', "x\\000"):

@@ -1,3 +1,5 @@
+import pytest
+
 from luota.cli.output import fields, shown, table
 
 
@@ -21,3 +23,14 @@ def test_columns_are_aligned_and_lines_end_without_spaces():
 
 def test_an_empty_table_is_a_sentence():
     assert table(("A",), [], empty="No monitors yet.") == "No monitors yet."
+
+
+@pytest.mark.parametrize("line", [("monitor", "list"), ("monitor", "show", "a"), ("incident", "list")], ids=" ".join)
+def test_what_tells_how_monitors_are_warns_while_nothing_is_watched(initialised, line):
+    warning = "Luota cannot vouch for this at present: nothing is watched, since no daemon runs."
+    initialised.json("monitor", "create", "a", "--mode", "heartbeat", "--every", "60")
+    assert initialised.run(*line).stderr == f"warning: {warning}\n"
+    assert initialised.json(*line)["warning"] == warning
+    with initialised.daemon():
+        assert initialised.run(*line).stderr == ""
+        assert "warning" not in initialised.json(*line)

@@ -47,9 +47,18 @@ def test_a_packet_is_written_to_a_file(initialised, incident, tmp_path):
     assert (tmp_path / "packet.md").read_text().startswith("# Incident: ")
 
 
+def test_no_file_is_overwritten_by_a_packet(initialised, incident, tmp_path):
+    path = tmp_path / "packet.md"
+    path.write_text("mine")
+    said = initialised.run("incident", "export", incident, "--output", str(path), status=1)
+    assert said.stderr == f"error: {path} exists already: name a file that is not there yet.\n"
+    assert path.read_text() == "mine"
+
+
 def test_a_file_that_cannot_be_written_is_told(initialised, incident, tmp_path):
-    said = initialised.run("incident", "export", incident, "--output", str(tmp_path), status=1)
-    assert said.stderr.startswith(f"error: {tmp_path} cannot be written: ")
+    nowhere = tmp_path / "nowhere" / "packet.md"
+    said = initialised.run("incident", "export", incident, "--output", str(nowhere), status=1)
+    assert said.stderr.startswith(f"error: {nowhere} cannot be written: ")
     assert initialised.run("incident", "export", "nope", status=1).stderr.startswith("error: Incident nope not found.")
     assert initialised.run("incident", "export", incident, "--format", "pdf", status=2).stdout == ""
 

@@ -53,7 +53,7 @@ def test_a_closed_output_is_no_defect(initialised):
 def test_a_name_that_the_terminal_cannot_show_is_escaped(initialised):
     heartbeat(initialised, "Päiväraportti ☃")
     shown = initialised.program("monitor", "list", env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (shown.returncode, shown.stderr.count("\n")) == (0, 1), "the warning that nothing is watched"
     assert "P\\xe4iv\\xe4raportti \\u2603" in shown.stdout
 
 
@@ -78,7 +78,7 @@ def test_a_monitor_lives_from_create_to_archive(reached):
     assert reached.json("monitor", "pause", "nightly", "--for", "2h")["monitor"]["status"] == "paused"
     assert reached.json("monitor", "resume", "nightly")["monitor"]["status"] != "paused"
     assert reached.json("monitor", "archive", "nightly", "--yes")["monitor"]["status"] == "archived"
-    assert reached.json("monitor", "list") == {"monitors": []}
+    assert reached.json("monitor", "list")["monitors"] == []
     assert "not found" in reached.run("monitor", "show", "nightly", status=1).stderr
 
 
@@ -214,7 +214,7 @@ def test_the_text_for_people_holds_what_they_need_next(initialised):
     shown = initialised.run("monitor", "create", "Job", "--mode", "run", "--cron", "0 2 * * *").stdout
     assert "cron 0 2 * * * (UTC)" in shown
     assert f"token          {initialised.json('token', 'show', 'job')['token']}\n" in shown
-    assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in shown
+    assert "curl -sS -X POST http://127.0.0.1:8080/v1/runs/start" in shown
     assert "last signal    -\n" in shown
     assert "job" in initialised.run("monitor", "list").stdout
     assert in_words({"moon": "full"}) == '{"moon": "full"}'
@@ -232,10 +232,6 @@ def test_a_refused_definition_names_the_option_to_give(initialised):
     assert done.stderr.startswith("error: --freshness is required")
     done = initialised.run("monitor", "create", "x", "--mode", "heartbeat", status=1)
     assert done.stderr.startswith("error: --every, --cron or --calendar is required")
-    done = initialised.run("monitor", "create", "x", "--mode", "hartbeat", status=1)
-    assert done.stderr.endswith(
-        "mode must be one of heartbeat, run, freshness, not hartbeat. Did you mean heartbeat?\n"
-    )
     done = initialised.run("monitor", "create", "x", "--mode", "run", "--cron", "0 99 * * *", status=1)
     assert done.stderr.endswith("(option --cron)\n")
     for every in ("abc", "400d"):
@@ -285,24 +281,27 @@ def test_a_channel_is_told_what_it_wants(reached):
     args = ("channel", "edit", "team", "--kind", "failed", "--notify", "opened", "--delay", "5m")
     edited = reached.json(*args)["channel"]
     assert (edited["kinds"], edited["notify"], edited["delaySeconds"]) == (["failed"], ["opened"], 300)
-    assert "delaySeconds must be" in reached.run("channel", "edit", "team", "--delay", "9" * 5000, status=1).stderr
+    assert "--delay must be" in reached.run("channel", "edit", "team", "--delay", "9" * 5000, status=1).stderr
     edited = reached.json("channel", "edit", "team", "--kind", "")["channel"]
     assert (len(edited["kinds"]), edited["notify"]) == (4, ["opened"])
-    assert "kinds" in reached.run("channel", "edit", "team", "--kind", "down", status=1).stderr
+    assert "'--kind'" in reached.run("channel", "edit", "team", "--kind", "down", status=2).stderr
     assert "unproven" in reached.run("channel", "list").stdout
 
 
 def test_the_first_call_of_a_job_goes_to_where_the_daemon_listens(initialised):
     in_process = initialised.run("monitor", "create", "a", "--mode", "run", "--cron", "0 2 * * *").stdout
-    assert "curl -X POST http://127.0.0.1:8080/v1/runs/start" in in_process
+    assert "curl -sS -X POST http://127.0.0.1:8080/v1/runs/start" in in_process
     assert "nothing is watched until luota serve does." in in_process
     with initialised.daemon():
         made = heartbeat(initialised, "b")
         port = int(made["baseUrl"].rpartition(":")[2])
         assert port not in (0, 8080)
         said = initialised.run("monitor", "create", "c", "--mode", "run").stdout
-        assert f"curl -X POST http://127.0.0.1:{port}/v1/runs/start" in said
+        assert f"curl -sS -X POST http://127.0.0.1:{port}/v1/runs/start" in said
         assert "nothing is watched" not in said
+        pasted = said.partition("\n\nSend its first signals")[2].partition("\n")[2]
+        done = subprocess.run(["bash", "-c", pasted], check=True, capture_output=True, text=True, timeout=30)
+        assert json.loads(done.stdout)["run"]["status"] == "success"
     with initialised.daemon():
         pass
     log = (initialised.data_dir.parent / "serve.log").read_text()
@@ -338,7 +337,7 @@ def test_a_monitor_with_an_incident_shows_it_whatever_happened_since(initialised
         shown = initialised.run("monitor", "resume", "quick") and initialised.run("monitor", "show", "quick").stdout
         assert f"missed, open since {found['openedAt']}: {found['summary']}" in shown
         resolved = initialised.run("incident", "resolve", found["id"]).stdout
-        assert "unverified until its next signal" in resolved
+        assert "unverified until its next signal or missed deadline" in resolved
 
 
 def test_archived_monitors_are_listed_when_asked_for(reached):

@@ -47,7 +47,8 @@ def test_a_backup_is_whole_with_what_was_committed_last_and_private(initialised,
 def test_a_backup_replaces_no_file_and_leaves_none_that_is_not_whole(initialised, tmp_path):
     file = tmp_path / "copy.db"
     file.write_text("mine")
-    assert "File exists" in initialised.run("backup", str(file), status=1).stderr
+    said = f"error: {file} exists already: name a file that is not there yet.\n"
+    assert initialised.run("backup", str(file), status=1).stderr == said
     assert file.read_text() == "mine"
     file.unlink()
     (initialised.data_dir / "luota.db").write_bytes(b"x" * 8192)
@@ -263,3 +264,10 @@ def test_a_file_of_a_newer_luota_is_refused_and_nothing_is_left_beside_it(initia
 def test_the_doctor_of_nothing_says_that_there_is_nothing(luota):
     found = looked(luota, 1)
     assert states(found) == {"settings": "ok", "data directory": "failed"}
+
+
+def test_what_cannot_be_restored_is_named_as_it_was_given(initialised, tmp_path):
+    (tmp_path / "notes.txt").write_text("no database, but longer than nothing")
+    said = json.loads(initialised.run("restore", str(tmp_path / "notes.txt"), "--json", status=1).stderr)
+    assert said["message"].startswith(f"{tmp_path / 'notes.txt'} cannot be read as a database")
+    assert said["field"] == "file"

@@ -38,9 +38,9 @@ class Job:
         for end in outcome.ended:
             self.mark(end.id, end.state)
         for step in outcome.transitions:
-            if step.after == "paused":
+            if step.after == "paused" and step.before != "paused":
                 self.pauses.append((step.at, FOR_EVER))
-            elif step.before == "paused":
+            elif step.before == "paused" and step.after != "paused":
                 self.pauses[-1] = (self.pauses[-1][0], step.at)
         return outcome
 

@@ -2,6 +2,8 @@
 
 import random
 
+from msgspec.structs import replace
+
 from luota.core import advice
 from luota.core.advice import intervals, rehearsal, spread
 from luota.core.slots import Signal
@@ -74,6 +76,76 @@ def test_freshness_and_the_longest_run_are_suggested_from_what_was_seen():
     assert found.evidence == "the longest of 6 intervals was 1 d 2 h 4 min"
     (found,) = suggestions(Rules(mode=Mode.RUN), nights(10), [10 * MINUTE] * 9 + [12 * MINUTE])
     assert (found.key, found.value) == ("maxRuntimeSeconds", 27 * MINUTE)
+
+
+def test_a_suggestion_for_a_schedule_of_seconds_hides_none_of_the_silences_that_it_leaves_out():
+    times, now = [], 0
+    for number in range(60):
+        now += 49 * SECOND if number % 12 == 11 else 4 * SECOND
+        times.append(now)
+    present = heartbeat(Every(6 * SECOND), grace=3 * SECOND)
+    (found,) = suggestions(present, pings(*times))
+    assert (found.key, found.value) == ("graceSeconds", SECOND)
+    assert found.evidence == (
+        "the longest of 54 intervals was 4 s; 5 longer than twice the usual were left out; "
+        "a tenth of the interval is left in any case"
+    )
+    fresh = Rules(mode=Mode.FRESHNESS, freshness=8 * SECOND, grace=4 * SECOND)
+    (renewed,) = suggestions(fresh, pings(*times))
+    assert (renewed.key, renewed.value) == ("expectedFreshnessSeconds", 5 * SECOND)
+    for rules in (
+        present,
+        fresh,
+        replace(present, grace=found.value),
+        replace(fresh, freshness=renewed.value),
+    ):
+        assert len(would_have_opened(rules, pings(*times), now).opened) == 5
+
+
+def test_a_grace_leaves_room_for_the_first_delay_and_says_so():
+    on_time = pings(*(hour * HOUR for hour in range(8)))
+    (found,) = suggestions(heartbeat(Every(HOUR)), on_time)
+    assert found.value == MINUTE
+    assert found.evidence == "the longest of 7 intervals was 1 h; a minute is left in any case"
+    (found,) = suggestions(NIGHTLY, nights(9, delay=0))
+    assert found.value == MINUTE
+    assert found.evidence.endswith("came 0 s after it was expected; a minute is left in any case")
+    (found,) = suggestions(heartbeat(cron("* * * * *")), pings(*(at("02:00") + n * MINUTE for n in range(9))))
+    assert (found.value, found.evidence.rpartition("; ")[2]) == (
+        6 * SECOND,
+        "a tenth of the interval is left in any case",
+    )
+
+
+def test_a_max_runtime_leaves_room_for_a_slower_run_and_says_so():
+    quick = [300] * 9 + [400]
+    (found,) = suggestions(Rules(mode=Mode.RUN), nights(10), quick)
+    assert (found.key, found.value) == ("maxRuntimeSeconds", MINUTE)
+    assert found.evidence == "the longest of 10 durations was 400 ms; a minute is left in any case"
+    every_few = pings(*(n * 8 * SECOND for n in range(12)))
+    (found,) = suggestions(Rules(mode=Mode.RUN, max_runtime=5 * SECOND), every_few, quick)
+    assert found.value == 8 * SECOND
+    assert found.evidence.endswith("; the usual interval is left in any case")
+
+
+def test_the_evidence_of_a_schedule_of_seconds_tells_their_tenths():
+    times = [*(number * 10 * SECOND for number in range(20)), 202_300]
+    (found,) = suggestions(heartbeat(Every(10 * SECOND)), pings(*times))
+    assert found.evidence.startswith("the longest of 20 intervals was 12.3 s")
+
+
+def test_what_is_suggested_is_round_and_covers_what_was_seen():
+    for longest, value in (
+        (300, SECOND),
+        (8 * SECOND, 9 * SECOND),
+        (50 * SECOND, MINUTE),
+        (4 * MINUTE, 4 * MINUTE + 30 * SECOND),
+        (5 * MINUTE, 6 * MINUTE),
+        (5 * HOUR, 5 * HOUR + 30 * MINUTE),
+        (7 * HOUR, 8 * HOUR),
+    ):
+        fresh = Rules(mode=Mode.FRESHNESS, freshness=SECOND)
+        assert suggestions(fresh, pings(*(n * longest for n in range(30))))[0].value == value
 
 
 def test_what_hung_is_said_to_be_left_out_of_the_evidence_for_a_limit():

@@ -39,14 +39,14 @@ def test_where_the_grace_is_longer_than_the_interval_each_slot_is_missed_only_fr
 
 
 def test_an_occurrence_that_nothing_met_is_no_gap_where_a_later_signal_came_within_its_grace():
-    for schedule in (HOURLY.schedule, EVERY.schedule):
+    for schedule, late_by in ((HOURLY.schedule, "10 min"), (EVERY.schedule, "1 h 10 min")):
         slack = heartbeat(schedule, grace=150 * MINUTE)
         for now in ("03:11", "04:30", "06:00"):  # ahead of its own deadline, and ever after
             bar = [s for s in pinged(slack, "01:00", "03:10", now=now, n=5) if s.start in (at("02:00"), at("03:00"))]
             assert drawn(bar) == ["02:00 late", "03:00 ok"]
             followed = "; the next came within its grace, at "
             assert said(bar[0]) == ("no signal of its own, expected ", at("02:00"), followed, at("03:10"))
-            assert said(bar[1]) == ("signal at ", at("03:10"), ", 10 min after expected")
+            assert said(bar[1]) == ("signal at ", at("03:10"), f", {late_by} after expected")
 
 
 def test_what_preceded_the_first_signal_stays_undrawn_where_its_grace_lasted_beyond_it():
@@ -67,6 +67,19 @@ def test_a_signal_after_the_deadline_is_late_and_one_at_it_is_not():
     assert drawn(pinged(HOURLY, "01:00", "02:10", now="02:30", n=1)) == ["02:00 ok"]
     assert drawn(pinged(HOURLY, "01:00", "02:10:00.001", now="02:30", n=1)) == ["02:00 late"]
     assert drawn(pinged(EVERY, "01:00", "02:10:00.001", now="02:30", n=1)) == ["02:00 late"]
+
+
+def test_the_words_of_a_late_signal_count_from_the_moment_that_made_it_late():
+    on_time = ", 1 s after expected"  # it meets the occurrence of 05:00, and those before were missed
+    late = ", 3 h 1 s after expected"  # a full interval after the signal before was 02:00
+    for rules, *words in ((HOURLY, on_time), (EVERY, late, ", late")):
+        bar = pinged(rules, "01:00", "05:00:01", now="05:01")
+        assert drawn(bar)[-4:-1] == ["02:00 missed", "03:00 missed", "04:00 missed"]
+        assert said(bar[-1]) == ("signal at ", at("05:00:01"), *words)
+
+
+def test_a_signal_ahead_of_its_interval_is_told_without_a_distance_since_the_next_counts_from_it():
+    assert said(pinged(EVERY, "01:00", "01:40", now="01:41")[-1]) == ("signal at ", at("01:40"))
 
 
 def test_a_second_signal_makes_no_late_slot_better():

@@ -4,98 +4,7 @@ import pytest
 
 from luota.core.model import Window, Windows
 from luota.core.schedule import Every
-from tests.core.history import HOUR, HOURLY, MINUTE, NIGHTLY, SECOND, History, at, cron, freshness, heartbeat, run_rules
-
-
-def proven(rules, when="01:00"):
-    history = History(rules)
-    if rules.mode == "run":
-        history.start("first", when)
-        history.success("first", when)
-    else:
-        history.ping(when)
-    return history
-
-
-# At most 60 s
-
-
-def test_a_window_of_60_s_excuses_nothing_but_moves_a_deadline_inside_it_to_its_end_and_60_s():
-    history = proven(HOURLY)
-    history.blind("02:04:30", "02:05:30")
-    assert history.tick("02:06:29.999") == ["02:00 healthy>late"]
-    assert history.wakes == "02:06:30"
-    assert history.tick("02:06:30") == ["02:06:30 late>incident opened missed"]
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "deadline"),
-    [
-        ("02:05", "02:05:03", "02:06:03"),
-        ("02:04:57", "02:05", "02:06"),
-        ("02:05:00.001", "02:05:03", "02:05"),
-        ("02:04:50", "02:04:59.999", "02:05"),
-    ],
-)
-def test_a_short_window_moves_exactly_the_deadlines_inside_it(start, end, deadline):
-    history = proven(HOURLY)
-    history.blind(start, end)
-    history.tick("03:00")
-    assert history.said[-1] == f"{deadline} late>incident opened missed"
-
-
-def test_a_deadline_moved_into_the_next_short_window_moves_again():
-    history = proven(HOURLY)
-    history.blind("02:04:55", "02:05:05")
-    history.blind("02:06", "02:06:10")
-    history.tick("03:00")
-    assert history.said[-1] == "02:07:10 late>incident opened missed"
-
-
-def test_a_ping_repeated_within_the_moved_deadline_is_no_miss():
-    history = proven(HOURLY)
-    history.tick("02:00")
-    history.blind("02:04:55", "02:05:05")
-    assert history.ping("02:06:05") == ["02:06:05 late>healthy"]
-
-
-def test_a_short_window_moves_the_limit_of_a_run_too():
-    history = proven(run_rules())
-    history.start("r", "02:00")
-    history.blind("02:59:50", "03:00:10")
-    history.tick("04:00")
-    assert history.said[1:] == ["03:01:10 healthy>incident opened stuck"]
-
-
-def test_after_a_moved_deadline_the_next_ones_do_not_lie_before_it():
-    history = proven(heartbeat(Every(20 * SECOND), grace=0))
-    history.blind("01:00:19", "01:00:21")
-    history.tick("01:01:20")
-    assert history.wakes == "01:01:21"
-    history.tick("01:01:40")
-    assert history.said[1:] == [
-        "01:00:20 healthy>late",
-        "01:01:21 late>incident opened missed",
-        "01:01:21 incident>incident counted missed",
-        "01:01:21 incident>incident counted missed",
-        "01:01:21 incident>incident counted missed",
-        "01:01:40 incident>incident counted missed",
-    ]
-
-
-def test_after_a_moved_deadline_that_was_hidden_too_the_next_one_does_not_lie_before_it():
-    history = proven(heartbeat(Every(SECOND), grace=10 * MINUTE))  # expected 01:00:01, deadline 01:10:01
-    history.blind("01:00:00.500", "01:01:01.500")
-    history.blind("01:09:55", "01:10:50")
-    history.tick("01:11:50")
-    assert history.said[1:3] == ["01:00:01 healthy>late", "01:11:50 late>unverified unverified missed"]
-    assert {line.split()[0] for line in history.said[3:]} == {"01:11:50"}
-
-
-def test_a_nightly_restart_of_seconds_hides_no_dead_job():
-    history = proven(NIGHTLY)
-    history.blind("02:00", "02:00:03")
-    assert history.tick("02:05")[-1] == "02:05 late>incident opened missed"
+from tests.core.history import HOUR, HOURLY, MINUTE, NIGHTLY, SECOND, at, cron, freshness, heartbeat, proven, run_rules
 
 
 # Longer ones
@@ -334,6 +243,104 @@ def test_a_second_window_that_hides_a_limit_opens_an_incident():
     history.tick("04:30")
     assert history.said[1:] == ["03:00 healthy>unverified unverified stuck", "03:20 unverified>incident opened stuck"]
     assert history.ended == ["a unknown 03:00", "b unknown 03:20"]
+
+
+def test_a_start_leaves_unverified_what_a_window_hid_of_a_run_and_a_success_ends_it():
+    history = proven(run_rules(cron("0 2 * * *")), "02:00")
+    history.start("a", "2 02:00")
+    history.blind("2 02:30", "2 02:35")
+    assert history.tick("2 03:00") == ["2 03:00 healthy>unverified unverified stuck"]
+    assert history.start("b", "3 02:00") == []
+    assert history.success("b", "3 02:10") == ["3 02:10 unverified>healthy"]
+    history.start("c", "4 02:00")
+    history.blind("4 02:30", "4 02:35")
+    assert history.tick("4 03:00") == ["4 03:00 healthy>unverified unverified stuck"], "the success was proof"
+
+
+@pytest.mark.parametrize("schedule", [None, cron("0 2 * * *")], ids=["without a schedule", "nightly"])
+def test_a_job_that_hangs_every_night_is_not_hidden_by_a_restart_of_every_night(schedule):
+    history = proven(run_rules(schedule), "02:00")
+    for day in (2, 3):
+        history.start(f"run {day}", f"{day} 02:00")
+        history.blind(f"{day} 02:30", f"{day} 02:35")
+        history.tick(f"{day} 04:00")
+    assert history.said[-2:] == [
+        "2 03:00 healthy>unverified unverified stuck",
+        "3 03:00 unverified>incident opened stuck",
+    ]
+    history.start("run 4", "4 02:00")
+    assert history.status == "incident"
+    assert history.success("run 4", "4 02:20") == ["4 02:20 incident>healthy resolved stuck"]
+
+
+def test_a_start_ends_the_incident_of_a_hidden_start_and_leaves_unverified_how_the_run_before_ended():
+    history = proven(run_rules(cron("0 2 * * *")), "02:00")
+    history.start("a", "2 02:00")
+    history.blind("2 02:30", "2 02:35")
+    history.tick("2 03:00")
+    history.blind("3 01:59", "3 02:01:30")
+    assert history.tick("3 02:05") == ["3 02:05 unverified>incident opened missed"]
+    assert history.start("b", "3 02:10") == ["3 02:10 incident>unverified resolved missed"]
+    assert history.success("b", "3 02:20") == ["3 02:20 unverified>healthy"]
+
+
+def test_a_start_that_ends_a_miss_leaves_unverified_what_a_window_hid_of_a_run_meanwhile():
+    history = proven(run_rules(cron("0 * * * *"), max_runtime=150 * MINUTE), "00:30")
+    history.start("a", "01:00")
+    assert history.tick("02:06")[-1] == "02:05 late>incident opened missed"
+    history.blind("03:20", "03:50")
+    history.tick("03:51")
+    assert (history.ended, history.status) == (["a unknown 03:30"], "incident")
+    assert history.start("b", "04:00") == ["04:00 incident>unverified resolved missed"]
+    assert history.state.reason == "run b started, but the outcome of an earlier one is unknown"
+    history.blind("06:20", "06:35")
+    history.start("c", "05:00")
+    history.start("d", "06:00")
+    assert history.tick("06:36") == ["06:30 unverified>incident opened stuck"]
+
+
+def test_what_a_window_hides_of_silence_during_an_incident_leaves_nothing_unverified_after_a_start():
+    history = proven(run_rules(cron("0 * * * *")), "01:00")
+    history.tick("02:05")
+    history.blind("02:55", "03:20")
+    history.tick("03:21")
+    assert history.start("a", "04:00") == ["04:00 incident>healthy resolved missed"]
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["a miss", "a start that was hidden too"])
+def test_windows_that_hide_how_runs_ended_are_in_a_row_though_an_incident_opened_between_them(hidden):
+    history = proven(run_rules(cron("0 * * * *"), max_runtime=30 * MINUTE), "00:30")
+    history.start("a", "01:00")
+    history.blind("01:20", "01:50")
+    history.tick("01:51")
+    if hidden:
+        history.blind("01:59", "02:04")
+    assert history.tick("02:06") == ["02:05 unverified>incident opened missed"]
+    assert history.start("b", "02:10") == ["02:10 incident>unverified resolved missed"]
+    history.blind("02:30", "02:50")
+    assert history.tick("02:51") == ["02:40 unverified>incident opened stuck"]
+
+
+def test_a_failure_says_more_than_the_unknown_outcome_before_it():
+    history = proven(run_rules(tolerance=2))
+    history.start("a", "02:00")
+    history.blind("02:30", "02:35")
+    history.tick("03:00")
+    history.start("b", "03:10")
+    assert history.fail("b", "03:20") == ["03:20 unverified>failing counted failed"]
+    assert history.start("c", "03:30") == []
+    assert history.status == "failing"
+
+
+def test_a_person_who_resolves_by_hand_leaves_it_to_the_next_start():
+    history = proven(run_rules())
+    history.start("a", "02:00")
+    history.blind("02:30", "02:35")
+    history.tick("03:00")
+    history.start("b", "03:10")
+    history.fail("b", "03:20")
+    history.resolve("03:30")
+    assert history.start("c", "03:40") == ["03:40 unverified>healthy"]
 
 
 def test_lateness_shows_again_when_a_late_success_ends_unverified():

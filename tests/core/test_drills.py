@@ -90,26 +90,26 @@ def test_a_failed_run_opens_its_incident_at_the_failure():
     [
         ("delivered", {"provider_id": "abc"}, StepState.PROVEN, "delivered: answer 200, abc"),
         ("delivered", {"status": None}, StepState.PROVEN, "delivered: accepted"),
-        ("failed_terminal", {}, StepState.NOT_PROVEN, "failed_terminal: HTTP 503 from the receiver"),
+        ("failed_terminal", {}, StepState.NOT_PROVEN, "failed, terminal: HTTP 503 from the receiver"),
         ("cancelled", {"error": "told elsewhere"}, StepState.NOT_PROVEN, "cancelled: told elsewhere"),
         (
             "failed_retrying",
             {},
             StepState.WAITING,
-            "still failed_retrying, last error: HTTP 503 from the receiver; next attempt 2027-01-15T08:00:10.000Z",
+            "failed, retrying; last error: HTTP 503 from the receiver; next attempt 2027-01-15T08:00:10.000Z",
         ),
         (
             "failed_retrying",
             {"next_attempt_at": T + 76_000},
             StepState.NOT_PROVEN,
-            "still failed_retrying, last error: HTTP 503 from the receiver; next attempt 2027-01-15T08:01:16.000Z, "
+            "failed, retrying; last error: HTTP 503 from the receiver; next attempt 2027-01-15T08:01:16.000Z, "
             "later than this drill waits",
         ),
         (
             "queued",
             {"attempts": 0, "next_attempt_at": T + 600_000},
             StepState.NOT_PROVEN,
-            "still queued; next attempt 2027-01-15T08:10:00.000Z, later than this drill waits",
+            "queued; next attempt 2027-01-15T08:10:00.000Z, later than this drill waits",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_dead_route_is_proven_by_the_503_on_record_and_the_next_attempt():
     assert look().detail == "retrying: HTTP 503 from the receiver; next attempt 2027-01-15T08:00:10.000Z"
     assert look(attempts=0).state is StepState.WAITING
     refused = look(status=None, error="connection refused")
-    assert (refused.state, refused.detail) == (StepState.NOT_PROVEN, "failed_retrying: connection refused")
+    assert (refused.state, refused.detail) == (StepState.NOT_PROVEN, "failed, retrying: connection refused")
 
 
 def test_a_channel_has_steps_for_the_notices_that_it_wants():
@@ -175,7 +175,7 @@ def test_what_still_waits_at_the_end_is_not_proven_for_the_reason_and_what_is_kn
     )
     told = next(step for step in finish(found, "time is up") if step.key == "told.c1")
     assert told.state is StepState.NOT_PROVEN
-    assert told.detail.startswith("still failed_retrying, last error: HTTP 503")
+    assert told.detail.startswith("failed, retrying; last error: HTTP 503")
     assert told.detail.endswith("; time is up")
     assert result(finish(found, "time is up")) is DrillState.NOT_PROVEN
     proven = [step for step in found if step.state is StepState.PROVEN]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from luota.core.evidence import RunFacts
 from luota.core.markdown import code, fence, in_line, table
@@ -93,7 +94,9 @@ def packet(text, kind="failed", mode=Mode.RUN):
         signal=signal,
         events=(Event(NOW, NOW, "opened", "failed", text, None), Event(NOW, NOW, "note", None, text, text)),
         deliveries=(Delivery("d", text, "webhook", "incident.opened", "failed_retrying", *answered, (attempt,)),),
+        windows_since=NOW - 2,
         windows=(Window(NOW - 1, NOW, text),),
+        earlier_windows=3,
         exported_at=NOW,
         version="1.2.3",
     )
@@ -244,6 +247,15 @@ def test_a_packet_stands_on_its_own_for_every_kind_and_mode(mode, kind):
     assert "**Drill `failed`.**" in markdown
     assert "2026-04-29T04:33:11.398+03:00" in markdown
     assert markdown.endswith("Exported 2026-04-29T01:33:11.398Z by Luota 1.2.3.\n")
+
+
+@pytest.mark.parametrize("state", ["queued", "delivered", "failed_retrying", "failed_terminal", "cancelled"])
+def test_the_state_of_a_delivery_is_said_in_the_words_of_the_pages_and_in_json_as_it_is_named(state):
+    told = packet("x")
+    told = replace(told, deliveries=(replace(told.deliveries[0], state=state),))
+    (row,) = re.findall(r"^\|.*`incident.opened` \| ([a-z][^|]*) \|", to_markdown(told), re.MULTILINE)
+    assert row == {"failed_retrying": "failed, retrying", "failed_terminal": "failed, terminal"}.get(state, state)
+    assert to_json(told)["deliveries"][0]["state"] == state
 
 
 def test_an_instant_is_told_once_with_the_zone_of_the_schedule_beside_it():

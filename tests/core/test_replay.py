@@ -3,6 +3,7 @@ import json
 import pytest
 
 from luota.core.errors import LuotaError
+from luota.core.machine import evaluate
 from luota.core.model import Action
 from luota.core.replay import Replay
 from luota.core.spec.trace import parse_line
@@ -97,6 +98,68 @@ def test_one_more_miss_of_an_open_incident_is_no_step_and_one_below_the_toleranc
         "01:01:00 hb late>failing",
         "02:01:00 hb failing>incident missed opened",
     ]
+
+
+CENTURY_LATER = {"at": "2126-03-02T00:00:00Z", "monitor": "m"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            heartbeat("00:00:00", "m", every=60),
+            line("00:00:00", "ping", "m"),
+            {**CENTURY_LATER, "event": "ping"},
+        ),
+        (
+            run("00:00:00", "m", schedule={"cron": "* * * * *"}, graceSeconds=60),
+            line("00:00:00", "start", "m", run="1"),
+            line("00:00:00", "success", "m", run="1"),
+            {**CENTURY_LATER, "event": "start", "run": "2"},
+        ),
+        (
+            heartbeat("00:00:00", "m", every=60),
+            line("00:00:00", "ping", "m"),
+            line("12:00:00", "down"),
+            line("13:00:00", "up"),
+            {"at": "2126-03-01T00:00:00Z", "event": "down"},
+            {"at": "2126-03-01T01:00:00Z", "event": "up"},
+            {**CENTURY_LATER, "event": "ping"},
+        ),
+    ],
+)
+def test_a_century_of_silence_in_an_open_incident_takes_no_longer_than_what_is_said_of_it(lines, monkeypatch):
+    judged = []
+
+    def counted(*case):
+        judged.append(case)
+        if len(judged) > 3000:
+            pytest.fail("each occurrence is judged")
+        return evaluate(*case)
+
+    monkeypatch.setattr("luota.core.replay.evaluate", counted)
+    assert replay(*lines) == [
+        "00:00:00 m draft>healthy",
+        "00:01:00 m healthy>late",
+        "00:02:00 m late>incident missed opened",
+        "00:00:00 m incident>healthy missed resolved",
+    ]
+
+
+def test_a_blind_window_in_a_long_silence_moves_the_misses_that_a_late_close_is_compared_with():
+    steps = replay(
+        run("00:00:00", schedule={"every": 1200}, graceSeconds=60),
+        line("00:00:00", "start", "job", run="failed"),
+        line("00:00:00", "start", "job", run="slow"),
+        line("00:00:00", "fail", "job", run="failed"),
+        {"at": "2026-03-04T00:00:00Z", "event": "down"},
+        {"at": "2026-03-04T00:30:00Z", "event": "up"},  # from here on each 20 minutes: the last miss is at 01:51
+        {
+            **{"at": "2026-03-04T02:09:00Z", "event": "success", "monitor": "job", "run": "slow"},
+            "finishedAt": "2026-03-04T02:00:30Z",
+        },
+    )
+    assert steps[-1] == "02:09:00 job incident>healthy failed resolved"
 
 
 def test_a_short_blind_window_moves_deadlines_and_a_signal_still_heals():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luota.core.retry import HORIZON, HOUR, LONGEST_RETRY_AFTER, PAUSES, SECOND, retry_at
+from luota.core.retry import HORIZON, HOUR, LONGEST_RETRY_AFTER, PAUSES, SECOND, AttemptResult, rests_until, retry_at
 
 START = 1_790_000_000_000
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
@@ -94,3 +94,20 @@ def test_a_retry_after_beyond_the_horizon_still_gets_one_attempt_and_no_second()
 
 def test_a_short_retry_after_does_not_hasten_the_next_attempt():
     assert retry_at(5, START, START, 0.5, 1000) == START + 300 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "rests"),
+    [
+        (429, 1, 1),
+        (429, 600 * SECOND, 600 * SECOND),
+        (429, 24 * HOUR, HOUR),
+        (429, None, None),
+        (429, 0, None),
+        (503, 600 * SECOND, None),
+        (None, None, None),
+    ],
+)
+def test_a_channel_rests_as_long_as_a_429_says_an_hour_at_most(status, retry_after, rests):
+    until = rests_until(AttemptResult(ok=False, status=status, retry_after=retry_after), START)
+    assert until == (None if rests is None else START + rests)

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -223,6 +224,16 @@ def test_bad_input_is_refused_with_its_field_and_what_is_right(value: object, fi
     error = refusal(value)
     assert error.field == field
     assert says in error.message
+
+
+@pytest.mark.parametrize("refused", ["0 2 * * 7#2", "0 2 L * *", "*/10 * * * * *"])
+def test_where_a_calendar_can_say_what_cron_cannot_the_refusal_names_expressions_as_one_types_them(
+    refused: str,
+) -> None:
+    told = re.findall(r'"(.+?)"', refusal({"cron": refused}).message)
+    assert told
+    for expression in told:
+        assert parse_schedule({"calendar": expression}) == calendar(expression)
 
 
 def test_the_field_is_named_from_where_the_schedule_stands() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luota.core.text import cut, head, tail, visible
+from luota.core.text import cut, head, shortened, tail, visible
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 FLAG = "\U0001f1eb\U0001f1ee"
@@ -50,3 +50,30 @@ def test_a_shortened_text_is_short_enough_and_a_part_of_the_whole(text, most):
 def test_nothing_active_is_left(text):
     shown = visible(text)
     assert not any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in shown)
+
+
+@given(
+    st.sets(st.text(st.sampled_from(["a", "b", " ", "\u0301", *FAMILY]), max_size=30), max_size=40), st.integers(8, 20)
+)
+def test_shortened_names_are_short_enough_and_no_two_look_alike(names, most):
+    found = shortened(names, most)
+    assert found.keys() == names
+    assert len(set(found.values())) == len(names)
+    assert all(len(short) <= most for short in found.values())
+
+
+def test_names_that_would_look_alike_are_told_from_where_they_differ_on_and_numbered_where_they_still_do():
+    names = [f"Backup of the {what} on the host in Berlin" for what in ("orders", "orders (old)", "users")]
+    assert list(shortened(names, 20).values()) == [
+        "…orders on the host…",
+        "…orders (old) on th…",
+        "…users on the host …",
+    ]
+    assert list(shortened(names, 8).values()) == ["…orders…", "…orde… 2", "…users …"]
+    assert list(shortened(["x" * 50, "x" * 51, "x" * 52], 8).values()) == ["…xxxxxxx", "…xxxxxx…", "…xxxx… 3"]
+    assert shortened(["Reports", *names[:1]], 20) == {"Reports": "Reports", names[0]: "Backup of… in Berlin"}
+
+
+def test_a_name_that_is_told_from_where_it_differs_begins_with_a_whole_character():
+    apart = shortened(["-" * 9 + f"e{mark}" + "-" * 9 for mark in ("", "\u0301")], 8)
+    assert list(apart.values()) == ["…e-----…", "…e\u0301----…"]

@@ -135,30 +135,79 @@ async def test_no_notice_is_lost_and_a_repeat_has_the_same_ids_wherever_the_send
     print(f"{kills} kills, {len(notices)} notices, 0 lost, {repeats} repeats")
 
 
-class DeadlyToDigests(MailServer):
-    """A server that ends `luota`, once, when a digest is there and before it has answered."""
+class DeadlyTo(MailServer):
+    """A server that ends `luota`, once, when a message with `words` in its subject is there, before it has answered.
+
+    What is to happen `meanwhile` comes first.
+    """
 
     luota = None
-    killed = False
+
+    def __init__(self, words):
+        super().__init__()
+        self.words, self.begun, self.killed = words, False, asyncio.Event()
+        self.kill = None
 
     async def handle_DATA(self, server, session, envelope):
         answer = await super().handle_DATA(server, session, envelope)
-        if not self.killed and "Many incidents" in self.mails[-1].message["Subject"]:
-            self.killed = True
-            await self.luota.kill()
+        if not self.begun and self.words in self.mails[-1].message["Subject"]:
+            self.begun = True
+            await self.meanwhile()
+            self.kill = asyncio.create_task(self._kill())
+            await asyncio.shield(self.kill)  # whoever is killed hangs up, which cancels this
         return answer
+
+    async def meanwhile(self):
+        pass
+
+    async def _kill(self):
+        await self.luota.kill()
+        self.killed.set()
+
+
+def mailing(port):
+    """Return the settings that send email to a server on this host."""
+    return {
+        "email.host": "127.0.0.1",
+        "email.port": port,
+        "email.security": "plain",
+        "email.sender": "luota@example.org",
+        "server.public_url": "https://luota.example.org",
+    }
+
+
+async def test_an_opening_that_was_on_its_way_at_a_kill_in_a_storm_is_repeated_as_it_was_and_in_no_digest(tmp_path):
+    async with DeadlyTo("job") as server:
+        async with Daemon(tmp_path / "data", mailing(server.port)) as luota:
+            server.luota = luota
+            await luota.api("POST", "/api/channels", {"type": "email", "name": "desk", "to": ["ann@example.org"]})
+            jobs = [await luota.monitor(f"job {number:03}", "run") for number in range(MANY)]
+            runs = [(job, (await luota.run(job, "1")).json()["run"]["id"]) for job in jobs]
+
+            async def fail(job, run):
+                return await luota.post(f"/v1/runs/{run}/fail", job, {"summary": "x"})
+
+            # While the first one is told: were all in one transaction, there would be a digest and no opening.
+            server.meanwhile = lambda: asyncio.gather(*(fail(*one) for one in runs[1:]))
+            assert (await fail(*runs[0])).status_code == 202
+            async with asyncio.timeout(WITHIN_S):
+                await server.killed.wait()
+            cut_off = list(server.mails)
+            await luota.start()
+            async with asyncio.timeout(WITHIN_S):
+                while luota.rows("SELECT 1 FROM deliveries WHERE next_attempt_at IS NOT NULL"):
+                    await asyncio.sleep(0.02)
+    assert {mail.raw for mail in cut_off} <= {mail.raw for mail in server.mails[len(cut_off) :]}
+    said = [str(mail.message["Subject"]) for mail in {mail.raw: mail for mail in server.mails}.values()]
+    said += [
+        line for mail in server.mails if "Many" in mail.message["Subject"] for line in mail.part("plain").split("\n")
+    ]
+    assert [sum(f"job {number:03}:" in line for line in said) for number in range(MANY)] == [1] * MANY
 
 
 async def test_a_digest_that_was_on_its_way_at_a_kill_is_repeated_as_it_was_and_nothing_beside_it(tmp_path):
-    async with DeadlyToDigests() as server:
-        settings = {
-            "email.host": "127.0.0.1",
-            "email.port": server.port,
-            "email.security": "plain",
-            "email.sender": "luota@example.org",
-            "server.public_url": "https://luota.example.org",
-        }
-        async with Daemon(tmp_path / "data", settings) as luota:
+    async with DeadlyTo("Many incidents") as server:
+        async with Daemon(tmp_path / "data", mailing(server.port)) as luota:
             server.luota = luota
             await luota.api("POST", "/api/channels", {"type": "email", "name": "desk", "to": ["ann@example.org"]})
             jobs = [await luota.monitor(f"job {number:03}", "run") for number in range(MANY)]
@@ -166,8 +215,7 @@ async def test_a_digest_that_was_on_its_way_at_a_kill_is_repeated_as_it_was_and_
                 run = (await luota.run(job, "1")).json()["run"]["id"]
                 assert (await luota.post(f"/v1/runs/{run}/fail", job, {"summary": "x"})).status_code == 202
             async with asyncio.timeout(WITHIN_S):
-                while luota.running:
-                    await asyncio.sleep(0.02)
+                await server.killed.wait()
             await luota.start()
             async with asyncio.timeout(WITHIN_S):
                 while luota.rows("SELECT 1 FROM deliveries WHERE next_attempt_at IS NOT NULL"):

@@ -116,6 +116,8 @@ async def test_what_fell_due_while_luota_was_down_is_unverified_and_told_once_an
         assert incident["kind"] == "missed"
         assert instant(incident["openedAt"]) == end + 3_000, "not at the first occurrence after the window"
         assert [await luota.incidents(job) for job in (beat, fresh, hung, unexposed)] == [[], [], [], []]
+        packet = (await luota.api("GET", f"/api/incidents/{incident['id']}/packet"))["packet"]
+        assert [instant(one["to"]) for one in packet["blindWindows"]] == [end], "it explains the later expectation"
 
         await nap(luota)  # a second start must not tell of the same window again
         await accepted(luota.ping(dead))

@@ -128,3 +128,21 @@ def test_the_walk_of_the_readme_gives_the_output_that_stands_in_it(shell):
 
     _outputs(shell, [cleaning_up])
     assert not data_dir.exists()
+
+
+def test_the_walk_says_why_and_goes_on_when_the_daemon_cannot_start(shell):
+    setting_up = [fence.text for fence in WALK if fence.language == "sh"][:2]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        shell.run(f"LUOTA_SERVER_PORT={taken.getsockname()[1]}")
+        said = "".join(map(shell.run, setting_up))
+    assert "is taken" in said
+
+
+def test_the_walk_ends_what_it_started_and_no_other_job(shell):
+    *_, cleaning_up = WALK
+    setting_up = [fence.text for fence in WALK if fence.language == "sh"][:2]
+    for block in ("sleep 600 & OTHER=$!", *setting_up, cleaning_up.text):
+        shell.run(block)
+    assert shell.run("kill -0 $OTHER && jobs -p | wc -l").strip() == "1"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.e2e.connection import BROKEN, Connection, Reply, connected
+from luota.store.heartbeats import newest_first
 from tests.process import NO_LIMITS, Daemon, Job
 from tests.receiver import Receiver, hang
 
@@ -117,6 +118,10 @@ def _check(luota: Daemon, ledger: Ledger) -> None:
     lost = ledger.pings - beats.keys()
     assert not lost, f"{len(lost)} acknowledged pings lost"
     assert beats.total() <= ledger.pings_sent, "a ping was doubled"
+    pinged = "SELECT monitor_id, count(*) FROM heartbeats GROUP BY monitor_id"
+    for monitor_id, count in luota.rows(pinged):
+        walked = luota.rows(f"SELECT count(*) FROM ({newest_first('h.seq')})", monitor_id)
+        assert walked == [(count,)], "pages do not find each ping"
     runs = luota.rows("SELECT external_run_id, id, state FROM runs")
     assert len({external for external, *_ in runs}) == len(runs), "a run was doubled"
     on_disk = {external: run_id for external, run_id, _ in runs}

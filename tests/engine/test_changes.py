@@ -11,8 +11,8 @@ async def test_a_listener_hears_once_of_all_that_has_changed_since_its_last_look
     with changes.listen(HERE) as listener:
         changes.publish({HERE: {"one"}})
         changes.publish({HERE: {"two", "one"}})
-        assert await listener.next(5) == {"one", "two"}
-        assert await listener.next(0.01) == set()
+        assert await listener.next(5) == {HERE: {"one", "two"}}
+        assert await listener.next(0.01) == {}
 
 
 async def test_what_changes_in_another_workspace_neither_wakes_a_listener_nor_counts_here():
@@ -23,8 +23,21 @@ async def test_what_changes_in_another_workspace_neither_wakes_a_listener_nor_co
         assert not listener._woken.is_set()
         assert changes.number(HERE) == before
         changes.publish({ELSEWHERE: {"three"}, HERE: {"one"}})
-        assert await listener.next(5) == {"one"}
+        assert await listener.next(5) == {HERE: {"one"}}
         assert changes.number(HERE) == before + 1
+
+
+async def test_a_listener_to_several_workspaces_hears_what_changed_in_which_until_it_leaves_one():
+    changes = Changes()
+    with changes.listen(HERE, ELSEWHERE) as listener:
+        changes.publish({HERE: {"one"}, ELSEWHERE: {"two"}, "third": {"three"}})
+        assert await listener.next(5) == {HERE: {"one"}, ELSEWHERE: {"two"}}
+        changes.publish({ELSEWHERE: {"four"}})
+        listener.leave(ELSEWHERE)
+        changes.publish({HERE: {"five"}, ELSEWHERE: {"six"}})
+        assert await listener.next(5) == {HERE: {"five"}}
+        changes.publish({ELSEWHERE: {"seven"}})
+        assert not listener._woken.is_set()
 
 
 async def test_a_transaction_that_changes_nothing_wakes_nobody():
@@ -32,7 +45,7 @@ async def test_a_transaction_that_changes_nothing_wakes_nobody():
     with changes.listen(HERE) as listener:
         changes.publish({})
         changes.publish({HERE: {"one"}})
-        assert await listener.next(5) == {"one"}
+        assert await listener.next(5) == {HERE: {"one"}}
         changes.publish({})
         assert not listener._woken.is_set()
 
@@ -42,11 +55,11 @@ async def test_a_listener_who_does_not_look_keeps_no_more_than_a_bound_and_is_to
     with changes.listen(HERE) as listener:
         for number in range(MOST_IDS):
             changes.publish({HERE: {str(number)}})
-        assert len(listener._ids) == MOST_IDS
+        assert len(listener._ids[HERE]) == MOST_IDS
         for number in range(MOST_IDS, 5 * MOST_IDS // 2):
             changes.publish({HERE: {str(number)}})
-            assert len(listener._ids) <= MOST_IDS
-        assert "*" in await listener.next(5)
+            assert len(listener._ids[HERE]) <= MOST_IDS
+        assert "*" in (await listener.next(5))[HERE]
 
 
 async def test_a_listener_who_has_left_is_forgotten_and_the_end_wakes_those_who_stay():
@@ -56,7 +69,7 @@ async def test_a_listener_who_has_left_is_forgotten_and_the_end_wakes_those_who_
     assert not changes.listeners
     with changes.listen(HERE) as listener:
         changes.end()
-        assert await listener.next(5) == set()
+        assert await listener.next(5) == {}
     assert changes.ended
 
 

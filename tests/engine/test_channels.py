@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.clock import FakeClock
-from tests.receiver import Receiver, reply
+from tests.receiver import Receiver, after, reply
 from tests.served import LOOPBACK, NOW, serving
 
 HOUR = 3_600_000
@@ -182,6 +182,7 @@ async def test_an_incident_and_its_end_reach_the_receiver_in_order(serve):
         served = await serve(allow=LOOPBACK, send=True)
         await add(served, url=receiver.url)
         monitor = await failing(served)
+        await receiver.wait(1)  # what is not sent yet would be told by the end
         served.clock.advance(1000)
         await monitor.success(await monitor.started("next"))
         requests = await receiver.wait(2)
@@ -192,12 +193,7 @@ async def test_an_incident_and_its_end_reach_the_receiver_in_order(serve):
 async def test_a_channel_removed_during_an_attempt_stays_cancelled(serve):
     async with Receiver() as receiver:
         held = asyncio.Event()
-
-        async def slow(reader, writer):
-            await held.wait()
-            await reply(503)(reader, writer)
-
-        receiver.default = slow
+        receiver.default = after(held, reply(503))
         served = await serve(allow=LOOPBACK, send=True)
         await add(served, url=receiver.url)
         await failing(served)
@@ -252,3 +248,11 @@ async def test_each_change_is_one_entry_without_the_address(serve):
         (action, "operator", "unix socket") for action in ("channel.add", "channel.test", "channel.remove")
     ]
     assert "secret-path" not in json.dumps(entries)
+
+
+async def test_the_reply_to_a_removal_names_the_monitors_that_lose_the_channel_and_no_twin(served):
+    await add(served)
+    job, twin = await served.monitor(channels=["ops"]), await served.monitor(name="twin", channels=["ops"])
+    served.engine.registry.monitors[twin.id].drill_of = job.id
+    removed = await served.api("DELETE", "/api/channels/ops")
+    assert removed["monitors"] == [{"id": job.id, "slug": job.slug, "channels": None}]

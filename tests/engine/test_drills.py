@@ -189,7 +189,7 @@ async def test_a_dead_route_is_the_twins_alone_and_leaves_nothing_behind(engine)
     twin = engine.registry.monitors[drill.twin.id]
     (route,) = engine.registry.channels_of(twin)
     assert engine.registry.channels_of(live) == (desk,) == engine.registry.workspaces[live.workspace_id].channels
-    assert [one["name"] for one in await incidents.channels(engine.reader, engine.workspace.id)] == ["desk"]
+    assert [one.name for one in await incidents.channels(engine.reader, engine.workspace.id)] == ["desk"]
     with pytest.raises(LuotaError, match="There is no channel"):
         await monitor(engine, "other", channels=[route])
     await missed(engine, drill)

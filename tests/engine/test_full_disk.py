@@ -8,8 +8,9 @@ from luota.alarm import Alarm
 from luota.clock import SystemClock
 from luota.core.errors import LuotaError
 from luota.engine import Engine
+from tests.clock import FakeClock
 from tests.e2e.test_storage_failures import full, small_disk  # noqa: F401 (small_disk is a fixture)
-from tests.engine.test_writer import filling_pings, hourly, no_death, ping
+from tests.engine.test_writer import HOUR, filling_pings, hourly, no_death, ping, state
 
 
 async def test_the_first_write_after_there_is_room_again_makes_health_well(small_disk):  # noqa: F811
@@ -46,4 +47,21 @@ async def test_the_log_says_once_that_nothing_can_be_written_however_many_deadli
         await asyncio.gather(alarm, return_exceptions=True)
         assert "disk is full" in engine.sickness()
         assert [record.getMessage() for record in caplog.records if record.name == "luota.alarm"] == []
+    await engine.close()
+
+
+async def test_a_clock_set_back_while_the_disk_is_full_clamps_nothing_before_there_is_room_again(small_disk):  # noqa: F811
+    clock = FakeClock()
+    engine = await Engine.open(small_disk / "data", clock, "a test")
+    await engine.watch(no_death)
+    live = await hourly(engine)
+    await ping(engine, live)
+    with full(small_disk):
+        await filling_pings(engine, live)
+        clock.step(-10 * HOUR)
+        await engine.stamp()
+        assert state(engine, live).signal_at == clock.now() + 10 * HOUR, "what room is left goes to what makes room"
+    async with asyncio.timeout(5):
+        while state(engine, live).signal_at > clock.now():
+            await engine.stamp()
     await engine.close()

@@ -196,14 +196,15 @@ async def test_a_note_stands_on_the_timeline_of_an_incident_that_is_over_too(ser
 
 async def test_who_looks_at_the_list_of_incidents_hears_of_what_it_shows_and_of_no_signal_else(served):
     monitor = await served.monitor("run")
-    with served.engine.changes.listen(served.row("SELECT id FROM workspaces")[0]) as listener:
+    (here,) = served.row("SELECT id FROM workspaces")
+    with served.engine.changes.listen(here) as listener:
         run = await monitor.started()
-        assert INCIDENTS not in await listener.next(5)
+        assert INCIDENTS not in (await listener.next(5))[here]
         await monitor.fail(run)
-        assert INCIDENTS in await listener.next(5)
+        assert INCIDENTS in (await listener.next(5))[here]
         incident = (await monitor.shown())["incidentId"]
         await do(served, incident, "note", {"text": "seen"})
-        assert INCIDENTS not in await listener.next(5)
+        assert INCIDENTS not in (await listener.next(5))[here]
         for what in ("acknowledge", "resolve"):
             await do(served, incident, what, {"reason": "why"})
-            assert INCIDENTS in await listener.next(5)
+            assert INCIDENTS in (await listener.next(5))[here]

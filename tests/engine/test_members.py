@@ -120,7 +120,9 @@ async def test_a_deleted_user_leaves_nothing_but_the_record(engine):
     await user(engine, "ann")
     bob = await user(engine, "bob")
     await session_of(engine, bob, "tab")
-    await engine.submit(people.make_link("password", bob, digest("link"), engine.clock.now() + HOUR, BOSS))
+    await engine.submit(
+        people.make_link("password", bob, digest("link"), engine.clock.now() + HOUR, BOSS, maker_id=None)
+    )
     await engine.submit(people.delete_user(bob, BOSS))
     for table in ("sessions", "one_time_links"):
         assert await fetch(engine.reader, f"SELECT * FROM {table}") == []
@@ -132,21 +134,41 @@ async def test_a_deleted_user_leaves_nothing_but_the_record(engine):
 # Passwords
 
 
-async def test_another_password_ends_all_sessions_but_the_kept_one_and_all_links(engine):
+async def test_another_password_ends_all_sessions_but_the_one_that_goes_on_under_a_new_token_and_all_links(engine):
     ann, bob = await user(engine, "ann"), await user(engine, "bob")
     for name in ("here", "there"):
         await session_of(engine, ann, name)
     await session_of(engine, bob, "bob's")
     expires_at = engine.clock.now() + HOUR
-    await engine.submit(people.make_link("password", ann, digest("link"), expires_at, BOSS))
-    await engine.submit(people.set_password(ann, "new", BOSS, digest("here")))
+    await engine.submit(people.make_link("password", ann, digest("link"), expires_at, BOSS, maker_id=None))
+    await engine.submit(people.set_password(ann, "new", BOSS, (digest("here"), digest("anew"))))
     left = await fetch(engine.reader, "SELECT token_hash FROM sessions")
-    assert {token_hash for (token_hash,) in left} == {digest("here"), digest("bob's")}
+    assert {token_hash for (token_hash,) in left} == {digest("anew"), digest("bob's")}
     assert await rows.password_link_user(engine.reader, digest("link"), engine.clock.now()) is None
     await engine.submit(people.set_password(ann, "newer", BOSS))
-    assert await rows.session(engine.reader, digest("here")) is None
+    assert await rows.session(engine.reader, digest("anew")) is None
     assert len(await entries(engine, "user.password")) == 2
     await refused(engine, Code.NOT_FOUND, people.set_password("nobody", "new", BOSS))
+
+
+async def test_a_session_that_has_ended_by_then_changes_no_password(engine):
+    ann, bob = await user(engine, "ann"), await user(engine, "bob")
+    await session_of(engine, bob, "bob's")
+    for ended in ("here", "bob's"):
+        await refused(engine, Code.CONFLICT, people.set_password(ann, "new", BOSS, (digest(ended), digest("anew"))))
+    assert await entries(engine, "user.password") == []
+    assert await fetch(engine.reader, "SELECT token_hash FROM sessions") == [(digest("bob's"),)]
+
+
+async def test_of_two_changes_of_password_at_once_the_second_says_that_it_changed_nothing(engine):
+    ann = await user(engine, "ann")
+    await session_of(engine, ann, "here")
+    works = [people.set_password(ann, new, BOSS, (digest("here"), digest(new))) for new in ("first", "second")]
+    done, refusal = await asyncio.gather(*map(engine.submit, works), return_exceptions=True)
+    assert (done, refusal.code) == (None, Code.CONFLICT)
+    said = "This changed nothing: your session ended, or the password was changed, meanwhile."
+    assert refusal.message == f"{said} Sign in, and repeat if need be."
+    assert await fetch(engine.reader, "SELECT password_hash FROM users WHERE id = ?", (ann,)) == [("first",)]
 
 
 async def test_what_concerns_a_person_is_on_record_in_each_of_their_workspaces(engine):
@@ -160,7 +182,7 @@ async def test_what_concerns_a_person_is_on_record_in_each_of_their_workspaces(e
 
 
 async def setup_link(engine, name="setup"):
-    work = people.make_link("setup", None, digest(name), engine.clock.now() + HOUR, BOSS)
+    work = people.make_link("setup", None, digest(name), engine.clock.now() + HOUR, BOSS, maker_id=None)
     return await engine.submit(work)
 
 
@@ -198,7 +220,9 @@ async def test_a_newer_set_up_link_replaces_the_older_and_each_has_its_end(engin
 
 async def test_a_password_link_is_no_set_up_link_and_works_once(engine):
     ann = await user(engine, "ann", hashed=None)
-    await engine.submit(people.make_link("password", ann, digest("link"), engine.clock.now() + HOUR, BOSS))
+    await engine.submit(
+        people.make_link("password", ann, digest("link"), engine.clock.now() + HOUR, BOSS, maker_id=None)
+    )
     assert not await rows.setup_link_holds(engine.reader, digest("link"), engine.clock.now())
     assert (await rows.password_link_user(engine.reader, digest("link"), engine.clock.now())).id == ann
     works = [people.use_password_link(digest("link"), hashed, "192.0.2.9") for hashed in ("one", "two")]
@@ -211,7 +235,9 @@ async def test_a_password_link_is_no_set_up_link_and_works_once(engine):
 async def test_a_password_link_has_its_end_and_gives_way_to_a_newer_one(engine):
     ann = await user(engine, "ann", hashed=None)
     for name in ("old", "new"):
-        await engine.submit(people.make_link("password", ann, digest(name), engine.clock.now() + HOUR, BOSS))
+        await engine.submit(
+            people.make_link("password", ann, digest(name), engine.clock.now() + HOUR, BOSS, maker_id=None)
+        )
     await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("old"), "hash", "x"))
     engine.clock.advance(HOUR)
     assert await rows.password_link_user(engine.reader, digest("new"), engine.clock.now()) is None
@@ -221,16 +247,62 @@ async def test_a_password_link_has_its_end_and_gives_way_to_a_newer_one(engine):
 async def test_an_owner_cannot_take_over_a_member_of_other_workspaces_by_a_link(engine):
     ann = await user(engine, "ann")
     other = await engine.submit(people.create_workspace("Other", None, BOSS, ann))
-    eve = await user(engine, "eve", workspace=other)
+    eve, boss = await user(engine, "eve", workspace=other), await user(engine, "boss")
 
-    def link(user_id, workspace_id):
-        return people.make_link("password", user_id, digest(user_id), 1 << 50, BOSS, workspace_id=workspace_id)
+    def link(user_id, maker_id):
+        return people.make_link("password", user_id, digest(user_id), 1 << 50, BOSS, maker_id=maker_id)
 
-    await refused(engine, Code.CONFLICT, link(ann, other.id))
-    await refused(engine, Code.NOT_FOUND, link(eve, first(engine).id))
-    assert await engine.submit(link(eve, other.id))
+    await refused(engine, Code.CONFLICT, link(ann, eve))
+    await refused(engine, Code.NOT_FOUND, link(eve, boss))
+    assert await engine.submit(link(eve, eve))
     assert await engine.submit(link(ann, None))
     await refused(engine, Code.NOT_FOUND, link("nobody", None))
+
+
+async def test_an_owner_of_all_their_workspaces_gives_a_member_of_several_a_link(engine):
+    ann, bob = await user(engine, "ann"), await user(engine, "bob", "viewer")
+    other = await engine.submit(people.create_workspace("Other", None, BOSS))
+    for email, role in (("ann@example.org", "operator"), ("bob@example.org", "viewer")):
+        await engine.submit(people.add_member(other.id, email, role, BOSS))
+    link = people.make_link("password", bob, digest("link"), 1 << 50, BOSS, maker_id=ann)
+    error = await refused(engine, Code.CONFLICT, link)
+    assert "luota user link bob@example.org --workspace default" in error.message
+    await engine.submit(people.set_role(other.id, ann, "owner", BOSS))
+    assert await engine.submit(link)
+
+
+async def test_a_name_in_the_audit_log_makes_nobody_an_owner_by_whom_a_link_is_made(engine):
+    await user(engine, "ann")
+    eve, bob = await user(engine, "eve", "operator"), await user(engine, "bob", "viewer")
+    called_ann = Actor("ann@example.org", "192.0.2.1")
+    link = people.make_link("password", bob, digest("link"), 1 << 50, called_ann, maker_id=eve)
+    await refused(engine, Code.NOT_FOUND, link)
+
+
+@pytest.mark.parametrize("change", ["removed", "demoted", "deleted", "owner elsewhere", "left"])
+async def test_a_link_holds_only_while_its_maker_owns_all_workspaces_of_whom_it_is_for(engine, change):
+    ann, eve = await user(engine, "ann"), await user(engine, "eve")
+    here, now = first(engine).id, engine.clock.now()
+    await engine.submit(people.make_link("password", ann, digest("link"), now + HOUR, BOSS, maker_id=eve))
+    assert (await rows.password_link_user(engine.reader, digest("link"), now)).id == ann
+    await engine.submit(
+        {
+            "removed": people.remove_member(here, eve, BOSS),
+            "demoted": people.set_role(here, eve, "operator", BOSS),
+            "deleted": people.delete_user(eve, BOSS),
+            "owner elsewhere": people.create_workspace("Other", None, BOSS, ann),
+            "left": people.remove_member(here, ann, BOSS),
+        }[change]
+    )
+    assert await rows.password_link_user(engine.reader, digest("link"), now) is None
+    await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("link"), "hash", "x"))
+
+
+async def test_a_link_made_on_the_host_holds_for_whom_nobody_owns_too(engine):
+    ann, _ = await user(engine, "ann"), await user(engine, "eve")
+    await engine.submit(people.make_link("password", ann, digest("link"), 1 << 50, BOSS, maker_id=None))
+    await engine.submit(people.remove_member(first(engine).id, ann, BOSS))
+    assert await engine.submit(people.use_password_link(digest("link"), "hash", "x")) == ann
 
 
 async def test_a_link_made_by_another_workspaces_owner_ends_when_its_user_is_added(engine):
@@ -238,10 +310,11 @@ async def test_a_link_made_by_another_workspaces_owner_ends_when_its_user_is_add
     hostile = await engine.submit(people.create_workspace("Hostile", None, BOSS))
     new = await user(engine, "new", "viewer", None, hostile)
     ends = engine.clock.now() + HOUR
-    await engine.submit(people.make_link("password", new, digest("eve's"), ends, BOSS, workspace_id=hostile.id))
+    eve = await user(engine, "eve", workspace=hostile)
+    await engine.submit(people.make_link("password", new, digest("eve's"), ends, BOSS, maker_id=eve))
     await engine.submit(people.add_member(first(engine).id, "new@example.org", "owner", BOSS))
     await refused(engine, Code.NOT_FOUND, people.use_password_link(digest("eve's"), "hash", "x"))
-    again = people.make_link("password", new, digest("another"), ends, BOSS, workspace_id=hostile.id)
+    again = people.make_link("password", new, digest("another"), ends, BOSS, maker_id=eve)
     await refused(engine, Code.CONFLICT, again)
 
 

@@ -275,6 +275,28 @@ async def test_an_archived_monitor_stays_archived_after_a_restart(tmp_path):
 # On record
 
 
+@pytest.mark.parametrize("given", [90, "90", "90s"])
+async def test_an_edit_is_on_record_in_one_form_however_its_values_were_given(served, given):
+    monitor = await served.monitor("run", maxRuntimeSeconds=60, owner="Ann")
+    channel = (
+        await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "http://192.0.2.1/"})
+    )["channel"]
+    await edit(monitor, maxRuntimeSeconds=given, channels=[channel["id"]], owner="", tags={}, name="a run job")
+    (entry,) = [detail for action, _, detail in audited(served) if action == "monitor.edit"]
+    assert entry == {
+        "changes": {"maxRuntimeSeconds": 90, "owner": None, "channels": ["desk"]},
+        "before": {"maxRuntimeSeconds": 60, "owner": "Ann", "channels": None},
+    }
+
+
+async def test_an_edit_to_what_is_so_already_is_none_and_is_not_on_record(served):
+    monitor = await served.monitor(graceSeconds=60, owner="Ann")
+    before = await monitor.shown()
+    served.clock.advance(1000)
+    assert (await edit(monitor, graceSeconds="1m", owner="Ann"))["monitor"] == before
+    assert [action for action, _, _ in audited(served)] == ["monitor.create"]
+
+
 async def test_each_change_is_one_entry_that_holds_no_secret(served):
     monitor = await served.monitor(owner="Ann", runbook="https://wiki.example/nightly")
     served.clock.advance(1)

@@ -187,6 +187,37 @@ async def test_what_a_window_is_found_to_have_hidden_after_its_digest_is_told_to
     assert "patient" in [one["name"] for one in newest["unverified"]]
 
 
+async def test_what_a_window_hid_of_a_run_during_an_incident_is_told_once_the_incident_ends(engine, clock):
+    await hook(engine)
+    live = await made(engine, mode="run", schedule={"every": 3600}, maxRuntimeSeconds=2 * 3600)
+    await started(engine, live)
+    clock.advance(HOUR + 300_001)
+    await engine.judge(clock.now())
+    clock.step(2 * HOUR)
+    await engine.stamp()
+    await engine.judge(clock.now())
+    await engine.submit(tell_gaps)
+    engine.unverified_found = False
+    sql = "SELECT notice FROM deliveries WHERE type = 'watch.gap'"
+    assert (state(engine, live).status, await rows(engine, sql)) == (Status.INCIDENT, [])
+    run = await started(engine, live, "next")
+    assert (state(engine, live).status, engine.unverified_found) == (Status.UNVERIFIED, True)
+    await engine.submit(tell_gaps)
+    ((notice,),) = await rows(engine, sql)
+    said = f"run {run.id} started, but the outcome of an earlier one is unknown"
+    assert [one["reason"] for one in json.loads(notice)["unverified"]] == [said]
+
+
+async def test_an_incident_that_opens_as_its_monitor_is_routed_elsewhere_is_told_where_it_was_routed(engine, clock):
+    first, live = await hook(engine), await minutely(engine)
+    doc = {"type": "webhook", "name": "other", "url": "http://192.0.2.1/"}
+    await engine.submit(monitors.edit(live.id, {"channels": ["hook"]}, ACTOR))
+    await engine.submit(channels.add(workspace_of(engine), doc, ACTOR))
+    clock.advance(2 * 60_000)
+    await engine.submit(monitors.edit(live.id, {"channels": ["other"]}, ACTOR))
+    assert await rows(engine, "SELECT channel_id, type FROM deliveries") == [(first, "incident.opened")]
+
+
 async def test_further_misses_stand_on_the_timeline_one_by_one_up_to_a_bound_and_notify_nobody(engine, clock):
     await hook(engine)
     await minutely(engine)

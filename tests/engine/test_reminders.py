@@ -2,7 +2,8 @@
 
 import pytest
 
-from luota.alerts.notice import notice_of, title
+from luota.alerts.notice import notice_of
+from luota.alerts.words import title
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Start
 from luota.engine import channels, incidents, monitors

@@ -5,6 +5,7 @@ import pytest
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Ping, Start
 from luota.engine import channels, monitors, retention
+from luota.engine.deliveries import gather
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.engine.retention import DAY, prune
 from luota.store.reads import fetch
@@ -103,6 +104,45 @@ async def test_resolved_incidents_go_with_all_that_belongs_to_them_and_open_ones
     assert list(await fetch(engine.reader, "PRAGMA foreign_key_check")) == []
 
 
+async def test_a_digest_is_kept_with_its_attempts_until_the_last_incident_that_it_tells_goes(engine, clock):
+    doc = {"type": "slack", "name": "hook", "url": "http://192.0.2.1/"}
+    channel_id = await engine.submit(channels.add(workspace_of(engine), doc, ACTOR))
+    jobs = [await created(engine, mode="run") for _ in range(3)]
+    for live in jobs:
+        await run_to_its_end(engine, live, "a", RunState.FAILED)
+    openings = [row[0] for row in await fetch(engine.reader, "SELECT id FROM deliveries")]
+    await engine.submit(gather(workspace_of(engine).id, channel_id, openings))
+
+    async def arrive(tx):
+        await tx.execute(
+            "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok) "
+            "SELECT id, 1, 1, 1, 1 FROM deliveries WHERE type = 'incident.digest' AND next_attempt_at IS NOT NULL"
+        )
+        await tx.execute(
+            "UPDATE deliveries SET state = 'delivered', next_attempt_at = NULL WHERE next_attempt_at IS NOT NULL"
+        )
+
+    await engine.submit(arrive)
+    await kept(engine, incident_days=7)
+    for live, left in zip(jobs, (3, 2, 1), strict=True):
+        clock.advance(40 * DAY)
+        await prune(engine)
+        assert await count(engine, "attempts") == 1
+        assert await count(engine, "deliveries WHERE told_by IS NOT NULL") == left
+        await run_to_its_end(engine, live, "b")
+        await engine.submit(arrive)
+    clock.advance(40 * DAY)
+    await prune(engine)
+    assert (await count(engine, "attempts"), await count(engine, "deliveries")) == (0, 0)
+
+
+async def test_retention_finds_what_a_digest_tells_by_an_index(engine):
+    plan = await fetch(engine.reader, f"EXPLAIN QUERY PLAN {retention._OLD_DELIVERIES}", ("x", 0, 1))
+    steps = [row[3] for row in plan]
+    assert all(step.startswith(("SEARCH", "CORRELATED")) for step in steps), steps
+    assert any("deliveries_told_by" in step for step in steps)
+
+
 async def test_no_transaction_deletes_more_than_a_few_rows(engine, clock):
     live = await heartbeat(engine)
     await kept(engine, days=1)
@@ -115,3 +155,18 @@ async def test_no_transaction_deletes_more_than_a_few_rows(engine, clock):
     engine.writer.committed = lambda batch: (left.append(batch), committed(batch))
     assert await prune(engine) == 1000
     assert len(left) >= 1000 / retention.MOST_ROWS
+
+
+async def test_the_log_is_moved_into_the_file_between_deletions(engine, clock):
+    live = await heartbeat(engine)
+    await kept(engine, days=1)
+    for _ in range(8000):
+        engine.writer.submit(RecordPing(live.id, Ping(payload='{"rows":1}'), clock.now()))
+        if len(engine.writer._queue) > 1000:
+            await engine.stamp()
+    await engine.stamp()
+    clock.advance(2 * DAY)
+    await fetch(engine._db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert await prune(engine) == 8000
+    log, file = ((engine.data_dir / name).stat().st_size for name in ("luota.db-wal", "luota.db"))
+    assert log < file  # all deletions wrote more than that; a disk that is nearly full would be by then

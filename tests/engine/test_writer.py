@@ -6,13 +6,13 @@ import pytest
 
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Status, Window
-from luota.core.spec.ingest import Ping
+from luota.core.spec.ingest import Ping, Start
 from luota.engine import Engine, monitors
-from luota.engine.ingest import RecordPing
+from luota.engine.ingest import RecordPing, StartRun
 from luota.engine.clocks import STILL
 from luota.engine.outage import QUIET, REACH
 from luota.store.reads import fetch
-from tests.engines import ACTOR, no_death, workspace_of
+from tests.engines import ACTOR, engine_on, no_death, workspace_of
 
 HOUR = 3_600_000
 
@@ -225,6 +225,22 @@ async def test_a_backward_jump_clamps_what_is_remembered_of_the_future(engine, c
     after = state(engine, live)
     assert after.signal_at == now
     assert after.deadline_at == now + HOUR + 300_000
+
+
+async def test_by_how_much_short_windows_have_moved_a_limit_outlives_a_restart(tmp_path, clock):
+    async with engine_on(tmp_path, clock) as engine:
+        doc = {"name": "job", "mode": "run", "maxRuntimeSeconds": 3600}
+        live = await engine.submit(monitors.create(workspace_of(engine), doc, ACTOR))
+        run = (await engine.submit(StartRun(live.id, Start("1"), clock.now()))).run
+        clock.advance(HOUR - 1_000)
+        await engine.stamp()
+        clock.step(10_000)
+        await engine.stamp()
+        await engine.judge(clock.now())
+        (moved,) = state(engine, live).runs
+        assert (moved.id, moved.limit_at, moved.moved) == (run.id, clock.now() + 60_000, 69_000)
+    async with engine_on(tmp_path, clock) as engine:
+        assert state(engine, live).runs == (moved,)
 
 
 async def test_a_jump_that_could_not_be_recorded_is_part_of_one_window_once_storage_works(engine, clock):

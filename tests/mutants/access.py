@@ -61,6 +61,21 @@ MUTANTS: list[Mutant] = [
         PAGES + "test_every_change_is_refused_from_a_page_of_another_site",
     ),
     mutant(
+        "changes from any host without a public URL",
+        "luota/web/auth.py",
+        "if origin not in self._addresses(scope) or site",
+        "if origin is None or site",
+        "tests/web/test_auth_changes.py::"
+        "test_without_a_public_url_the_page_must_be_at_the_address_of_the_connection_or_the_host_that_is_set",
+    ),
+    mutant(
+        "streams that do not say how many incidents are open",
+        "luota/web/dashboard/stream.py",
+        "if counts[of] != before:",
+        "if False:",
+        "tests/web/test_page_stream.py::test_a_stream_tells_how_many_incidents_are_open_at_first_and_when_that_changes",
+    ),
+    mutant(
         "pages for any role",
         "luota/web/dashboard/visit.py",
         "        if not allows(role, needed):\n",
@@ -70,9 +85,17 @@ MUTANTS: list[Mutant] = [
     mutant(
         "pages for those who are no members",
         "luota/web/dashboard/visit.py",
-        "if found is None or role is None:",
-        "if found is None:",
+        " if w.id in self.session.roles]",
+        "]",
         PAGES + "test_every_route_of_a_workspace_is_not_found_for_those_who_are_no_members",
+    ),
+    mutant(
+        "links outlive what their maker owns",
+        "luota/store/people.py",
+        "AND (maker_id IS NULL OR",
+        "AND (1 OR",
+        "tests/engine/test_members.py::"
+        "test_a_link_holds_only_while_its_maker_owns_all_workspaces_of_whom_it_is_for[removed]",
     ),
     mutant(
         "sessions outlive a change of password",

@@ -28,8 +28,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "outbox in a later transaction",
         "luota/store/writes.py",
-        "            elif name in self._rows:\n",
-        "            elif name in self._rows:\n"
+        "            elif rows := self._rows[name]:\n",
+        "            elif rows := self._rows[name]:\n"
         '                if name == "deliveries":\n'
         '                    db.execute("COMMIT")\n'
         '                    db.execute("BEGIN IMMEDIATE")\n',
@@ -114,7 +114,7 @@ MUTANTS: list[Mutant] = [
     # -- the outbox --------------------------------------------------------------------------------
     mutant(
         "delivery recorded before the attempt",
-        "luota/alerts/sender.py",
+        "luota/alerts/attempt.py",
         "            started_at = clock.now()\n",
         "            started_at = clock.now()\n"
         "            done = AttemptResult(ok=True)\n"
@@ -122,6 +122,29 @@ MUTANTS: list[Mutant] = [
         "            record = RecordAttempt(outgoing.id, to, number, started_at, started_at, done, None)\n"
         "            await self._engine.submit(record)\n",
         KILL + "test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_same_id",
+    ),
+    mutant(
+        "what was cancelled before its attempt is sent",
+        "luota/alerts/attempt.py",
+        "            return await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())\n",
+        "            return True\n",
+        "tests/alerts/test_turns.py::test_an_opening_whose_incident_ended_while_it_waited_is_not_sent",
+    ),
+    mutant(
+        "not noted that a first attempt begins",
+        "luota/alerts/attempt.py",
+        "(outgoing.incident_id is not None and not outgoing.attempts)",
+        "False",
+        "tests/alerts/test_digest_again.py::"
+        "test_an_opening_that_was_cut_off_before_a_storm_is_repeated_as_it_was_and_no_digest_tells_it",
+    ),
+    mutant(
+        "a rest of a channel forgotten by a restart",
+        "luota/engine/deliveries.py",
+        "        if self.rests_until is not None:\n",
+        "        if False:\n",
+        "tests/alerts/test_lanes.py::"
+        "test_a_channel_rests_on_after_a_restart_though_the_incident_ended_whose_notice_was_refused",
     ),
     mutant(
         "a tick judged at the writer's time",
@@ -140,8 +163,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "no order per incident",
         "luota/store/deliveries.py",
-        "AND e.seq < d.seq",
-        "AND e.seq < 0",
+        "AND e.seq < d.seq AND {ON_ITS_WAY})",
+        "AND e.seq < 0 AND {ON_ITS_WAY})",
         SENDER + "test_an_update_waits_for_the_opening_that_is_still_to_be_delivered",
     ),
     mutant(

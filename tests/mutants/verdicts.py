@@ -6,6 +6,7 @@ WRITER = "tests/engine/test_writer.py::"
 HEARTBEAT = "tests/core/test_heartbeat.py::"
 RUN = "tests/core/test_run.py::"
 BLIND = "tests/core/test_blind_windows.py::"
+SHORT = "tests/core/test_short_windows.py::"
 
 MUTANTS: list[Mutant] = [
     # -- blind windows and the clock ---------------------------------------------------------------
@@ -22,14 +23,14 @@ MUTANTS: list[Mutant] = [
         "luota/core/model.py",
         "return self.end - self.start > EXCUSED_WINDOW",
         "return True",
-        BLIND + "test_a_window_of_60_s_excuses_nothing_but_moves_a_deadline_inside_it_to_its_end_and_60_s",
+        SHORT + "test_a_window_of_60_s_excuses_nothing_but_moves_a_deadline_inside_it_to_its_end_and_60_s",
     ),
     mutant(
         "no room for retries after a short window",
         "luota/core/model.py",
         "deadline = window.end + RETRY_ROOM",
         "pass",
-        BLIND + "test_a_ping_repeated_within_the_moved_deadline_is_no_miss",
+        SHORT + "test_a_ping_repeated_within_the_moved_deadline_is_no_miss",
     ),
     mutant(
         "windows in a row excuse for ever",
@@ -37,6 +38,48 @@ MUTANTS: list[Mutant] = [
         "elif state.unverified_by is not None and state.unverified_by != window.start:",
         "elif False:",
         BLIND + "test_a_second_separate_window_in_a_row_opens_an_incident_that_says_so",
+    ),
+    mutant(
+        "a start proves how the run before it ended",
+        "luota/core/signals.py",
+        "unknown = state.outcome_unknown",
+        "unknown = False",
+        BLIND + "test_a_job_that_hangs_every_night_is_not_hidden_by_a_restart_of_every_night",
+    ),
+    mutant(
+        "an incident tells how a run ended that a window hid",
+        "luota/core/verdicts.py",
+        "                rest.update(unverified_by=window.start, outcome_unknown=True)\n",
+        "                pass\n",
+        BLIND + "test_a_start_that_ends_a_miss_leaves_unverified_what_a_window_hid_of_a_run_meanwhile",
+    ),
+    mutant(
+        "windows that hide runs are not in a row after a miss",
+        "luota/core/verdicts.py",
+        "unverified_by=state.unverified_by if unknown else None,",
+        "unverified_by=None,",
+        BLIND + "test_windows_that_hide_how_runs_ended_are_in_a_row_though_an_incident_opened_between_them",
+    ),
+    mutant(
+        "a limit forgets by how much it was moved",
+        "luota/core/verdicts.py",
+        ", moved=run.moved + moved - at)",
+        ")",
+        SHORT + "test_a_luota_that_starts_again_every_minute_moves_the_limit_that_an_edit_set_by_ten_minutes_at_most",
+    ),
+    mutant(
+        "a clock set back delays notices",
+        "luota/engine/writer.py",
+        "            await deliveries.set_back(tx, back)\n",
+        "",
+        "tests/engine/test_clock_back.py::test_what_waits_waits_no_longer_when_the_clock_is_set_back",
+    ),
+    mutant(
+        "short windows move a deadline for ever",
+        "luota/core/model.py",
+        " and window.end + RETRY_ROOM <= set_for + MOST_MOVED:",
+        ":",
+        SHORT + "test_a_luota_that_starts_again_every_minute_moves_a_deadline_by_ten_minutes_at_most",
     ),
     mutant(
         "time in which nothing could be written is no window",
@@ -62,8 +105,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "a clock set back delays verdicts",
         "luota/engine/clocks.py",
-        "jump < -BACK, deaf",
-        "False, deaf",
+        "            self.back -= jump\n",
+        "",
         WRITER + "test_a_backward_jump_clamps_what_is_remembered_of_the_future",
     ),
     # -- verdicts ----------------------------------------------------------------------------------

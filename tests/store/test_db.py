@@ -12,8 +12,13 @@ import pytest
 
 from luota.clock import SystemClock
 from luota.core.errors import Code, LuotaError
+from luota.core.spec.ingest import Ping
 from luota.engine import Engine
+from luota.engine.ingest import RecordPing
 from luota.store import db as files
+from luota.store.heartbeats import newest_first
+from luota.store.reads import fetch
+from tests.engines import no_death
 
 HERE = Path(__file__).parent
 
@@ -253,5 +258,29 @@ async def test_the_newest_close_becomes_the_last_signal_of_a_monitor_of_an_older
     try:
         (live,) = engine.registry.monitors.values()
         assert live.state.last_signal_at == last
+    finally:
+        await engine.close()
+
+
+async def test_the_heartbeats_of_an_older_schema_are_chained_and_new_ones_go_on_from_them(tmp_path):
+    monitors = "".join(
+        f"INSERT INTO monitors VALUES ('h{n}', 'w1', 'h{n}', 'h', 'heartbeat', '{{\"every\":60}}', 1, 1, 1, 1, NULL, NULL, "
+        "NULL, NULL, '{}', 'salt', 1, NULL);"
+        f"INSERT INTO monitor_states SELECT 'h{n}', 'healthy', 1, '', 1, 1, 1, 1, 1, 0, 0, 0, NULL, NULL, 0, NULL, NULL, "
+        "NULL, 0, NULL, 0;"
+        for n in (1, 2)
+    )
+    sent = [(seq, f"h{1 + seq % 3 // 2}", 1000 * seq) for seq in range(1, 61)]  # of every three, h2 has one
+    rows = ", ".join(f"({seq}, '{who}', {at}, 'p{seq}', {at}, {at}, 0, 0, NULL, NULL, NULL)" for seq, who, at in sent)
+    of_the_first_schema(tmp_path, f"{monitors} INSERT INTO heartbeats VALUES {rows};")
+    engine = await opened(tmp_path)
+    try:
+        lives = engine.registry.monitors
+        assert (lives["h1"].last_heartbeat, lives["h1"].heartbeats) == (60, 40)
+        assert (lives["h2"].last_heartbeat, lives["h2"].heartbeats) == (59, 20)
+        await engine.watch(no_death)
+        await engine.submit(RecordPing("h2", Ping(), engine.clock.now()))
+        walked = await fetch(engine.reader, f"{newest_first('h.seq, h.number')} LIMIT 100", ("h2",))
+        assert walked == [(61, 21), *((seq, (seq + 1) // 3) for seq, who, _ in reversed(sent) if who == "h2")]
     finally:
         await engine.close()

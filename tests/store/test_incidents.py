@@ -23,7 +23,7 @@ async def test_the_last_delivery_of_a_channel_is_the_one_queued_last(served):
     workspace, channel = await add(served, "desk")
     sent = [await served.engine.submit(commands.test(workspace.id, channel, "desk", ACTOR)) for _ in range(3)]
     (found,) = await incidents.channels(served.engine.reader, workspace.id)
-    assert found["lastDelivery"]["id"] == sent[-1]
+    assert found.last.id == sent[-1]
 
 
 async def attempt(served, channel, delivery, number, *, ok=False, again=None):
@@ -36,7 +36,7 @@ async def attempt(served, channel, delivery, number, *, ok=False, again=None):
 
 async def trusted(served, workspace):
     (found,) = await incidents.channels(served.engine.reader, workspace.id)
-    return found["failing"], found["lastDelivery"]["id"]
+    return found.failing, found.last.id
 
 
 @pytest.mark.parametrize("later", ["queued", "cancelled", "delivered"])

@@ -43,8 +43,8 @@ class Rig:
         self.passwords = Passwords(self.hasher)
         self.auth = self.with_url(None)
 
-    def with_url(self, url, trusted=()):
-        return Auth(self.engine, self.passwords, public_url=url, trusted=trusted)
+    def with_url(self, url, trusted=(), **settings):
+        return Auth(self.engine, self.passwords, public_url=url, trusted=trusted, **settings)
 
     @property
     def workspace(self):
@@ -82,6 +82,7 @@ def scope(token=None, address="192.0.2.1", method="POST", cookie="luota", **head
         "query_string": b"",
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
         "client": (address, 1234),
+        "server": ("192.168.1.20", 8080),
     }
 
 

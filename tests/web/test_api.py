@@ -49,8 +49,8 @@ async def test_what_did_not_come_over_the_socket_needs_a_session(served):
 async def test_every_route_asks_for_its_role_in_the_workspace_that_it_names(serve):
     asked = []
 
-    async def authorise(request, role, workspace_id):
-        asked.append((role, workspace_id))
+    async def authorise(request, role, among):
+        asked.append((role, [*among]))
         raise LuotaError(Code.UNAUTHENTICATED, "Sign in.")
 
     served = await serve(authorise=authorise)
@@ -59,9 +59,9 @@ async def test_every_route_asks_for_its_role_in_the_workspace_that_it_names(serv
         named = re.sub(r"\{workspace\}", "default", path)
         answer = await served.call(method, re.sub(r"\{\w+\}", "x", named))
         assert answer.status_code == 401, path
-        assert asked.pop() == (role, workspace["id"])
+        assert asked.pop() == (role, [workspace["id"]])
         answer = await served.call(method, re.sub(r"\{\w+\}", "x", path) + "?workspace=nope")
-        assert asked.pop() == (role, "")
+        assert asked.pop() == (role, [])
     reads = {(path, role) for method, path, role, _ in ROUTES if method == "GET"}
     assert {role for path, role in reads if not path.endswith("/token")} == {"viewer"}
     assert "viewer" not in {role for method, _, role, _ in ROUTES if method != "GET"}
@@ -70,8 +70,10 @@ async def test_every_route_asks_for_its_role_in_the_workspace_that_it_names(serv
 
 
 async def test_whom_the_authoriser_lets_in_is_the_actor_of_the_change(serve):
-    async def authorise(request, role, workspace_id):
-        return Actor("ann@example.org", "192.0.2.7")
+    async def authorise(request, role, among):
+        if not among:
+            raise LuotaError(Code.NOT_FOUND, "There is no such workspace.")
+        return [*among][0], "0" * 32, Actor("ann@example.org", "192.0.2.7")
 
     served = await serve(authorise=authorise)
     answer = await served.post("/api/monitors", HEARTBEAT)
@@ -213,13 +215,36 @@ async def test_an_owner_of_one_workspace_cannot_change_how_people_sign_in_elsewh
     await client.aclose()
 
 
+async def test_the_api_lists_the_workspaces_that_are_ones_own_and_takes_the_first_of_them_where_none_is_named(served):
+    everywhere, _ = await served.sign_in("viewer")
+    there, csrf = await served.sign_in("owner")
+    for slug in ("hidden", "second", "third"):
+        await served.api("POST", "/api/workspaces", {"name": slug.capitalize(), "slug": slug})
+    for slug in ("third", "second"):
+        for role in ("viewer", "owner"):
+            member = {"email": f"{role}@example.org", "role": role}
+            await served.api("POST", f"/api/workspaces/{slug}/members", member)
+    (owner,) = [one for one in (await served.api("GET", "/api/users"))["users"] if one["role"] == "owner"]
+    await served.api("POST", "/api/users", {"email": "last@example.org", "role": "owner", "password": "x" * 12})
+    await served.api("DELETE", f"/api/workspaces/default/members/{owner['id']}")
+    for client, slugs in ((everywhere, ["default", "second", "third"]), (there, ["second", "third"])):
+        for path in ("/api/workspaces", "/api/workspaces?workspace=third"):
+            seen = (await client.get(path)).json()["workspaces"]
+            assert [workspace["slug"] for workspace in seen] == slugs
+    made = await there.post("/api/monitors", json=HEARTBEAT, headers={"x-csrf-token": csrf})
+    assert made.status_code == 200, made.text
+    assert served.row("SELECT slug FROM workspaces WHERE id = (SELECT workspace_id FROM monitors)") == ("second",)
+    for client in (everywhere, there):
+        await client.aclose()
+
+
 async def test_who_creates_a_workspace_owns_it_and_sees_no_other_by_it(served):
     client, csrf = await served.sign_in("owner")
     made = await client.post("/api/workspaces", json={"name": "Mine"}, headers={"x-csrf-token": csrf})
     assert made.status_code == 200, made.text
     await served.api("POST", "/api/workspaces", {"name": "Not mine"})
     seen = (await client.get("/api/workspaces?workspace=mine")).json()
-    assert [workspace["slug"] for workspace in seen["workspaces"]] == ["mine"]
+    assert [workspace["slug"] for workspace in seen["workspaces"]] == ["default", "mine"]
     assert (await client.get("/api/monitors?workspace=not-mine")).status_code == 404
     await client.aclose()
 

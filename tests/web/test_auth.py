@@ -130,6 +130,15 @@ async def test_an_outdated_hash_is_renewed_by_signing_in(rig):
     assert await rig.rows("SELECT password_hash FROM users") == [(kept,)]
 
 
+async def test_sign_ins_at_once_with_the_right_password_all_succeed_while_its_hash_is_renewed(rig):
+    user_id = await rig.user()
+    old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await rig.engine.submit(people.set_password(user_id, old, HOST))
+    tokens = await asyncio.gather(*(rig.sign_in() for _ in range(5)))
+    assert len({(await rig.session(token)).token_hash for token in tokens}) == 5
+    assert len(await rig.rows("SELECT 1 FROM audit_entries WHERE action = 'session.refused'")) == 0
+
+
 async def test_signing_out_ends_that_session_alone(rig):
     await rig.user()
     first, second = await rig.sign_in(), await rig.sign_in()
@@ -182,9 +191,9 @@ async def test_a_change_of_password_ends_the_other_sessions_at_once(rig):
     here, there = await rig.sign_in(), await rig.sign_in()
     session = await rig.session(here)
     hashed = await rig.auth.changed_password(scope(here), session, PASSWORD, "another password")
-    await rig.engine.submit(people.set_password(user_id, hashed, HOST, session.token_hash))
-    assert await rig.session(there) is None
-    assert await rig.session(here) is not None
+    await rig.engine.submit(people.set_password(user_id, hashed, HOST, (session.token_hash, hash_of("anew"))))
+    assert [await rig.session(token) for token in (here, there)] == [None, None]
+    assert (await rig.session("anew")).created_at == session.created_at
     await rig.refused(Code.UNAUTHENTICATED)
     await rig.sign_in(password="another password")
 

@@ -57,7 +57,7 @@ async def test_no_set_up_link_holds_once_a_user_was_made_otherwise(rig):
 
 async def test_an_invited_user_chooses_a_password_by_a_link_that_works_once(rig):
     user_id = await rig.user(password=None)
-    path = await rig.auth.password_link(user_id, HOST, rig.workspace.id)
+    path = await rig.auth.password_link(user_id, HOST, None)
     token = token_of(path, "password")
     rig.clock.advance(PASSWORD_LINK - 1)
     assert await rig.auth.check_link("password", token) == ANN

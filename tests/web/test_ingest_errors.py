@@ -78,6 +78,23 @@ async def exhaust_address(served):
     assert statuses[-1] == 429
 
 
+TAKES = {
+    "ping": ("occurredAt", "payload"),
+    "workspace ping": ("occurredAt", "payload"),
+    "start": ("monitorId", "externalRunId", "startedAt", "payload", "deploySha", "host", "environment", "tags"),
+    "success": ("finishedAt", "summary", "output", "payload", "deploySha", "host", "environment", "tags"),
+    "fail": ("finishedAt", "summary", "output", "exitCode", "payload", "deploySha", "host", "environment", "tags"),
+}
+
+
+@pytest.mark.parametrize("route", TAKES)
+async def test_null_is_no_value_of_any_field(served, calls, route):
+    path, token = calls.paths()[route]
+    for field in TAKES[route]:
+        invalid(await served.post(path, {**calls.body(route), field: None}, token), field)
+    assert (await served.post(path, {**calls.body(route), "mood": None}, token)).status_code == 202
+
+
 # Tokens
 
 

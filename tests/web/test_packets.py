@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from luota import __version__
+from luota.core.spec.values import format_instant, parse_instant
 from tests.hostile import HOSTILE
 from tests.markdown import ROOT, fences
 from tests.process import Daemon
@@ -165,7 +166,7 @@ async def test_each_delivery_is_told_with_its_attempts_and_no_secret_of_its_chan
     assert delivery["nextAttemptAt"] is not None
     assert delivery["attempts"][0]["durationMs"] >= 0
     markdown = (await served.api("GET", f"/api/incidents/{incident}/packet?format=markdown"))["markdown"]
-    assert "failed_retrying" in markdown
+    assert "failed, retrying" in markdown
     for text in (json.dumps(told), markdown):
         assert "s3cret" not in text
         assert added["secret"] not in text
@@ -187,23 +188,89 @@ async def test_a_notice_that_a_digest_told_names_it_and_shows_its_attempts(serve
     assert (second["id"], second["notice"], second["attempts"][0]["providerId"]) == ("digest", "incident.digest", "p-1")
 
 
-async def test_blind_windows_are_told_from_what_was_expected_to_the_end(served):
-    monitor, incident = await failed(served)
+async def blind(served, *windows):
+    """Put blind windows on record, each from one instant to another."""
+    db = served.engine.writer._db
+    for start, end in windows:
+        await db.execute("INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, 'off')", (start, end))
+
+
+async def blind_ends(served, incident):
+    return [parse_instant(one["to"], "to") for one in (await exported(served, incident))["blindWindows"]]
+
+
+async def test_blind_windows_are_told_from_the_start_of_the_run_to_the_end(served):
+    _, incident = await failed(served)
     opened = served.row("SELECT opened_at FROM incidents")[0]
     began = opened - 90_000
-    db = served.engine.writer._db
-    for start, end in (
-        (began - 9, began - 1),
-        (began - 20, began),
-        (opened + 5, opened + 6),
-        (opened + 2000, opened + 3000),
-    ):
-        await db.execute("INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, 'off')", (start, end))
-    told = (await exported(served, incident))["blindWindows"]
-    assert [w["reason"] for w in told] == ["off"] * 3
+    hidden, during, later = (began - 20, began), (opened + 5, opened + 6), (opened + 2000, opened + 3000)
+    await blind(served, (began - 40, began - 21), hidden, during, later)
+    assert await blind_ends(served, incident) == [hidden[1], during[1], later[1]]
     served.clock.advance(1000)
     await served.api("POST", f"/api/incidents/{incident}/resolve")
-    assert len((await exported(served, incident))["blindWindows"]) == 2
+    assert await blind_ends(served, incident) == [hidden[1], during[1]]
+
+
+async def test_a_blind_window_after_the_last_signal_is_told_though_it_was_over_before_anything_was_expected(served):
+    monitor = await served.monitor()
+    served.clock.advance(1000)
+    await monitor.ping()
+    last = served.clock.now()
+    served.clock.advance(2 * HOUR)
+    await served.judge()
+    incident = await incident_of(monitor)
+    await blind(served, (last - 9, last - 1), (last + 1000, last + 91_000))
+    told = await exported(served, incident)
+    assert told["blindWindowsSince"] == told["lastSignal"]["effectiveAt"]
+    assert await blind_ends(served, incident) == [last + 91_000]
+    markdown = (await served.api("GET", f"/api/incidents/{incident}/packet?format=markdown"))["markdown"]
+    assert "the wait began anew at its end" in markdown
+
+
+async def test_blind_windows_are_told_from_the_start_of_the_run_though_a_later_one_had_begun_by_the_opening(served):
+    monitor = await served.monitor("run", maxRuntimeSeconds=60)
+    await monitor.started("hung")
+    began = served.clock.now()
+    served.clock.advance(30_000)
+    await monitor.started("later")
+    served.clock.advance(60_000)
+    await served.judge()
+    assert (await exported(served, await incident_of(monitor)))["blindWindowsSince"] == format_instant(began)
+
+
+async def test_blind_windows_are_told_from_the_run_before_the_opening_though_a_later_one_made_it_worse(served):
+    monitor = await served.monitor("run", maxRuntimeSeconds=60)
+    await monitor.started("hung")
+    last = served.clock.now()
+    served.clock.advance(HOUR)
+    await served.judge()
+    await monitor.fail(await monitor.started("failed"))
+    told = await exported(served, await incident_of(monitor))
+    assert (told["run"]["externalRunId"], told["timeline"][0]["kind"]) == ("failed", "stuck")
+    assert told["blindWindowsSince"] == format_instant(last)
+
+
+async def test_blind_windows_are_told_from_the_creation_where_no_signal_is_on_record(served):
+    created = served.clock.now()
+    monitor = await served.monitor()
+    served.clock.advance(1000)
+    await monitor.ping()
+    served.clock.advance(2 * HOUR)
+    await served.judge()
+    await served.engine.writer._db.execute("DELETE FROM heartbeats")
+    told = await exported(served, await incident_of(monitor))
+    assert (told["lastSignal"], told["blindWindowsSince"]) == (None, format_instant(created))
+
+
+async def test_of_many_blind_windows_the_newest_hundred_are_told_and_how_many_came_before(served):
+    _, incident = await failed(served)
+    opened = served.row("SELECT opened_at FROM incidents")[0]
+    windows = [(opened + 10 * number, opened + 10 * number + 5) for number in range(107)]
+    await blind(served, *windows)
+    assert await blind_ends(served, incident) == [end for _, end in windows[7:]]
+    assert (await exported(served, incident))["earlierBlindWindows"] == 7
+    markdown = (await served.api("GET", f"/api/incidents/{incident}/packet?format=markdown"))["markdown"]
+    assert "And 7 earlier." in markdown
 
 
 async def test_the_incident_of_a_twin_is_labelled_as_a_drill(served):

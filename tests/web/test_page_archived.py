@@ -1,19 +1,12 @@
 """The archived monitors, as the overview lists them with `state=archived`."""
 
+import html
 import re
 
-import pytest
-
+from luota.web.dashboard.archived import PAGE
 from tests.web.reading import words
 
 HOME = "/w/default"
-
-
-@pytest.fixture
-async def viewer(served):
-    client, _ = await served.sign_in("viewer")
-    yield client
-    await client.aclose()
 
 
 async def put_away(served, name, **how):
@@ -27,7 +20,7 @@ async def test_archived_monitors_are_listed_the_latest_first_and_lead_to_their_p
     kept = await served.monitor(name="kept")
     jobs = [await put_away(served, name, promise=f"{name} holds", owner="Ann") for name in ("one", "two <b>")]
     page = await viewer.get(f"{HOME}?state=archived")
-    links = re.findall(r'class="monitor-name" href="([^"]*)"', page.text)
+    links = re.findall(r'class="monitor-name" id="[^"]*" href="([^"]*)"', page.text)
     assert links == [f"{HOME}/monitors/{job.id}" for job in reversed(jobs)]
     assert "two &lt;b&gt;" in page.text
     assert "one holds" in words(page)
@@ -55,5 +48,52 @@ async def test_other_filters_hold_for_them_too(served, viewer):
     assert len(re.findall('class="monitor-name"', found)) == 1
 
 
+async def test_they_are_counted_and_searched_among_with_the_other_filters_kept(served, viewer):
+    for name in ("one", "two", "three"):
+        await put_away(served, name, tags={"team": "night"})
+    assert "3 monitors" in words(await viewer.get(f"{HOME}?state=archived"))
+    page = await viewer.get(f"{HOME}?state=archived&tag=team%3Dnight&q=tw")
+    assert "1 of 3 monitors" in words(page)
+    form = page.text.partition('role="search"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    assert fields == {"state": "archived", "tag": "team=night", "q": "tw"}
+
+
+async def test_the_page_of_one_leads_back_to_them(served, viewer):
+    job = await put_away(served, "one")
+    crumbs = re.search(r'<p class="crumbs">(.*?)</p>', (await viewer.get(f"{HOME}/monitors/{job.id}")).text)[1]
+    assert re.findall('href="([^"]*)"', crumbs) == [HOME, f"{HOME}?state=archived"]
+
+
+async def test_of_one_that_sent_nothing_it_is_not_said_that_it_did(served, viewer):
+    silent, heard = await put_away(served, "silent"), await served.monitor(name="heard")
+    await heard.ping()
+    await served.api("POST", f"/api/monitors/{heard.id}/archive")
+    await served.engine.writer._db.execute("DELETE FROM heartbeats")
+    said = [words(await viewer.get(f"{HOME}/monitors/{job.id}")) for job in (silent, heard)]
+    assert "No signal ever cameThe job sent none." in said[0]
+    assert "No signal is keptWhat the job sent is gone: its retention has ended." in said[1]
+
+
 async def test_without_any_it_says_so(served, viewer):
     assert "No monitor is archived." in words(await viewer.get(f"{HOME}?state=archived"))
+
+
+def steps(page):
+    """Where the page leads on and back to."""
+    found = re.findall(r'<a href="([^"]*)">The (next|previous) (\d+) monitors?<', page.text)
+    return {step: (html.unescape(path), int(number)) for path, step, number in found}
+
+
+async def test_many_are_listed_page_by_page_with_the_filters_kept(served, viewer):
+    for number in range(PAGE + 2):
+        await put_away(served, f"job {number:03}", tags={"team": "night"} if number else {})
+    where = f"{HOME}?state=archived&tag=team%3Dnight"
+    first = await viewer.get(where)
+    second = await viewer.get(f"{where}&page=2")
+    assert (steps(first), steps(second)) == ({"next": (f"{where}&page=2", 1)}, {"previous": (where, PAGE)})
+    listed = [
+        re.findall(r'class="monitor-name" id="[^"]*" href="[^"]*">([^<]*)', page.text) for page in (first, second)
+    ]
+    assert listed == [[f"job {number:03}" for number in range(PAGE + 1, 1, -1)], ["job 001"]]
+    assert steps(await viewer.get(f"{where}&page=99")) == steps(second), "beyond the last page is the last page"

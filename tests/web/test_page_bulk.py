@@ -6,17 +6,14 @@ from contextlib import aclosing
 
 import pytest
 
+from luota.core.drills import DrillKind
+from luota.core.spec.values import MAX_TAGS
+from luota.engine import drills
+from luota.engine.audit import Actor
 from luota.web.dashboard.overview import PAGE
 from tests.web.reading import words
 
 HOME = "/w/default"
-
-
-@pytest.fixture
-async def operator(served):
-    client, client.csrf = await served.sign_in("operator")
-    async with aclosing(client):
-        yield client
 
 
 async def act(client, do, ids=(), query="", **form):
@@ -47,10 +44,75 @@ async def test_what_was_done_is_said_by_name_where_few_were_chosen_and_by_number
     assert await told(operator, await act(operator, "resume", ids)) == "None of these monitors was paused."
 
 
-@pytest.mark.parametrize("query", ["?done=archive&number=1", "?done=pause&number=x", "?done=pause"])
-async def test_an_address_that_tells_of_nothing_says_nothing(served, operator, query):
-    await served.monitor()
-    assert 'class="done"' not in (await operator.get(f"{HOME}{query}")).text
+async def test_a_tag_that_a_monitor_has_already_is_not_said_to_be_given_again(served, operator):
+    ids = [(await served.monitor(name=name)).id for name in ("one", "two")]
+    assert await told(operator, await act(operator, "tag", ids[:1], tag="a=b")) == "Tagged 1 monitor: one."
+    assert await told(operator, await act(operator, "tag", ids[:1], tag="a=b")) == "Nothing changed: the tag was there."
+    both = await told(operator, await act(operator, "tag", ids, tag="a=b"))
+    assert both == "Tagged 1 monitor: two. 1 of those chosen had the tag already."
+
+
+async def test_what_could_not_be_done_for_all_counts_those_alone_that_it_changed(served, operator):
+    full = await served.monitor(name="full", tags={f"key {n}": "" for n in range(MAX_TAGS)})
+    had, new = [await served.monitor(name=name, tags=tags) for name, tags in (("had", {"a": "b"}), ("new", {}))]
+    answer = await act(operator, "tag", [full.id, had.id, new.id], tag="a=b")
+    said = words(answer)
+    assert "Done for 1 of 3, but not for full: " in said
+    assert "1 of those chosen had the tag already." in said
+
+
+async def test_the_twin_of_a_drill_cannot_be_found_among_the_chosen(served, operator):
+    job = await served.monitor()
+    drill = await served.engine.submit(drills.begin(job.id, DrillKind.MISSED, None, Actor("ann", "unix socket")))
+    answer = await act(operator, "pause", [drill.twin.id])
+    assert (answer.status_code, "1 chosen monitor cannot be found" in words(answer)) == (409, True)
+
+
+async def test_where_some_are_gone_it_is_said_what_was_done_to_the_others(served, operator):
+    gone, job = [await served.monitor(name=name) for name in ("gone", "job")]
+    await gone.archive()
+    answer = await act(operator, "pause", [gone.id, job.id], **{"for": "1h"})
+    assert answer.status_code == 409
+    assert "Paused 1 monitor: job. 1 chosen monitor cannot be found: archived meanwhile?" in words(answer)
+
+
+def says_that_something_was_done(page):
+    return re.search('class="done[ "]', page.text) is not None
+
+
+async def test_no_address_makes_a_page_say_that_something_was_done(served, operator):
+    job = await served.monitor()
+    here = f"{HOME}/monitors/{job.slug}"
+    pages = [f"{HOME}?done=pause&number=1&of={job.id}&left=2"]
+    pages += [f"{here}?done={what}" for what in ("paused", "resumed", "archived", "rotated")]
+    pages += [f"{HOME}/settings?done={what}" for what in ("saved", "rotated")]
+    pages += [f"{HOME}/channels?done=removed", "/account?done=password"]
+    for page in pages:
+        assert not says_that_something_was_done(await operator.get(page)), page
+
+
+async def test_what_was_done_is_said_once_and_to_who_did_it(served, operator):
+    job = await served.monitor()
+    other, _ = await served.sign_in("owner")
+    async with aclosing(other):
+        there = (await act(operator, "pause", [job.id])).headers["location"]
+        assert not says_that_something_was_done(await other.get(there))
+        assert says_that_something_was_done(await operator.get(there)), "the page of another has not used it up"
+        assert not says_that_something_was_done(await operator.get(there)), "a reload tells nothing anew"
+
+
+async def test_what_was_done_waits_for_the_page_that_is_loaded_and_not_for_one_that_follows(served, operator):
+    there = f"{HOME}/monitors/{(await served.monitor()).slug}"
+    await operator.post(f"{there}/pause", data={"csrf": operator.csrf})
+    assert not says_that_something_was_done(await operator.get(there, headers={"hx-request": "true"}))
+    assert says_that_something_was_done(await operator.get(there))
+
+
+async def test_what_was_done_is_not_said_on_a_page_that_is_opened_much_later(served, operator):
+    job = await served.monitor()
+    there = (await act(operator, "pause", [job.id])).headers["location"]
+    served.clock.advance(60_000)
+    assert not says_that_something_was_done(await operator.get(there))
 
 
 def sure(page):
@@ -103,6 +165,23 @@ async def test_a_tag_for_all_that_match_is_checked_before_it_is_asked_and_stands
     assert "<i>" not in page.text
     nothing = await act(operator, "tag", query="?q=none", matching="all", tag="a=b")
     assert (nothing.status_code, "No monitor matches any more." in nothing.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("do", "field", "value", "named"),
+    [("pause", "for", "soon", "for must be"), ("tag", "tag", f"team={'x' * 121}", "120 characters")],
+)
+async def test_a_field_that_is_wrong_is_named_before_one_is_asked_and_all_that_match_stay_chosen(
+    served, operator, do, field, value, named
+):
+    jobs = [await served.monitor(name=f"job {n:03}") for n in range(PAGE + 1)]
+    page = await act(operator, do, [jobs[1].id], query="?q=job", matching="all", **{field: value})
+    assert (page.status_code, 'id="asks"' in page.text) == (400, False)
+    assert named in html.unescape(re.search(r'id="e-bulk".*?</p>', page.text)[0])
+    assert re.search(rf'<(input|select)[^>]* name="{field}"[^>]* aria-invalid="true"', page.text)
+    assert 'name="matching" value="all" checked' in page.text
+    assert re.findall(r'id="pick-([^"]+)"[^>]* checked', page.text) == [jobs[1].id]
+    assert page.text.count("data-row=") == PAGE, "they need not be drawn to stay chosen"
 
 
 async def test_a_viewer_can_do_nothing_to_all_that_match(served):

@@ -28,6 +28,12 @@ class Operator:
     async def get(self, path=""):
         return await self.client.get(WHERE + path)
 
+    async def done(self, path="", **fields):
+        """Post a form; return the page to which that leads."""
+        answer = await self.post(path, **fields)
+        assert answer.status_code == 303, answer.text
+        return await self.client.get(answer.headers["location"])
+
     async def webhook(self, url, name="desk"):
         """Add a webhook by API; return its id."""
         made = await self.served.api("POST", "/api/channels", {"type": "webhook", "name": name, "url": url})
@@ -56,11 +62,10 @@ async def test_without_channels_it_says_that_nobody_would_be_told(operator):
     assert "Nobody would be told" in words(await operator.get())
 
 
-async def test_a_webhook_is_added_and_its_secret_stands_in_that_answer_alone(operator, hook):
-    page = await operator.post(
+async def test_a_webhook_is_added_and_its_secret_is_shown_once(operator, hook):
+    page = await operator.done(
         type="webhook", name="desk", url=hook.url, headers="X-Team: ops\nAuthorization: Bearer t0p"
     )
-    assert page.status_code == 200
     (secret,) = set(SECRET.findall(page.text))
     (stored,) = operator.served.row("SELECT settings FROM channels")
     assert secret in html.unescape(page.text)
@@ -176,7 +181,7 @@ async def test_every_attempt_of_a_delivery_is_shown_with_its_answer_and_the_next
             await asyncio.sleep(0.02)
     assert "1 attempt" in said
     assert "Payroll: failed, opened" in said
-    assert re.search(r"failed, retrying just now *, next attempt in \d+ s *: HTTP 503 from the receiver", said)
+    assert re.search(r"failed, retrying · just now *, next attempt in \d+ s *: HTTP 503 from the receiver", said)
     assert re.search(r"2026-04-29 01:33:11 UTC *, \S+ m?s: HTTP 503 from the receiver, answer 503", said)
     incident = (await job.shown())["incidentId"]
     assert f'href="/w/default/incidents/{incident}"' in page.text
@@ -204,10 +209,23 @@ async def test_rules_are_changed_and_refused_beside_their_field(operator, hook):
 
 async def test_a_new_secret_is_shown_once_with_the_end_of_the_old_one(operator, hook):
     channel = await operator.webhook(hook.url)
-    page = await operator.post(f"/{channel}/secret")
-    assert len(set(SECRET.findall(page.text))) == 1
+    page = await operator.done(f"/{channel}/secret")
+    (secret,) = set(SECRET.findall(page.text))
     assert "Until 2026-04-30 01:33:11 UTC every message carries a signature of the old secret too" in words(page)
     assert not SECRET.search((await operator.get(f"/{channel}")).text)
+    (stored,) = operator.served.row("SELECT settings FROM channels")
+    assert secret in stored, "to load the page again makes no other"
+
+
+async def test_a_new_secret_is_shown_to_who_made_it_alone(operator, hook):
+    channel = await operator.webhook(hook.url)
+    other, _ = await operator.served.sign_in("owner")
+    answer = await operator.post(f"/{channel}/secret")
+    assert not SECRET.search((await other.get(answer.headers["location"])).text)
+    live = {"hx-request": "true"}  # what the open page asks for by itself does not use it up
+    assert not SECRET.search((await operator.client.get(answer.headers["location"], headers=live)).text)
+    assert SECRET.search((await operator.client.get(answer.headers["location"])).text)
+    await other.aclose()
 
 
 async def test_removing_says_what_is_cancelled_and_ends_the_channel(operator, hook):
@@ -224,6 +242,15 @@ async def test_removing_says_what_is_cancelled_and_ends_the_channel(operator, ho
     assert (await operator.get(f"/{channel}")).status_code == 404
     (state,) = operator.served.row("SELECT state FROM deliveries")
     assert state == "cancelled"
+
+
+async def test_what_is_said_of_a_new_channel_holds_while_it_is_unproven_and_no_longer(operator, hook):
+    page = await operator.done(type="webhook", name="desk", url=hook.url)
+    assert re.search('data-while="unproven">Added. It is unproven until', page.text)
+    assert 'data-state="unproven"' in page.text
+    (channel_id,) = operator.served.row("SELECT id FROM channels")
+    await operator.post(f"/{channel_id}/test")
+    assert 'data-state="proven"' in (await operator.get(f"/{channel_id}")).text
 
 
 async def test_viewers_see_channels_and_are_offered_no_change(operator, hook):

@@ -104,7 +104,7 @@ async def test_all_fields_arrive_in_the_definition(served, owner):
         ("run", {"tags": "team=a\nteam=b"}, "tags", "each key once"),
         ("run", {"tags": f"team={'x' * 121}"}, "tags", "at most 120 characters"),
         ("run", {"slug": "My Job"}, "slug", "small letters"),
-        ("run", {"channels": "gone"}, "channels", "There is no channel gone"),
+        ("run", {"channels": "graceSeconds"}, "channels", "There is no channel graceSeconds"),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(served, owner, key, wrong, field, said):

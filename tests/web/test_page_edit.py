@@ -34,6 +34,16 @@ async def test_saving_what_was_not_changed_changes_nothing(served, owner, mode, 
     assert served.rows("SELECT 1 FROM audit_entries WHERE action = 'monitor.edit'") == []
 
 
+async def test_the_page_to_which_an_edit_leads_says_once_that_it_is_saved_and_nothing_where_nothing_was(served, owner):
+    job = await served.monitor()
+    form = posted((await owner.get(f"{WHERE}/{job.slug}/edit")).text)
+    for owned, said in (("Ann", 1), ("Ann", 0)):
+        answer = await owner.post(f"{WHERE}/{job.slug}/edit", data={**form, "owner": owned})
+        pages = [(await owner.get(answer.headers["location"])).text for _ in range(2)]
+        assert [page.count("Saved.") for page in pages] == [said, 0]
+        form = posted((await owner.get(f"{WHERE}/{job.slug}/edit")).text)
+
+
 async def test_an_emptied_slug_and_channels_in_another_order_are_no_change(served, owner):
     for name in ("desk", "pager"):
         await served.api("POST", "/api/channels", {"type": "webhook", "name": name, "url": "https://a.example.org/x"})

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from luota.core.spec.values import format_instant
 from luota.web.dashboard.incident import contact_of
 from luota.web.dashboard.times import zoned
 from tests.hostile import HOSTILE
@@ -115,17 +116,22 @@ async def test_an_incident_of_another_workspace_is_not_found(served, sign_in):
 async def test_a_blind_window_that_overlaps_is_named(served, sign_in):
     person = await sign_in(served, "viewer")
     _, path = await failed(served)
-    assert "None: Luota was watching all the time." in words(await person.get(path))
-    opened = served.row("SELECT opened_at FROM incidents")[0]
+    opened, since = served.row("SELECT opened_at, effective_at FROM incidents i JOIN runs r ON r.id = i.run_id")
+    iso = format_instant(since)
+    assert f"None on record since {iso[:10]} {iso[11:19]} UTC." in words(await person.get(path))
+    assert f"None on record since {iso}." in words(await person.get(f"{path}/print"))
     db = served.engine.writer._db
-    await db.execute(
-        "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, 'the disk was full')",
-        (opened + 1000, opened + 181_000),
-    )
+    for number in range(101):
+        await db.execute(
+            "INSERT INTO blind_windows (started_at, ended_at, reason) VALUES (?, ?, 'the disk was full')",
+            (opened + number * 200_000, opened + number * 200_000 + 180_000),
+        )
     for ending in ("", "/print"):
         said = words(await person.get(path + ending))
         assert "3 min" in said
-        assert "the disk was full" in said
+        assert said.count("the disk was full") == 100
+        assert "And 1 earlier one." in said
+        assert "the wait began anew at its end" in said
 
 
 async def test_the_incident_of_a_twin_is_labelled_as_a_drill(served, sign_in):

@@ -7,6 +7,14 @@ from tests.web.incident_page import failed, sign_in, state_of, steps
 from tests.web.reading import words
 
 
+def said_done(page):
+    """What the page says that was just done, ahead of the part that follows what happens; None where it says none."""
+    done = re.search(
+        r'id="done" role="status" tabindex="-1" data-focus data-while="\w+">(.*?)</p>.*id="live"', page.text, re.S
+    )
+    return done and done[1]
+
+
 async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_is_missing(served, sign_in):
     person = await sign_in(served)
     _, path = await failed(served)
@@ -20,17 +28,14 @@ async def test_to_acknowledge_takes_a_reason_and_says_beside_the_field_when_it_i
     assert long.status_code == 400
     assert "x" * 501 in long.text
     done = await person.post(f"{path}/acknowledge", reason="Ann looks at the disk")
-    assert (done.status_code, done.headers["location"]) == (303, f"{path}?done=acknowledged")
+    assert (done.status_code, done.headers["location"]) == (303, path)
     page = await person.get(done.headers["location"])
     said = words(page)
     assert "failed, acknowledged" in said
     assert re.search(r"Acknowledged by you .{1,20}: Ann looks at the disk", said)
     assert 'id="f-reason"' not in page.text
-    assert re.search(r'id="taken" role="status" tabindex="-1" data-focus>', page.text)
-    assert "data-focus" not in (await person.get(path)).text
-    followed = await person.client.get(f"{path}?done=acknowledged", headers={"hx-request": "true"})
-    assert 'id="taken"' in followed.text
-    assert "data-focus" not in followed.text  # what one does meanwhile keeps the focus
+    assert said_done(page) == "Acknowledged. It clears itself on recovery."
+    assert said_done(await person.get(path)) is None, "it is said once"
     other = await sign_in(served, "viewer")
     assert "Acknowledged by operator@example.org" in words(await other.get(path))
 
@@ -65,9 +70,9 @@ async def test_a_note_is_added_in_any_state_and_a_blank_one_is_refused_beside_it
     assert 'id="e-text"' in refused.text
     await person.post(f"{path}/resolve")
     done = await person.post(f"{path}/note", text="a\r\nb")
-    assert done.headers["location"] == f"{path}?done=noted"
+    assert done.headers["location"] == path
     assert served.row("SELECT text, actor FROM incident_events WHERE type = 'note'")[0] == "a\nb"
-    assert "The note is on the timeline." in words(await person.get(f"{path}?done=noted"))
+    assert said_done(await person.get(path)) == "The note is on the timeline."
 
 
 async def test_to_resolve_by_hand_asks_first_and_leaves_the_monitor_unverified(served, sign_in):
@@ -77,11 +82,11 @@ async def test_to_resolve_by_hand_asks_first_and_leaves_the_monitor_unverified(s
     assert "the monitor is unverified until its next signal" in asked
     assert (await person.post(f"{path}/resolve", reason="y" * 501)).status_code == 400
     done = await person.post(f"{path}/resolve", reason="paid by hand")
-    assert done.headers["location"] == f"{path}?done=resolved"
+    assert done.headers["location"] == path
     assert (await job.shown())["status"] == "unverified"
     page = await person.get(done.headers["location"])
     said = words(page)
-    assert "The monitor is unverified until its next signal." in said
+    assert said_done(page) == "Resolved by hand. The monitor is unverified until its next signal or missed deadline."
     assert "failed, resolved" in said
     (step,) = [one for one in steps(page) if one.startswith("Resolved")]
     assert re.fullmatch(r"Resolved by hand by operator@example.org.{23}paid by hand", step)
@@ -92,7 +97,20 @@ async def test_to_resolve_by_hand_asks_first_and_leaves_the_monitor_unverified(s
     for what in ("resolve", "acknowledge"):
         again = await person.post(f"{path}/{what}", reason="once more")
         assert again.status_code == 409
-        assert "The incident is resolved already." in words(again)
+        assert "The incident is resolved already. What you wrote stands in the note below" in words(again)
+        assert ">once more</textarea>" in again.text
+        assert "What you wrote stands" not in words(await person.post(f"{path}/resolve"))
+
+
+async def test_what_was_just_done_is_left_to_the_page_that_is_loaded_and_said_to_nobody_else(served, sign_in):
+    person, other = await sign_in(served), await sign_in(served, "owner")
+    _, path = await failed(served)
+    for what in ("acknowledge", "note", "resolve"):
+        await person.post(f"{path}/{what}", reason="mine", text="mine")
+        followed = await person.client.get(path, headers={"hx-request": "true"})
+        assert ('id="done"' in followed.text, "data-focus" in followed.text) == (False, False), what
+        assert said_done(await other.get(path)) is None, what
+        assert said_done(await person.get(path)) is not None, what
 
 
 async def test_a_viewer_is_offered_the_packet_and_no_change(served, sign_in):

@@ -32,7 +32,7 @@ async def test_the_timeline_has_each_event_and_each_attempt_to_tell_of_it_in_ord
     assert "the disk is small" in told[3]
     assert "Next attempt to tell desk in" in told[4]
     assert "desk webhook" in words(page)
-    assert re.search(r"opened: failed, retrying \S+ s ago, next attempt in", words(page))
+    assert re.search(r"opened: failed, retrying · \S+ s ago, next attempt in", words(page))
 
 
 async def test_a_delivery_that_was_taken_names_the_provider_id(served, sign_in):
@@ -61,7 +61,9 @@ async def test_a_notice_is_delivered_at_the_instant_at_which_it_was_and_only_que
             "SELECT id, ?, ?, ?, ? FROM deliveries",
             (number, queued + began, queued + ended, ok),
         )
-    await db.execute("UPDATE deliveries SET state = 'delivered', finished_at = ?", (queued + 120_000,))
+    await db.execute(
+        "UPDATE deliveries SET state = 'delivered', next_attempt_at = NULL, finished_at = ?", (queued + 120_000,)
+    )
     served.clock.advance(60_000)
     await person.post(f"{path}/note", text="between")
     told = steps(await person.get(path))
@@ -90,7 +92,7 @@ async def test_a_notice_that_was_cancelled_says_so_when_it_was(served, sign_in):
     ("state", "said"),
     [
         ("delivered", "a digest told of it instead"),
-        ("failed_terminal", "a digest was to tell of it instead: given up"),
+        ("failed_terminal", "a digest was to tell of it instead: failed, terminal"),
     ],
 )
 async def test_a_notice_left_to_a_digest_says_what_became_of_the_digest(served, sign_in, state, said):

@@ -49,7 +49,7 @@ async def test_the_link_to_an_account_opens_nothing_once_it_is_added_to_another_
     async with aclosing(client):
         made = await client.post("/api/workspaces", json={"name": "Hostile"}, headers={"x-csrf-token": csrf})
         assert made.status_code == 200, made.text
-        invited = await add(client, csrf, "new@example.org", "hostile")
+        invited = await client.get((await add(client, csrf, "new@example.org", "hostile")).headers["location"])
         link = re.search(r"/password/[\w-]+", invited.text)[0]
         assert (await served.call("GET", link)).status_code == 200
         asked = await add(client, csrf, "new@example.org")
@@ -76,7 +76,7 @@ async def test_what_the_last_owner_is_refused_stands_beside_them_on_the_page(ser
         (user_id,) = served.row("SELECT id FROM users WHERE email = 'owner@example.org'")
         page = await client.post(f"/w/default/members/{user_id}/{action}", data={"csrf": csrf, **form})
         assert page.status_code == 409
-        assert "You are the last owner of Default" in member(page, "owner@example.org")
+        assert "This is the last owner of Default" in member(page, "owner@example.org")
         assert "make somebody else an owner first" not in member(page, "new@example.org")
         assert f'href="#f-{user_id}"' in page.text
         assert f'id="f-{user_id}"' in page.text
@@ -95,7 +95,21 @@ async def test_an_unknown_role_and_a_link_that_may_not_be_made_are_said_beside_t
         assert (page.status_code, "must be one of" in member(page, "new@example.org")) == (400, True)
         page = await client.post(f"/w/default/members/{user_id}/link", data={"csrf": csrf})
         assert page.status_code == 409
-        assert "luota user password" in member(page, "new@example.org")
+        assert "luota user link new@example.org --workspace default" in member(page, "new@example.org")
+
+
+async def test_what_was_done_to_a_member_is_said_once_on_the_page(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        await served.api("POST", "/api/users", {"email": "new@example.org", "role": "viewer", "password": PASSWORD})
+        (user_id,) = served.row("SELECT id FROM users WHERE email = 'new@example.org'")
+        for action, said in (("role", "The role of new is operator now."), ("remove", "new is no member any more.")):
+            form = {"csrf": csrf, "role": "operator"}
+            answer = await client.post(f"/w/default/members/{user_id}/{action}", data=form)
+            for there in (True, False):
+                assert (said in words(await client.get(answer.headers["location"]))) is there
+        answer = await add(client, csrf, "new@example.org", known="yes", role="viewer")
+        assert "new@example.org is a member now, as viewer." in words(await client.get(answer.headers["location"]))
 
 
 async def test_who_is_no_member_any_more_is_said_on_the_page_of_those_who_are(served):
@@ -141,3 +155,35 @@ async def test_what_each_role_may_do_is_told_from_the_least_on(served):
     async with aclosing(client):
         page = await client.get("/w/default/members")
         assert re.findall("<dt>(.*?)</dt>", page.text) == ["viewer", "operator", "owner"]
+
+
+async def test_a_link_is_shown_once_and_a_reload_of_the_page_that_shows_it_makes_no_other(served):
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        answers = [await add(client, csrf, "new@example.org")]
+        (user_id,) = served.row("SELECT id FROM users WHERE email = 'new@example.org'")
+        answers.append(await client.post(f"/w/default/members/{user_id}/link", data={"csrf": csrf}))
+        for answer in answers:
+            assert (answer.status_code, answer.headers["location"]) == (303, "/w/default/members")
+        shown = await client.get("/w/default/members")
+        assert "new@example.org chooses a password here" in words(shown)
+        link = re.search(r"/password/[\w-]+", shown.text)[0]
+        assert "/password/" not in (await client.get("/w/default/members")).text
+        assert (await served.call("GET", link)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "reached_at", "hint"),
+    [
+        ("127.0.0.1", None, "The link opens on this machine alone, until [server] host and public_url are set."),
+        ("0.0.0.0", None, "The link opens on this machine alone, until [server] public_url is set."),
+        ("127.0.0.1", "http://192.0.2.7:8080", "elsewhere the link opens through a reverse proxy here"),
+        ("0.0.0.0", "http://192.0.2.7:8080", None),
+    ],
+)
+async def test_a_link_that_others_may_be_unable_to_open_comes_with_what_to_set(serve, host, reached_at, hint):
+    served = await serve(host=host, reached_at=reached_at)
+    client, csrf = await served.sign_in()
+    async with aclosing(client):
+        said = words(await client.get((await add(client, csrf, "new@example.org")).headers["location"]))
+    assert hint in said if hint else "on this machine" not in said

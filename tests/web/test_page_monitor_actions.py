@@ -38,7 +38,7 @@ async def test_a_refused_address_is_told_once_with_the_lines_that_allow_it(serve
     pages = [
         await client.get(tested.headers["location"]),
         await client.post("/w/default/channels", data=form),
-        await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf}),
+        await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf}, follow_redirects=True),
     ]
     for page in pages:
         shown = re.sub(r"<details.*?</details>", "", page.text, flags=re.S)
@@ -79,10 +79,12 @@ async def test_a_pause_lasts_as_long_as_chosen_and_a_resume_ends_it(served, owne
     client, csrf = owner
     job = await served.monitor()
     answer = await client.post(f"{WHERE}/{job.id}/pause", data={"csrf": csrf, "for": choice})
-    assert answer.headers["location"] == f"{WHERE}/{job.slug}?done=paused"
+    assert answer.headers["location"] == f"{WHERE}/{job.slug}"
     pause = served.engine.registry.monitors[job.id].state.pause
     assert (pause.until, pause.until_healthy) == (None if lasts is None else served.clock.now() + lasts, until_healthy)
-    assert f'action="{WHERE}/{job.slug}/resume"' in (await client.get(f"{WHERE}/{job.slug}")).text
+    page = await client.get(f"{WHERE}/{job.slug}")
+    assert f'action="{WHERE}/{job.slug}/resume"' in page.text
+    assert '<p class="done block" role="status" data-while="paused">Paused.</p>' in page.text
     await client.post(f"{WHERE}/{job.id}/resume", data={"csrf": csrf})
     assert served.engine.registry.monitors[job.id].state.pause is None
 
@@ -117,18 +119,23 @@ async def test_an_archived_monitor_stays_readable_as_history_and_nothing_can_be_
     assert (await client.post(f"{WHERE}/{job.id}/pause", data={"csrf": csrf})).status_code == 404
 
 
-async def test_a_test_alert_goes_to_every_channel_and_shows_what_became_of_each(serve, sign_in):
+async def test_a_test_alert_goes_to_every_channel_and_leads_to_what_became_of_each(serve, sign_in):
     served = await serve(allow=LOOPBACK)
     client, csrf = await sign_in(served)
     job = await served.monitor(name="nightly-backup")
-    none = await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf})
+    none = await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf}, follow_redirects=True)
     assert "nobody would be told" in words(none)
     async with Receiver() as good, Receiver() as bad:
         bad.default = reply(503, body=b"<b>busy</b>")
         for name, receiver in (("desk", good), ("pager", bad)):
             await served.api("POST", "/api/channels", {"type": "webhook", "name": name, "url": receiver.url})
-        page = await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf})
-        assert page.status_code == 200
+        sent = await client.post(f"{WHERE}/{job.id}/test", data={"csrf": csrf})
+        assert (sent.status_code, sent.headers["location"]) == (303, f"{WHERE}/{job.slug}")
+        follows = await client.get(sent.headers["location"], headers={"hx-request": "true"})
+        assert 'id="tested"' not in follows.text
+        page = await client.get(sent.headers["location"])
+        again = await client.get(sent.headers["location"])
+        assert 'id="tested"' not in again.text, "it is told once"
         told = [request.json for request in (*good.requests, *bad.requests)]
     assert [(one["type"], one["summary"]) for one in told] == [
         ("channel.test", f"A test of the channel {name}, asked for on the page of the monitor {job.slug}.")
@@ -136,5 +143,5 @@ async def test_a_test_alert_goes_to_every_channel_and_shows_what_became_of_each(
     ]
     outcome = re.search(r'id="tested".*?</section>', page.text, re.S)[0]
     assert re.search(r"<b>desk</b> delivered", outcome)
-    assert re.search(r"<b>pager</b> given up: .*503", outcome)
+    assert re.search(r"<b>pager</b> failed, terminal: .*503", outcome)
     assert "<b>busy" not in page.text

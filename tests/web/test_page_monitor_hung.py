@@ -33,7 +33,7 @@ async def test_its_slot_its_event_and_its_column_say_that_it_hung(served, owner,
     page = await client.get(f"{WHERE}/{job.id}")
     bar = re.search(r'<svg class="bar".*?</svg>', page.text, re.S)[0]
     assert re.findall(r'class="slot slot-(\w+)"', bar) == ["ok", "stuck"]
-    assert "2026-04-29 01:33:11 UTC: hung, then succeeded, signal " in bar
+    assert "run of 2026-04-29 01:33:11 UTC: hung, then succeeded, ended 2026-04-29 01:33:17 UTC" in bar
     assert re.search(rf'#m-incident"[^\n]*{run}"><?[^\n]*hung, then succeeded, ended ', page.text), "the list of slots"
     events = re.search(r'id="events-head".*?</section>', page.text, re.S)[0]
     assert re.search(rf'#m-incident".*?{run}">hung, then succeeded</a>', events)
@@ -79,6 +79,8 @@ async def test_a_run_whose_limit_passed_unwatched_is_not_accused_of_hanging(serv
     served.clock.advance(300_000)
     await served.engine.writer.blind(Window(began, served.clock.now(), "it was down"))
     await served.judge()
+    await job.started("the next one")
+    assert "Luota cannot vouch for it until a run succeeds." in words(await client.get(f"{WHERE}/{job.id}"))
     await job.success(run)
     said = words(await client.get(f"{RUNS}/{run}"))
     assert "success, unverified" in said

@@ -25,6 +25,15 @@ async def test_the_history_is_judged_by_another_grace_when_one_is_tried(served, 
     assert (await job.shown())["graceSeconds"] == 60
 
 
+async def test_the_choice_of_a_threshold_is_folded_until_one_is_tried(served, owner):
+    client, _ = owner
+    job = await served.monitor()
+    await job.ping()
+    for query, opened in (("", False), ("?grace=10m", True), ("?grace=soon", True)):
+        (fold,) = re.findall(r'<details [^>]*id="threshold"[^>]*>', (await client.get(f"{WHERE}/{job.id}{query}")).text)
+        assert fold.endswith(" open>") is opened, query
+
+
 async def test_seconds_of_history_suggest_no_freshness_and_the_page_says_why(served, owner):
     client, _ = owner
     job = await served.monitor("freshness", expectedFreshnessSeconds=86_400, graceSeconds=7_200)
@@ -57,6 +66,13 @@ async def test_a_value_that_cannot_be_tried_is_shown_again_with_what_is_wrong(se
         assert f'href="#f-{field}"' in page.text
         assert re.search(rf'id="f-{field}"[^>]*value="{value}"[^>]*aria-invalid="true"', page.text)
         assert f"{field.capitalize()} must be " in words(page), "it is called what stands over the field"
+
+
+async def test_a_limit_that_cannot_be_tried_is_called_what_stands_over_its_field(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=300)
+    await job.success(await job.started("n-1"))
+    assert words(await client.get(f"{WHERE}/{job.id}?limit=0")).count("Max runtime must be a whole number") == 2
 
 
 async def test_runs_are_drawn_with_their_limit_and_lead_to_their_pages(served, owner):

@@ -136,6 +136,19 @@ async def test_a_signal_that_came_late_is_never_called_in_time(served, owner):
     assert why_of(await client.get(f"{WHERE}/{job.id}")) == "Why: The last signal came 2026-04-29 02:34:12 UTC, late."
 
 
+async def test_a_signal_in_time_after_missed_occurrences_does_not_hide_them(served, owner):
+    client, _ = owner
+    job = await served.monitor(schedule={"cron": "0 * * * *"}, graceSeconds=7200)
+    await job.ping()
+    served.clock.advance(5 * HOUR)
+    await served.judge()
+    for missed, until_next in ((True, 60_000), (False, HOUR), (False, 0)):  # the second one shares the first one's slot
+        await job.ping()
+        said = why_of(await client.get(f"{WHERE}/{job.id}"))
+        assert said.endswith(f", in time{'; what was expected before it was missed' if missed else ''}."), said
+        served.clock.advance(until_next)
+
+
 async def test_a_green_run_monitor_names_its_newest_success_and_its_newest_start(served, owner):
     client, _ = owner
     job = await served.monitor("run", schedule={"every": 3600}, graceSeconds=60)

@@ -8,22 +8,16 @@ from zlib import crc32
 
 import pytest
 
-from luota.core.spec.values import MAX_TAGS
+from luota.core.spec.values import MAX_TAGS, format_instant
+from luota.web.dashboard.html import exact
 from luota.web.dashboard.needs import MOST as MOST_NEEDS
+from luota.web.dashboard.needs import WHOLE
 from luota.web.dashboard.overview import PAGE
 from tests.receiver import Receiver, reply
 from tests.web.reading import words
 
 HOME = "/w/default"
 LIVE = {"hx-request": "true", "x-luota-live": "1"}
-
-
-@pytest.fixture
-async def operator(served):
-    client, csrf = await served.sign_in("operator")
-    client.csrf = csrf
-    yield client
-    await client.aclose()
 
 
 def shown(text):
@@ -56,6 +50,23 @@ async def test_rows_that_the_page_shows_already_are_swapped_in_place_and_no_othe
     assert shown(text) == ([first.id], [])
     assert 'id="rows"' not in text
     assert re.search(rf'<li hx-swap-oob="true"[^>]* id="row-{first.id}"', text)
+
+
+@pytest.mark.parametrize(("every", "since"), [(3600, "2 h ago"), (86_400, "2 d ago")])
+async def test_a_row_tells_below_its_bar_and_in_the_bars_name_since_when_that_is_and_not_how_long_the_last_slot_may_be(
+    served, operator, every, since
+):
+    begun = served.clock.now()
+    job = await served.monitor(schedule={"every": every})
+    assert "bar-span" not in await asked(operator, [job.id], [job.id]), "a draft has nothing to cover"
+    for wait in (every, every, 0):
+        await job.ping()
+        served.clock.advance(wait * 1000)
+    row = await asked(operator, [job.id], [job.id])
+    assert f'aria-label="The last 3 slots, since {exact(begun)}: 3 in time"' in row
+    assert re.search(
+        rf'<span class="bar-span"><time datetime="{format_instant(begun)}"[^>]*>{since}</time> to now<', row
+    )
 
 
 async def test_the_last_signal_of_a_run_monitor_is_its_newest_start_or_close_on_its_row_and_integration_page(
@@ -146,6 +157,22 @@ async def test_incidents_beyond_some_are_told_by_their_number(served, operator):
     assert "3 more incidents" in human
 
 
+async def test_of_many_incidents_it_says_how_many_and_of_the_first_alone_all_that_is_known(served, operator):
+    promise = {"promise": "It is done."}
+    jobs = [await served.monitor("run", name=f"job {n}", **promise) for n in range(WHOLE + 2)]
+    for job in jobs[:WHOLE]:
+        await job.fail(await job.started(), {"summary": "it broke"})
+    told = (await human(served, operator))[0]
+    assert (told.count("It is done."), f"{WHOLE} incidents" in told) == (WHOLE, False)
+    for job in jobs[WHOLE:]:
+        await job.fail(await job.started(), {"summary": "it broke"})
+    await served.api("POST", f"/api/incidents/{(await jobs[0].shown())['incidentId']}/acknowledge", {"reason": "mine"})
+    told = (await human(served, operator))[0]
+    assert told.startswith(f"{WHOLE + 2} incidents, 1 acknowledged job")
+    assert told.count("It is done.") == WHOLE
+    assert all(f"job {n} failed" in told for n in range(WHOLE + 2))
+
+
 async def test_an_incident_leads_to_the_runbook_of_its_monitor_and_only_over_http(served, operator):
     book = "https://wiki.example.org/backup?a=1&b=2"
     jobs = [await served.monitor(name=f"job {n}", runbook=book) for n in range(2)]
@@ -186,7 +213,7 @@ async def test_all_is_proven_is_said_only_while_every_monitor_is_healthy(served,
     served.clock.advance(3_000)
     await job.ping()
     said, text = await human(served, operator)
-    assert said == "All is proven. The last change was 1 s ago."
+    assert said == "All is proven, and has been for 1 s."
     assert "#m-healthy" in text
     for minutes in range(0, 75, 25):  # the first job is kept healthy, one is late by its interval
         served.clock.advance(25 * 60_000)
@@ -252,7 +279,9 @@ async def test_a_channel_whose_notices_are_tried_again_for_minutes_needs_a_human
         served.clock.advance(301_000)
         said, text = await human(served, client)
     assert "pager cannot be reached Notices are tried again, for over 5 minutes by now: HTTP 503" in said
-    assert re.search(rf'href="{HOME}/channels/[0-9a-f-]+">pager cannot be reached</a>', text)
+    assert re.search(
+        rf'href="{HOME}/channels/[0-9a-f-]+"><span class="cut">pager</span> <span [^>]*>cannot be reached</span>', text
+    )
     await client.aclose()
 
 
@@ -278,7 +307,7 @@ async def test_chosen_monitors_are_changed_and_the_page_comes_back_as_it_was_fil
     ):
         answer = await act(operator, do, [job.id for job in jobs[:2]], "?state=draft", **form)
         assert answer.status_code == 303, answer.text
-        assert answer.headers["location"].startswith(f"{HOME}?state=draft&done={do}&")
+        assert answer.headers["location"].startswith(f"{HOME}?state=draft#row-")
     assert [(await job.shown())["status"] for job in jobs] == ["paused", "paused", "draft"]
     assert [(await job.shown())["tags"] for job in jobs] == [{"a": "b=c"}, {"a": "b=c"}, {}]
 
@@ -317,7 +346,7 @@ async def test_what_was_refused_is_shown_at_the_address_of_the_page_it_was_asked
     assert '<form method="post" action="/w/default?q=job&amp;page=2">' in answer.text
     answer = await act(operator, "tag", [jobs[PAGE].id], "?q=job&page=2", tag="a%3Db")
     assert answer.status_code == 303
-    assert answer.headers["location"].startswith(f"{HOME}?q=job&page=2&done=tag&")
+    assert answer.headers["location"].startswith(f"{HOME}?q=job&page=2#row-")
 
 
 async def test_what_enter_presses_in_the_form_of_the_rows_is_no_pause(served, operator):
@@ -345,7 +374,9 @@ async def test_a_page_says_when_nothing_is_judged(serve):
     await client.aclose()
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "it until its next signal: "), (2, "them until their next signal: ")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "it until it proves to work: "), (2, "them until they prove to work: ")]
+)
 async def test_one_unverified_monitor_is_no_plural(served, operator, count, said):
     for number in range(count):
         job = await served.monitor("run", name=f"job {number}")

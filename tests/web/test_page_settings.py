@@ -19,9 +19,9 @@ async def test_settings_are_saved_and_shown(served):
     client, csrf = await served.sign_in()
     async with aclosing(client):
         answer = await saved(client, csrf, name="Night", retentionDays="30")
-        assert (answer.status_code, answer.headers["location"]) == (303, f"{PATH}?done=saved")
+        assert (answer.status_code, answer.headers["location"]) == (303, PATH)
         page = await client.get(answer.headers["location"])
-        assert "Settings of Night" in page.text
+        assert "Settings of Night Saved." in words(page)
         assert served.row("SELECT retention_days FROM workspaces") == (30,)
 
 

@@ -1,3 +1,4 @@
+import ast
 import json
 import re
 import shlex
@@ -5,7 +6,9 @@ import shutil
 import subprocess
 
 import pytest
+import tree_sitter_powershell
 import yaml
+from tree_sitter import Language, Parser
 
 from luota.core.model import Mode
 from luota.core.schedule import parse_schedule
@@ -14,6 +17,7 @@ from tests.markdown import ROOT, fences
 from tests.wired import TOKEN_FROM_STORE, crontab_command, systemd_words
 
 URL, ID, TOKEN = "http://watch.example.lan:8080", "45d1e22d-8fdd-4df1-8b67-ffc2c88fc67c", "wfm1.s3cret-_x"
+POWERSHELL = Parser(Language(tree_sitter_powershell.language()))
 HOSTILE = "A \"b\" 'c' $(id) `id` %n ${{ x }} << y >> \\\n* * * * * root id </script> ä\\"
 
 
@@ -21,26 +25,22 @@ def made(mode, name="Nightly backup", schedule=None, url=URL):
     return snippets(Mode(mode), url, ID, TOKEN, name, parse_schedule(schedule))
 
 
-def balanced(text: str) -> bool:
-    """Whether brackets and quotes of PowerShell close in the order in which they open."""
-    stack, position = [], 0
-    while position < len(text):
-        c = text[position]
-        if c == "'" and "'" not in stack[-1:]:
-            position = text.index("'", position + 1)
-        elif c == "#":
-            position = text.index("\n", position)
-        elif c == "`":
-            position += 1
-        elif c == '"':
-            while (position := position + 1) < len(text) and text[position] != '"':
-                position += text[position] == "`"
-        elif c in "([{":
-            stack.append({"(": ")", "[": "]", "{": "}"}[c])
-        elif c in ")]}" and (not stack or stack.pop() != c):
-            return False
-        position += 1
-    return not stack
+def powershell(mode, **values):
+    (snippet,) = [one for one in made(mode, **values) if one.key == "powershell"]
+    return snippet.files[0][1]
+
+
+def unsound(text: str) -> list[str]:
+    """What PowerShell could not read: errors of its grammar, what it misses, quotes and brackets in bare words."""
+    found, nodes = [], [POWERSHELL.parse(text.encode()).root_node]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children
+        # The grammar takes a bare word up to the next space; PowerShell ends it at a quote or a bracket.
+        bare = node.type in {"generic_token", "command_name"} and re.search(rb"""['"()\[\]{}]""", node.text)
+        if node.is_error or node.is_missing or bare:
+            found.append(f"line {node.start_point.row + 1}: {node.type} {node.text.decode()[:60]}")
+    return found
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -143,10 +143,9 @@ def test_the_harness_expands_as_systemd_does():
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_powershell_is_balanced_and_calls_the_right_routes(mode):
-    (snippet,) = [s for s in made(mode, url="http://h/it's") if s.key == "powershell"]
-    text = snippet.files[0][1]
-    assert balanced(text)
+def test_powershell_can_be_parsed_and_calls_the_right_routes(mode):
+    text = powershell(mode, url="http://h/it's")
+    assert unsound(text) == []
     assert "$BaseUrl = 'http://h/it''s'" in text
     routes = (
         {"/v1/monitors/$MonitorId/ping"} if mode != "run" else {"/v1/runs/start", "/v1/runs/$($run.run.id)/$verdict"}
@@ -154,7 +153,23 @@ def test_powershell_is_balanced_and_calls_the_right_routes(mode):
     assert set(re.findall(r"""['"](/v1/[^'"]+)['"]""", text)) == routes
     assert text.endswith("exit $status\n")
     assert ("occurredAt" in text) is (mode == "freshness")
-    assert not balanced("f(x]") and not balanced("{ '}'")
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_powershell_that_lacks_a_bracket_or_a_quote_cannot_be_parsed(mode):
+    text = powershell(mode)
+    code = re.sub(r"#.*", lambda comment: "#" * len(comment[0]), text)
+    code = code.replace("$($run.run.id)", "$$run.run.id$$")  # without its bracket it is text
+    places = [place.start() for place in re.finditer(r"""['"()\[\]{}]""", code)]
+    assert len(places) > 50
+    assert [text[:place] for place in places if not unsound(text[:place] + text[place + 1 :])] == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_python_can_be_parsed_by_the_oldest_version_that_its_advice_names(mode):
+    (snippet,) = [one for one in made(mode) if one.key == "python"]
+    oldest = re.match(r"Python 3\.(\d+) or newer", snippet.notes)
+    ast.parse(snippet.files[0][1], feature_version=(3, int(oldest[1])))
 
 
 def test_the_attempt_is_part_of_the_id_of_a_ci_run():

@@ -84,10 +84,10 @@ def wants_json(wants: Wants) -> Document:
 def _choice(value: object, field: str, known: Sequence[str]) -> list[str]:
     if value is None:
         return list(known)
-    if not isinstance(value, list) or not value or not all(one in known for one in value if isinstance(one, str)):
+    if not isinstance(value, list):
         raise invalid(field, f"{field} must be an array of one or more of {', '.join(known)}.")
-    if not all(isinstance(one, str) for one in value):
-        raise invalid(field, f"{field} must be an array of texts.")
+    if not value or not all(one in known for one in value):
+        raise invalid(field, f"{field} must be one or more of {', '.join(known)}.")
     return [one for one in known if one in value]
 
 

@@ -181,14 +181,17 @@ def _close(body: Body, *, summary: str | None, exit_code: int | None) -> Close:
 
 
 def _value(body: Body, field: str) -> Any:
-    """Return the decoded value of a field, None when it is absent or null."""
+    """Return the decoded value of a field, None when it is absent. INVALID for null, which is no value of any type."""
     raw = body.get(field)
     if raw is None:
         return None
     try:
-        return _VALUE.decode(raw)
+        value = _VALUE.decode(raw)
     except msgspec.ValidationError:  # the one thing that splitting lets pass: a number that no type holds
         raise invalid(field, f"{field} holds a number that is out of range.") from None
+    if value is None:
+        raise invalid(field, f"{field} must not be null. Send a value; one that is optional may be left out.")
+    return value
 
 
 def _text(body: Body, field: str, maximum: int, *, minimum: int = 0) -> str | None:
@@ -232,7 +235,7 @@ def _tags(body: Body) -> dict[str, str] | None:
 
 
 def _payload(body: Body) -> str | None:
-    """Return the payload's text as sent. A null is refused too: an object or nothing (docs/api.md)."""
+    """Return the payload's text as sent; None when it is absent."""
     raw = body.get("payload")
     if raw is None:
         return None

@@ -52,6 +52,14 @@ KEYS = (
     "environment",
     "channels",
 )
+WORDS = {
+    "graceSeconds": "grace",
+    "maxRuntimeSeconds": "max runtime",
+    "expectedFreshnessSeconds": "freshness",
+    "failuresBeforeIncident": "tolerance",
+    "reminderSeconds": "reminder",
+}
+"""What people read in place of those keys that are no words."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -185,7 +193,7 @@ def _schedule(value: object, mode: Mode, now: int | None) -> Schedule | None:
     if value is None and mode is Mode.HEARTBEAT:
         raise invalid("schedule", "schedule is required: a heartbeat monitor must know when to expect a ping.")
     if value is not None and mode is Mode.FRESHNESS:
-        raise invalid("schedule", "schedule does not go with mode freshness. Use expectedFreshnessSeconds instead.")
+        raise invalid("schedule", "schedule does not go with mode freshness, which asks how old the output is.")
     return parse_schedule(value, "schedule", now=now)
 
 
@@ -222,7 +230,7 @@ def _tolerance(value: object, mode: Mode) -> int:
         raise invalid(
             "failuresBeforeIncident",
             "failuresBeforeIncident does not go with mode freshness: stale output has no occurrences to "
-            "count. Leave it out, and set graceSeconds instead.",
+            "count. Leave it out, and give a longer grace instead.",
         )
     return value
 

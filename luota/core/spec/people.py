@@ -20,6 +20,12 @@ RETENTION = {
     "incidentRetentionDays": ("incident_retention_days", 1, 36_500),
 }
 """What a workspace keeps: the key in a document, the column, the least and the most."""
+RETENTION_WORDS = {
+    "retentionDays": "days to keep signals",
+    "retentionCount": "signals to keep of each monitor",
+    "incidentRetentionDays": "days to keep incidents",
+}
+"""What people read in place of these keys."""
 
 
 def parse_email(value: object) -> str:
@@ -57,10 +63,15 @@ def parse_user(doc: dict[str, Any]) -> tuple[str, str, str, str]:
 
     The role is `owner` unless `doc` gives one.
     """
+    return *parse_invited(doc), parse_password(doc.get("password"))
+
+
+def parse_invited(doc: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what `parse_user` does but the password, which the user chooses."""
     email = parse_email(doc.get("email"))
     name = parse_person_name(doc.get("name"), email)
     role = "owner" if doc.get("role") is None else parse_role(doc["role"])
-    return email, name, role, parse_password(doc.get("password"))
+    return email, name, role
 
 
 def parse_workspace(name: object, slug: object) -> tuple[str, str | None]:

@@ -166,6 +166,13 @@ def format_duration(ms: int) -> str:
     return ("-" if ms <= -SECOND else "") + (" ".join(words) or "0 s")
 
 
+def format_measured(ms: int) -> str:
+    """Return a duration that is compared with its like: `340 ms`, `1.7 s`, from a minute on as `format_duration`."""
+    if ms >= MINUTE:
+        return format_duration(ms)
+    return f"{ms} ms" if 0 < ms < SECOND else f"{round(ms / SECOND, 1):g} s"
+
+
 def parse_uuid(value: object) -> str | None:
     """Return a UUID in its canonical lower-case text, or None when it is anything else."""
     if not isinstance(value, str):

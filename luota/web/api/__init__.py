@@ -1,6 +1,6 @@
 """The operator's API under `/api`: everything that a page can do, and what the CLI calls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.documents import decode_document
 from luota.drills import Drills
@@ -36,10 +36,11 @@ ROUTES: Routes = [
     *audit.ROUTES,
 ]
 
-Authorise = Callable[[Request, Role, str], Awaitable[Actor]]
-"""Returns who asks, or raises UNAUTHENTICATED or FORBIDDEN, for a request, the least role and a workspace's id.
+Authorise = Callable[[Request, Role, Collection[str]], Awaitable[tuple[str, str, Actor]]]
+"""Returns for a request, the least role and the ids of workspaces which of these is the first one that is theirs who
+ask, their user's id, and how the audit log names them.
 
-An empty id is a workspace that does not exist; whoever is no stranger then gets a 404.
+UNAUTHENTICATED, FORBIDDEN, or NOT_FOUND where none is theirs.
 """
 
 _OWNER_OF_THE_SOCKET = Actor("operator", "unix socket")
@@ -50,7 +51,7 @@ class Api:
     """The routes of all tables.
 
     A request over the Unix socket may do everything; any other is for `authorise` to decide, and is refused
-    without one. `base_url` returns where jobs reach this Luota.
+    without one. `base_url` returns where jobs reach this Luota, `sickness` what keeps it from watching.
     """
 
     engine: Engine
@@ -60,6 +61,7 @@ class Api:
     base_url: Callable[[], str]
     drills: Drills
     passwords: Passwords
+    sickness: Callable[[], str | None]
     authorise: Authorise | None = None
 
     def routes(self) -> list[Route]:
@@ -87,15 +89,19 @@ class Api:
         """Return the call if it is allowed: who asks is known before the body is looked at."""
         wanted = request.path_params.get("workspace", request.query_params.get("workspace"))
         workspace = find_workspace(self.engine, wanted)
+        known = self.engine.registry.workspaces
+        user_id: str | None
         local = LOCAL in request.scope
         if local:
-            actor = _OWNER_OF_THE_SOCKET
+            user_id, actor = None, _OWNER_OF_THE_SOCKET
         elif self.authorise is None:
             raise LuotaError(Code.FORBIDDEN, "The API is reached over the Unix socket in the data directory.")
         else:
-            actor = await self.authorise(request, role, "" if workspace is None else workspace.id)
+            among = known if wanted is None else () if workspace is None else (workspace.id,)
+            here, user_id, actor = await self.authorise(request, role, among)
+            workspace = known[here]
         if workspace is None:
-            said = f"Workspace {wanted} not found. See: luota workspace list."
+            said = f"Workspace {wanted or repr(wanted)} not found. See: luota workspace list."
             raise LuotaError(Code.NOT_FOUND, said, field="workspace")
         doc = decode_document(await read_body(request.scope, request.receive))
         return Call(
@@ -106,11 +112,12 @@ class Api:
             base_url=self.base_url(),
             drills=self.drills,
             passwords=self.passwords,
+            sick=self.sickness(),
             request=request,
             doc=doc,
             workspace=workspace,
             actor=actor,
-            local=local,
+            user_id=user_id,
             may=partial(self._may, request, workspace.id),
         )
 
@@ -120,7 +127,7 @@ class Api:
             return True
         assert self.authorise is not None  # they were let in
         try:
-            await self.authorise(request, role, workspace_id)
+            await self.authorise(request, role, (workspace_id,))
         except LuotaError as error:
             if error.code is not Code.FORBIDDEN:
                 raise

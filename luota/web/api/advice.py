@@ -48,13 +48,13 @@ def _tried(call: Call, definition: Definition) -> Rules | None:
     fields, query = advised.fields_of(definition.rules), call.request.query_params
     asked = {field: query[field] for field in _TRIED if field in query}
     for field in asked.keys() - fields.keys():
-        raise invalid(field, f"{field} decides nothing of this monitor. It can be {', '.join(fields)}.")
+        raise invalid(field, f"{field} decides nothing of this monitor. These do: {', '.join(fields)}.")
     try:
         return advised.rules_with(definition, asked) if asked else None
     except LuotaError as error:
         if error.code is not Code.INVALID:
             raise
-        raise invalid(*advised.refusal(error)) from None
+        raise advised.refusal(error) from None
 
 
 def _spread(found: advice.Spread | None) -> dict[str, Any] | None:

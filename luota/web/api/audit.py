@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from luota.core.spec.audit import parse_audit_filter, place
+from luota.core.spec.audit import parse_audit_filter
+from luota.core.spec.places import place
 from luota.core.spec.values import format_instant
 from luota.store import audit as rows
 from luota.web.api.call import Call, Routes

@@ -10,7 +10,8 @@ from luota.web.channels import add_channel, prove_channel
 
 async def channels(call: Call) -> dict[str, Any]:
     """List the channels of a workspace."""
-    return {"channels": await incident_rows.channels(call.engine.reader, call.workspace.id)}
+    found = await incident_rows.channels(call.engine.reader, call.workspace.id)
+    return {"channels": [incident_rows.channel_json(one) for one in found]}
 
 
 async def add(call: Call) -> dict[str, Any]:
@@ -47,16 +48,31 @@ async def prove(call: Call) -> dict[str, Any]:
     delivery_id = await prove_channel(
         call.engine, call.sender, call.workspace, channel["id"], channel["name"], call.actor
     )
-    status, answer = call.sender.answer(delivery_id)
+    status, answer = call.sender.proofs.answer(delivery_id)
     delivery = await incident_rows.delivery(call.engine.reader, delivery_id)
     return {"delivery": {**delivery, "status": status, "answer": answer}}
 
 
 async def remove(call: Call) -> dict[str, Any]:
-    """Remove a channel; what it had not sent yet is cancelled."""
+    """Remove a channel; what it had not sent yet is cancelled.
+
+    `monitors` are those that named it, each with the channels that are left to it: null is every one of the workspace.
+    """
     channel = await call.channel()
-    await call.engine.submit(commands.remove(call.workspace.id, channel["id"], channel["name"], call.actor))
-    return {"channel": channel}
+    work = commands.remove(call.workspace.id, channel["id"], channel["name"], call.actor)
+    named = await call.engine.submit(work)
+    registry = call.engine.registry
+    names = {one.id: one.name for one in await incident_rows.channels(call.engine.reader, call.workspace.id)}
+    monitors = [
+        {
+            "id": live.id,
+            "slug": live.slug,
+            "channels": [names[one] for one in registry.routes[live.id]] if live.id in registry.routes else None,
+        }
+        for live in (registry.monitors.get(id_) for id_ in named)
+        if live is not None and live.drill_of is None  # a twin is seen nowhere else
+    ]
+    return {"channel": channel, "monitors": monitors}
 
 
 ROUTES: Routes = [

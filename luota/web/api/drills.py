@@ -3,7 +3,7 @@
 from typing import Any
 
 from luota.core.drills import DrillKind
-from luota.core.errors import Code, LuotaError, invalid
+from luota.core.errors import invalid
 from luota.store import drills as rows
 from luota.web.api.call import Call, Routes
 
@@ -36,7 +36,7 @@ async def show(call: Call) -> dict[str, Any]:
 async def _shown(call: Call, drill_id: str) -> dict[str, Any]:
     found = await rows.drill(call.engine.reader, call.workspace.id, drill_id)
     if found is None:
-        raise LuotaError(Code.NOT_FOUND, f"Drill {drill_id} not found. See: luota drill list MONITOR.", field="drill")
+        raise call.missing("drill", drill_id, "drill list M")
     return {"drill": rows.drill_json(found, call.engine.clock.now())}
 
 

@@ -13,7 +13,7 @@ async def incidents(call: Call) -> dict[str, Any]:
     wanted, state, most = parse_filter(call.request.query_params)
     monitor_id = None if wanted is None else await call.monitor_id(wanted)
     found = await incident_rows.incidents(call.engine.reader, call.workspace.id, monitor_id, state, most + 1)
-    return {"incidents": found[:most], "more": len(found) > most}
+    return call.vouched({"incidents": found[:most], "more": len(found) > most})
 
 
 async def show(call: Call) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from luota.core.errors import invalid
 from luota.core.spec.monitors import Definition, definition_json
 from luota.core.spec.values import format_instant
 from luota.engine import monitors as commands
+from luota.engine.many import tag_all
 from luota.engine.registry import Live
+from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.api.call import Call, Routes, iso
 from luota.web.channels import prove_monitor
@@ -23,7 +25,7 @@ async def monitors(call: Call) -> dict[str, Any]:
     live = [one for one in live if one.drill_of is None]
     defined = await monitor_rows.definitions(call.engine.reader, [m.id for m in live])
     found = [_described(m, defined[m.id]) for m in live if m.id in defined]
-    return {"monitors": sorted(found, key=lambda monitor: str(monitor["name"]).casefold())}
+    return call.vouched({"monitors": sorted(found, key=lambda monitor: str(monitor["name"]).casefold())})
 
 
 async def create(call: Call) -> dict[str, Any]:
@@ -34,12 +36,21 @@ async def create(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """Show a monitor."""
-    return await _shown(call, call.monitor())
+    return call.vouched(await _shown(call, call.monitor()))
 
 
 async def edit(call: Call) -> dict[str, Any]:
     """Change a monitor's definition by the given keys."""
     return await _shown(call, await call.engine.submit(commands.edit(call.monitor().id, call.doc, call.actor)))
+
+
+async def tag(call: Call) -> dict[str, Any]:
+    """Add `tags` to a monitor, in place of those with the same keys; the others stay."""
+    live = call.monitor()
+    done = await call.engine.submit(tag_all([live.id], call.doc.get("tags"), call.actor))
+    for why in done.refused.values():
+        raise invalid("tags", why)
+    return await _shown(call, live)
 
 
 async def pause(call: Call) -> dict[str, Any]:
@@ -70,7 +81,7 @@ async def rotate_token(call: Call) -> dict[str, Any]:
 async def prove(call: Call) -> dict[str, Any]:
     """Send a real test notice to each channel of a monitor and wait for their outcomes."""
     sent = await prove_monitor(call.engine, call.sender, call.workspace, call.monitor(), call.actor)
-    return {"deliveries": sent}
+    return {"deliveries": [await incident_rows.delivery(call.engine.reader, one) for one in sent]}
 
 
 async def snippet(call: Call) -> dict[str, Any]:
@@ -131,6 +142,7 @@ ROUTES: Routes = [
     ("POST", "/api/monitors", "operator", create),
     ("GET", "/api/monitors/{monitor}", "viewer", show),
     ("PATCH", "/api/monitors/{monitor}", "operator", edit),
+    ("POST", "/api/monitors/{monitor}/tags", "operator", tag),
     ("POST", "/api/monitors/{monitor}/pause", "operator", pause),
     ("POST", "/api/monitors/{monitor}/resume", "operator", resume),
     ("POST", "/api/monitors/{monitor}/archive", "operator", archive),

@@ -1,11 +1,12 @@
-"""Runs: one execution each."""
+"""What a monitor received: pings, and runs, one execution each."""
 
 from typing import Any
 
 from luota.core import packet
-from luota.core.errors import Code, LuotaError
+from luota.core.errors import invalid
 from luota.core.evidence import changes
 from luota.core.model import Mode
+from luota.core.spec.places import MOST_SIGNALS, Place, parse_page, place
 from luota.core.spec.values import parse_uuid
 from luota.store import history
 from luota.store import overview as rows
@@ -13,6 +14,37 @@ from luota.web.api.call import Call, Routes
 from luota.web.runs import incident_of
 
 _MOST_INCIDENTS = 200
+_LARGE = ("output", "startPayload", "closePayload")
+
+
+async def runs(call: Call) -> dict[str, Any]:
+    """List the runs of one monitor, the latest start first, without output and payloads."""
+    monitor_id, before, most = await _asked(call)
+    found = await history.runs(call.engine.reader, monitor_id, before, most + 1)
+    listed = [{key: said for key, said in _shown(run).items() if key not in _LARGE} for run in found[:most]]
+    last = found[most - 1] if len(found) > most else None
+    return {"runs": listed, "next": None if last is None else place(last.start_received_at, last.id)}
+
+
+async def heartbeats(call: Call) -> dict[str, Any]:
+    """List the pings of one monitor, the newest first."""
+    monitor_id, before, most = await _asked(call)
+    found = await history.heartbeats(call.engine.reader, monitor_id, before, most + 1)
+    last = found[most - 1] if len(found) > most else None
+    return {
+        "heartbeats": [packet.signal_document(ping) for ping in found[:most]],
+        "next": None if last is None else place(last.received_at, last.id),
+    }
+
+
+async def _asked(call: Call) -> tuple[str, Place | None, int]:
+    """Return of which monitor a list is asked for, after which row, and how many; the monitor may be archived."""
+    query = call.request.query_params
+    wanted = query.get("monitor")
+    if wanted is None:
+        raise invalid("monitor", "monitor is required: its id or its slug.")
+    before, most = parse_page(query, MOST_SIGNALS)
+    return await call.monitor_id(wanted), before, most
 
 
 async def show(call: Call) -> dict[str, Any]:
@@ -21,8 +53,7 @@ async def show(call: Call) -> dict[str, Any]:
     reader = call.engine.reader
     run = await history.run_of(reader, call.workspace.id, parse_uuid(wanted) or wanted)
     if run is None:
-        said = f"Run {wanted} not found in this workspace, or its retention has ended. See: luota incident list."
-        raise LuotaError(Code.NOT_FOUND, said, field="run")
+        raise call.missing("run", wanted, perhaps=", or its retention has ended")
     healthy = await history.healthy_before(reader, run)
     before, after = await history.neighbours(reader, run)
     incidents = await history.incidents(reader, run.monitor_id, _MOST_INCIDENTS)
@@ -50,4 +81,8 @@ def _shown(run: history.Run) -> dict[str, Any]:
     return {**packet.run_document(whole), "monitorId": run.monitor_id}
 
 
-ROUTES: Routes = [("GET", "/api/runs/{run}", "viewer", show)]
+ROUTES: Routes = [
+    ("GET", "/api/heartbeats", "viewer", heartbeats),
+    ("GET", "/api/runs", "viewer", runs),
+    ("GET", "/api/runs/{run}", "viewer", show),
+]

@@ -4,7 +4,7 @@ from typing import Any
 
 from luota.core import tokens
 from luota.core.errors import Code, LuotaError
-from luota.core.spec.people import parse_email, parse_password, parse_role, parse_user
+from luota.core.spec.people import parse_email, parse_invited, parse_password, parse_role
 from luota.core.spec.values import format_instant
 from luota.engine import people
 from luota.engine.registry import LiveWorkspace
@@ -16,16 +16,15 @@ from luota.web.auth import PASSWORD_LINK, password_link
 
 
 async def workspaces(call: Call) -> dict[str, Any]:
-    """List the workspaces; to who did not come over the Unix socket, the one that was asked about."""
-    found = call.engine.registry.workspaces.values() if call.local else [call.workspace]
-    return {"workspaces": [_shown(w) for w in found]}
+    """List the workspaces; to who did not come over the Unix socket, those that are theirs."""
+    known = call.engine.registry.workspaces
+    theirs = known.keys() if call.user_id is None else await people_rows.workspaces_of(call.engine.reader, call.user_id)
+    return {"workspaces": [_shown(one) for one in known.values() if one.id in theirs]}
 
 
 async def create(call: Call) -> dict[str, Any]:
     """Create a workspace, owned by whoever signed in to do so."""
-    owner = None if call.local else await people_rows.user_by_email(call.engine.reader, call.actor.name)
-    owner_id = None if owner is None else owner.id
-    work = people.create_workspace(call.doc.get("name"), call.doc.get("slug"), call.actor, owner_id)
+    work = people.create_workspace(call.doc.get("name"), call.doc.get("slug"), call.actor, call.user_id)
     return {"workspace": _shown(await call.engine.submit(work))}
 
 
@@ -71,14 +70,19 @@ async def users(call: Call) -> dict[str, Any]:
 
 
 async def create_user(call: Call) -> dict[str, Any]:
-    """Create a user; without a `role` the first of all becomes an owner, any other a viewer."""
+    """Create a user; without a `role` the first of all becomes an owner, any other a viewer.
+
+    Without a `password` they are invited: the reply has a one-time link to choose one.
+    """
     first = not await people_rows.any_user(call.engine.reader)
     usual = {"role": "owner" if first else "viewer"} if call.doc.get("role") is None else {}
-    email, name, role, password = parse_user({**call.doc, **usual})
-    hashed = await call.passwords.hash(password)
+    email, name, role = parse_invited({**call.doc, **usual})
+    given = call.doc.get("password")
+    hashed = None if given is None else await call.passwords.hash(parse_password(given))
     work = people.create_user(call.workspace, email, name, role, hashed, call.actor)
     user_id = await call.engine.submit(work)
-    return {"user": {"id": user_id, "email": email, "name": name, "role": role}}
+    user = {"user": {"id": user_id, "email": email, "name": name, "role": role}}
+    return user if hashed is not None else {**user, **await _link(call, user_id)}
 
 
 async def set_password(call: Call) -> dict[str, Any]:
@@ -101,16 +105,10 @@ async def set_role(call: Call) -> dict[str, Any]:
 async def link(call: Call) -> dict[str, Any]:
     """Give a member a fresh one-time link to choose a password; older ones hold no more.
 
-    Only the host gives one to a member of several workspaces.
+    To a member of several workspaces only an owner of all of them gives one, and the host.
     """
     member = await _named(call)
-    expires = format_instant(call.engine.clock.now() + PASSWORD_LINK)  # a moment early, at most
-    path = await password_link(call.engine, member.user_id, call.actor, None if call.local else call.workspace.id)
-    return {
-        "user": _member(member),
-        "link": call.base_url.rstrip("/") + path,
-        "expiresAt": expires,
-    }
+    return {"user": _member(member), **await _link(call, member.user_id)}
 
 
 async def add_member(call: Call) -> dict[str, Any]:
@@ -143,7 +141,13 @@ async def _named(call: Call) -> people_rows.Member:
     for member in await people_rows.members(call.engine.reader, call.workspace.id):
         if wanted.lower() in (member.user_id, member.email):
             return member
-    raise LuotaError(Code.NOT_FOUND, f"User {wanted} not found. See: luota user list.", field="user")
+    raise call.missing("user", wanted)
+
+
+async def _link(call: Call, user_id: str) -> dict[str, Any]:
+    expires = format_instant(call.engine.clock.now() + PASSWORD_LINK)  # a moment early, at most
+    path = await password_link(call.engine, user_id, call.actor, call.user_id)
+    return {"link": call.base_url.rstrip("/") + path, "expiresAt": expires}
 
 
 def _refuse_from_afar(call: Call) -> None:

@@ -41,8 +41,6 @@ _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-# Over plain HTTP browsers ignore them, the second with an error in the console.
-_OVER_TLS = {"strict-transport-security": "max-age=31536000", "cross-origin-opener-policy": "same-origin"}
 PAGES: tuple[Page, ...] = (
     *signin.PAGES,
     *overview.PAGES,
@@ -68,16 +66,6 @@ class Dashboard:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._headers = {
-            "content-security-policy": _POLICY,
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            "referrer-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-            "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-            **(_OVER_TLS if site.auth.secure else {}),
-        }
-
         self._pages: list[Route] = []
 
     def routes(self) -> list[Route]:
@@ -190,8 +178,7 @@ class Dashboard:
         return self._finished(page)
 
     def _finished(self, page: Response) -> Response:
-        for name, value in self._headers.items():
-            page.headers.setdefault(name, value)
+        page.headers["content-security-policy"] = _POLICY
         page.headers.setdefault("cache-control", "no-store")
         return page
 

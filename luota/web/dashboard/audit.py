@@ -1,13 +1,11 @@
 """The audit log: who changed what, when, from where."""
 
-import contextlib
 from typing import Any
 
 from starlette.responses import Response
 
-from luota.core.errors import LuotaError
+from luota.core.audit_words import details
 from luota.core.spec.audit import KINDS
-from luota.core.spec.values import format_duration, parse_duration
 from luota.core.text import visible
 from luota.store import audit as rows
 from luota.web.dashboard.filters import no_such
@@ -47,20 +45,6 @@ ACTIONS = {
     "session.refused": "was refused a sign-in as {}",
 }
 """What people read of each action; it ends with a `{}` where the name follows of what it was done to."""
-_KEYS = {
-    "graceSeconds": "grace",
-    "maxRuntimeSeconds": "max runtime",
-    "expectedFreshnessSeconds": "freshness",
-    "reminderSeconds": "reminder",
-    "delaySeconds": "opening held back for",
-    "failuresBeforeIncident": "tolerance",
-    "untilHealthy": "until healthy",
-    "retentionDays": "days to keep signals",
-    "retentionCount": "signals to keep of each monitor",
-    "incidentRetentionDays": "days to keep incidents",
-    "notify": "told",
-}
-"""The words for keys of details that are none themselves."""
 
 
 async def audit(visit: Visit) -> Response:
@@ -106,7 +90,6 @@ def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
         name = None
     elif name is None:
         name = visit.workspace.name if kind in ("token", "workspace") else "one deleted since"
-    known = {key for key in ("name", "email") if detail.get(key) == name}
     where = _WHERE.get(kind)
     return {
         "row": entry,
@@ -114,42 +97,8 @@ def _shown(visit: Visit, entry: rows.Entry) -> dict[str, Any]:
         "words": words,
         "name": name,
         "path": visit.path(where, entry.target) if where and entry.target and entry.name else None,
-        "detail": _told({key: value for key, value in detail.items() if key not in known}),
+        "detail": details(detail, name),
     }
-
-
-def _told(detail: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the details of a change as pairs of texts, its `changes` among them; what says nothing is left out.
-
-    Where `before` has what a change replaced, that stands in front of it.
-    """
-    changes, before = detail.get("changes"), {}
-    if isinstance(changes, dict):
-        before = detail.get("before", {})
-        detail = {key: value for key, value in detail.items() if key not in ("changes", "before")} | changes
-    else:
-        detail = {key: value for key, value in detail.items() if value is not None and value is not False}
-    found = []
-    for key, value in detail.items():
-        now, was = _text(value, key), _text(before[key], key) if key in before else None
-        found.append((_KEYS.get(key, key), now if was in (None, now) else f"{was} → {now}"))
-    return found
-
-
-def _text(value: Any, key: str = "") -> str:
-    if key.endswith("Seconds") and isinstance(value, int | str):  # as it was given: 5400, or 90m
-        with contextlib.suppress(LuotaError):
-            return format_duration(parse_duration(value, key))
-    if isinstance(value, str):
-        return value.replace("_", " ") if key == "kind" else value
-    if isinstance(value, dict):
-        sign = "=" if key == "tags" else ": "
-        return ", ".join(f"{name}{sign}{_text(inner)}" for name, inner in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(_text(inner) for inner in value) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
 
 
 PAGES: tuple[Page, ...] = (("GET", "/w/{workspace}/audit", "viewer", audit),)

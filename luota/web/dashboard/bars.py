@@ -1,29 +1,18 @@
 """A monitor's bar as inline SVG: slots side by side, each with its exact times to hover."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from luota.core.bar import Slot
-from luota.core.words import run_said
+from luota.core.bar import Drawn, Slot
+from luota.core.words import drawn_said, said
 from luota.web.dashboard.html import exact, last_of
 
 _WIDTH, _HEIGHT = 10, 28
 _PLACES = 30
 """So many slots have room at least: those of a young monitor are as wide as those of an old one."""
 
-_SAID = {
-    "ok": "in time",
-    "late": "late",
-    "missed": "missed",
-    "failed": "failed",
-    "stuck": "stuck",
-    "stale": "stale",
-    "running": "running",
-    "unverified": "unverified",
-    "paused": "paused",
-    "none": "nothing expected yet",
-}
 # Where a slot's mark begins and ends from the top: a state differs by shape too, not by colour alone.
 _SHAPE = {"ok": (2, 24), "late": (9, 17), "failed": (0, 28), "stuck": (0, 28), "stale": (0, 28), "none": (22, 4)}
 
@@ -41,8 +30,8 @@ def bar(slots: Sequence[Slot]) -> Markup:
             drawn.append(f'<rect class="blind" x="{x}" y="0" width="{_WIDTH}" height="{_HEIGHT}"/>')
         title = escape(describe(slot))
         drawn.append(
-            f'<rect class="slot slot-{slot.state}" x="{x + 1}" y="{top}" width="{_WIDTH - 2}" height="{height}">'
-            f"<title>{title}</title></rect>"
+            f'<rect class="slot slot-{slot.state}" data-of="{slot.start}" '
+            f'x="{x + 1}" y="{top}" width="{_WIDTH - 2}" height="{height}"><title>{title}</title></rect>'
         )
     size = f"0 0 {room * _WIDTH} {_HEIGHT}"
     said = f'role="img" aria-label="{escape(summary(slots))}"'
@@ -57,17 +46,12 @@ def empty(slots: Sequence[Slot]) -> int:
 
 def describe(slot: Slot) -> str:
     """Return one slot in words, with its times."""
-    word = _SAID[slot.state] if slot.run is None else run_said(slot.state, closed=slot.finished_at is not None)
-    said = f"{exact(slot.start)}: {word}"
-    if slot.at is not None:
-        said += f", {'first ' if slot.first else ''}signal {exact(slot.at)}"
-    return said + (", Luota was not watching all of it" if slot.blind else "")
+    words = "".join(word if isinstance(word, str) else exact(word) for word in said(slot))
+    return words + (", Luota was not watching all of it" if slot.blind else "")
 
 
 def summary(slots: Sequence[Slot]) -> str:
     """Return what a bar shows, for those who cannot see it."""
-    counts: dict[str, int] = {}
-    for slot in slots:
-        counts[slot.state] = counts.get(slot.state, 0) + 1
-    told = ", ".join(f"{count} {_SAID[state]}" for state, count in counts.items() if state != "none")
-    return f"The {last_of(len(slots), 'slot')}: {told or 'nothing expected yet'}"
+    counts = Counter(slot.state for slot in slots)
+    told = ", ".join(f"{count} {drawn_said(state)}" for state, count in counts.items() if state is not Drawn.NONE)
+    return f"The {last_of(len(slots), 'slot')}, since {exact(slots[0].start)}: {told or drawn_said(Drawn.NONE)}"

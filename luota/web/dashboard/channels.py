@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Kind
-from luota.core.spec.channels import SETTINGS, parse_channel, parse_wants
+from luota.core.spec.channels import SETTINGS, parse_channel, parse_wants, wants_json
 from luota.core.text import visible
 from luota.engine import channels as commands
 from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
 from luota.web.channels import add_channel, prove_channel
-from luota.web.dashboard.monitor import DELIVERY_MARKS, DELIVERY_WORDS, delivery_shown, instant
+from luota.web.dashboard.deliveries import delivery_shown, last_shown
 from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.threshold import short
 from luota.web.dashboard.visit import Page, Visit
@@ -43,11 +43,7 @@ _STATES = {
     "proven": ("healthy", "proven"),
 }
 _ORDER = tuple(_STATES)
-_DONE = {
-    "added": "Added. It is unproven until something was delivered by it: send a test notice.",
-    "saved": "Saved. What is queued already is sent all the same.",
-    "removed": "Removed.",
-}
+_ADDED = "Added. It is unproven until something was delivered by it: send a test notice."
 _SECRET = ("url", "headers")
 """What a form is not filled with again: it holds secrets, which stand on no page."""
 _EVERYTHING = {"kinds": None, "notify": None, "delaySeconds": None}
@@ -57,9 +53,10 @@ _EVERYTHING = {"kinds": None, "notify": None, "delaySeconds": None}
 async def channels(visit: Visit) -> Response:
     """List the channels, those first on which nobody can rely."""
     listed = await incident_rows.channels(visit.reader, visit.workspace.id)
-    found = [_shown(visit, channel) for channel in listed]
+    last = await last_shown(visit, listed)
+    found = [_shown(visit, channel, last.get(channel.id)) for channel in listed]
     found.sort(key=lambda one: _ORDER.index(one["state"]))
-    return await visit.html("channels.html", channels=found, done=_DONE.get(visit.query("done")))
+    return await visit.html("channels.html", channels=found, done=visit.told())
 
 
 async def new(visit: Visit) -> Response:
@@ -69,7 +66,7 @@ async def new(visit: Visit) -> Response:
 
 
 async def add(visit: Visit) -> Response:
-    """Add a channel; the secret of a webhook stands in this answer and in no other."""
+    """Add a channel; the secret of a webhook is shown once, on its page."""
     form, site = visit.form, visit.site
     type_ = form.get("type", "")
     try:
@@ -84,14 +81,13 @@ async def add(visit: Visit) -> Response:
         wrong = {error.field or "": error}
     if wrong:
         return await _form(visit, type_ if type_ in SETTINGS else None, form, wrong)
-    if secret is not None:
-        return await _page(visit, channel_id, secret=secret, done=_DONE["added"])
-    return visit.redirect(visit.path("channels", channel_id) + "?done=added")
+    once = None if secret is None else {"secret": secret}
+    return visit.redirect(visit.path("channels", channel_id), said=_ADDED, once=once)
 
 
 async def channel(visit: Visit) -> Response:
     """Show one channel."""
-    return await _page(visit, done=_DONE.get(visit.query("done")))
+    return await _page(visit, done=visit.told(), once=visit.once())
 
 
 async def edit(visit: Visit) -> Response:
@@ -102,39 +98,41 @@ async def edit(visit: Visit) -> Response:
     wrong = refusals(parse_wants, doc, _EVERYTHING)
     if wrong:
         return await _page(visit, status=400, values=doc, errors=messages(wrong))
-    await visit.engine.submit(commands.edit(visit.workspace.id, found["id"], found["name"], doc, visit.actor))
-    return visit.redirect(visit.path("channels", found["id"]) + "?done=saved")
+    await visit.engine.submit(commands.edit(visit.workspace.id, found.id, found.name, doc, visit.actor))
+    said = "Saved. What is queued already is sent all the same; another delay holds for it, too."
+    return visit.redirect(visit.path("channels", found.id), said=said)
 
 
 async def test(visit: Visit) -> Response:
     """Send a real test notice, wait for its outcome, and show what the provider answered."""
     found = await _found(visit)
     delivery_id = await prove_channel(
-        visit.engine, visit.site.sender, visit.workspace, found["id"], found["name"], visit.actor
+        visit.engine, visit.site.sender, visit.workspace, found.id, found.name, visit.actor
     )
-    return visit.redirect(visit.path("channels", found["id"]) + f"?tested={delivery_id}")
+    return visit.redirect(visit.path("channels", found.id) + f"?tested={delivery_id}")
 
 
 async def rotate(visit: Visit) -> Response:
-    """Give a webhook a new secret, which stands in this answer and in no other."""
+    """Give a webhook a new secret, which is shown once, on its page."""
     found = await _found(visit)
-    work = commands.rotate_secret(visit.workspace.id, found["id"], found["name"], visit.actor)
+    work = commands.rotate_secret(visit.workspace.id, found.id, found.name, visit.actor)
     secret, old_until = await visit.engine.submit(work)
-    return await _page(visit, secret=secret, old_until=old_until)
+    once = {"secret": secret, "old_until": old_until}
+    return visit.redirect(visit.path("channels", found.id), once=once)
 
 
 async def remove(visit: Visit) -> Response:
     """Remove the channel; what it had not sent yet is cancelled."""
     found = await _found(visit)
-    await visit.engine.submit(commands.remove(visit.workspace.id, found["id"], found["name"], visit.actor))
-    return visit.redirect(visit.path("channels") + "?done=removed")
+    await visit.engine.submit(commands.remove(visit.workspace.id, found.id, found.name, visit.actor))
+    return visit.redirect(visit.path("channels"), said="Removed.")
 
 
-async def _found(visit: Visit, channel_id: str | None = None) -> dict[str, Any]:
+async def _found(visit: Visit) -> incident_rows.Channel:
     """Return the channel that the path names by id; NOT_FOUND once it is removed."""
-    wanted = channel_id or str(visit.request.path_params["channel"])
+    wanted = str(visit.request.path_params["channel"])
     for one in await incident_rows.channels(visit.reader, visit.workspace.id):
-        if one["id"] == wanted:
+        if one.id == wanted:
             return one
     raise LuotaError(Code.NOT_FOUND, "There is no such channel in this workspace, or it was removed.")
 
@@ -159,79 +157,73 @@ async def _form(
 
 async def _page(
     visit: Visit,
-    channel_id: str | None = None,
     *,
     status: int = 200,
     values: dict[str, Any] | None = None,
     errors: dict[str, str] | None = None,
-    secret: str | None = None,
-    old_until: int | None = None,
+    once: Mapping[str, Any] | None = None,
     done: str | None = None,
 ) -> Response:
-    """Return the page; `secret` is one that was just made, and `values` what was asked of the rules in vain."""
-    found = await _found(visit, channel_id)
-    deliveries = await rows.deliveries_of_channel(visit.reader, found["id"], MOST)
-    tested = next((one for one in deliveries if one.id == visit.query("tested")), None)
-    own = [one for one, routes in visit.engine.registry.routes.items() if found["id"] in routes]
+    """Return the page; `once` has a secret that was just made, and `values` what was asked of the rules in vain."""
+    found = await _found(visit)
+    last = await last_shown(visit, [found])
+    deliveries = await rows.deliveries_of_channel(visit.reader, found.id, MOST)
+    tested = next((one for one in deliveries if one.delivery.id == visit.query("tested")), None)
+    own = [one for one, routes in visit.engine.registry.routes.items() if found.id in routes]
     return await visit.html(
         "channel.html",
         status,
-        it=_shown(visit, found),
+        it=_shown(visit, found, last.get(found.id)),
         types=TYPES,
         kinds=[kind.value for kind in Kind],
         values=values
-        or {**found, "delaySeconds": short(found["delaySeconds"] * 1000) if found["delaySeconds"] else ""},
+        or {**wants_json(found.wants), "delaySeconds": short(found.wants.delay) if found.wants.delay else ""},
         errors=errors or {},
-        secret=secret,
-        old_until=old_until,
+        secret=(once or {}).get("secret"),
+        old_until=(once or {}).get("old_until"),
         done=done,
-        tested=None if tested is None else {**_sent(visit, tested), "answer": visit.site.sender.answer(tested.id)[1]},
-        query=f"?tested={tested.id}" if tested else "",
+        tested=tested and {**_sent(visit, tested), "answer": visit.site.sender.proofs.answer(tested.delivery.id)[1]},
+        query=f"?tested={tested.delivery.id}" if tested else "",
         deliveries=[_sent(visit, one) for one in deliveries],
         most=MOST,
-        waiting=await rows.waiting_of_channel(visit.reader, found["id"]),
+        waiting=await rows.waiting_of_channel(visit.reader, found.id),
         own=len(own),
     )
 
 
-def _shown(visit: Visit, channel: dict[str, Any]) -> dict[str, Any]:
+def _shown(visit: Visit, channel: incident_rows.Channel, last: dict[str, Any] | None) -> dict[str, Any]:
     """Return a channel as the pages show it: whether it can be trusted, since when, and what to do."""
-    last = channel["lastDelivery"]
-    if channel["failedAt"] is not None:
+    if channel.failed_at is not None:
         state = "dead"
-    elif channel["failing"]:
+    elif channel.failing:
         state = "failing"
     else:
-        state = "unproven" if channel["provenAt"] is None else "proven"
+        state = "unproven" if channel.proven_at is None else "proven"
     mark, word = _STATES[state]
     return {
-        "id": channel["id"],
-        "name": channel["name"],
-        "type": channel["type"],
-        "to": ", ".join(channel.get("to", ())),
-        "path": visit.path("channels", channel["id"]),
+        "id": channel.id,
+        "name": channel.name,
+        "type": channel.type,
+        "to": ", ".join(channel.to or ()),
+        "path": visit.path("channels", channel.id),
         "state": state,
         "mark": mark,
         "word": word,
-        "failed_at": instant(channel["failedAt"]),
-        "proven_at": instant(channel["provenAt"]),
-        "last": last and {**delivery_shown(last), "provider": visible(last["providerId"] or "")},
+        "failed_at": channel.failed_at,
+        "proven_at": channel.proven_at,
+        "last": last,
     }
 
 
 def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
     """Return a delivery with its attempts as the page shows it."""
-    outcome = _OUTCOMES.get(one.type, one.type)
+    notice = one.delivery.notice
+    outcome = _OUTCOMES.get(notice, notice)
     return {
-        "id": one.id,
+        **delivery_shown(one.delivery),
+        "id": one.delivery.id,
         "title": outcome if one.incident_id is None else f"{one.monitor}: {one.kind}, {outcome}",
         "path": None if one.incident_id is None else visit.path("incidents", one.incident_id),
-        "mark": DELIVERY_MARKS[one.state],
-        "word": DELIVERY_WORDS[one.state],
-        "at": one.finished_at or one.queued_at,
-        "next_at": one.next_attempt_at,
-        "error": visible(one.last_error or ""),
-        "provider": visible(one.provider_id or ""),
         "attempts": [
             {
                 "number": attempt.number,
@@ -242,7 +234,7 @@ def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
                 "error": visible(attempt.error or ""),
                 "provider": visible(attempt.provider_id or ""),
             }
-            for attempt in one.attempts
+            for attempt in one.delivery.attempts
         ],
     }
 

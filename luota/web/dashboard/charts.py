@@ -28,13 +28,15 @@ _FAR = 3
 class Column(Struct, frozen=True):
     """One duration in milliseconds: how it is drawn (a class of the style sheet), and its exact words to hover.
 
-    One that is `over` what is allowed is red and has a cap, whatever it is beside.
+    One that is `over` what is allowed is red and has a cap, whatever it is beside. `of` names what it is of: by it one
+    is found again in a chart that is drawn anew.
     """
 
     value: int
     drawn: str
     title: str
     over: bool = False
+    of: str = ""
 
 
 def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -> Markup:
@@ -53,8 +55,7 @@ def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -
     for step in _ticks(top):
         y = _at(step, top)
         drawn.append(f'<line class="chart-grid" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>')
-        tick = duration(step) if step else "0"
-        drawn.append(f'<text x="-8" y="{y}%" dy="4" text-anchor="end">{tick}</text>')
+        drawn.append(f'<text x="-8" y="{y}%" dy="4" text-anchor="end">{_label(step)}</text>')
     places = max(len(found), _LEAST_PLACES)
     width = 100 / places
     for place, one in enumerate(found, places - len(found)):
@@ -63,7 +64,8 @@ def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -
         place_of = f'x="{x}%" y="{min(y, _LOW - 0.8):.2f}%" width="{wide}%"'
         title = f"<title>{escape(one.title)}</title></rect>"
         kind = "over" if one.over else one.drawn
-        drawn.append(f'<rect class="chart-bar chart-bar-{kind}" {place_of} height="{high}%">{title}')
+        named = f'class="chart-bar chart-bar-{kind}" data-of="{escape(one.of)}"'
+        drawn.append(f'<rect {named} {place_of} height="{high}%">{title}')
         if one.over:
             drawn.append(f'<rect class="chart-cap" {place_of} height="4">{title}')
     if limit is not None:
@@ -80,6 +82,13 @@ def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -
 def _at(value: int, top: int) -> float:
     """Return where a duration lies from the top, in hundredths of the height."""
     return round(_LOW - (_LOW - _HIGH) * value / top, 2)
+
+
+def _label(tick: int) -> str:
+    """Return a duration of the axis, exactly: up to a minute with the half seconds that `duration` leaves out."""
+    if tick == 0:
+        return "0"
+    return f"{tick / _SECOND:g} s" if tick < _MINUTE else duration(tick)
 
 
 def _ticks(top: int) -> list[int]:

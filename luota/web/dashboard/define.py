@@ -111,7 +111,7 @@ async def save(visit: Visit) -> Response:
             wrong = _blamed(error)
     if wrong:
         return await _edit_form(visit, values, chosen, wrong)
-    return visit.redirect(visit.path("monitors", live.slug))
+    return visit.redirect(visit.path("monitors", live.slug), said="Saved." if made else None)
 
 
 async def preview(visit: Visit) -> Response:

@@ -6,20 +6,12 @@ from typing import Any
 import msgspec
 
 from luota.core.errors import LuotaError
-from luota.core.spec.monitors import definition_json, parse_definition, parse_edit
+from luota.core.spec.monitors import WORDS, definition_json, parse_definition, parse_edit
 from luota.core.spec.values import SECOND, format_duration
 from luota.core.text import visible
 from luota.core.words import describe
 from luota.engine.monitors import version
 from luota.web.dashboard.definition_form import edited
-
-_WORDS = {
-    "graceSeconds": "Grace",
-    "maxRuntimeSeconds": "Max runtime",
-    "expectedFreshnessSeconds": "Freshness",
-    "failuresBeforeIncident": "Tolerance",
-    "reminderSeconds": "Reminder",
-}
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -47,7 +39,7 @@ def merged(
     mine = definition_json(parse_edit(base, edited(base, form, parse_definition(base).rules.mode)))
     touched = {key: value for key, value in mine.items() if value != base[key]}
     found = [
-        Difference(_WORDS.get(key, key.capitalize()), _said(key, theirs), _said(key, mine) if key in touched else None)
+        Difference(WORDS.get(key, key).capitalize(), _said(key, theirs), _said(key, mine) if key in touched else None)
         for key in theirs
         if theirs[key] != base[key] and theirs[key] != mine[key]
     ]

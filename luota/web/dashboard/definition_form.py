@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from luota.core.errors import LuotaError, invalid
+from luota.core.errors import LuotaError, invalid, reworded
 from luota.core.model import Mode
+from luota.core.spec.monitors import WORDS
 from luota.core.spec.values import SECOND
 from luota.web.dashboard.threshold import short
 
@@ -37,17 +38,7 @@ _DURATIONS = {
     Mode.RUN: ("graceSeconds", "maxRuntimeSeconds"),
     Mode.FRESHNESS: ("expectedFreshnessSeconds", "graceSeconds"),
 }
-_WORDS = {
-    "schedule.every": "the interval",
-    "schedule.cron": "cron",
-    "schedule.calendar": "calendar",
-    "schedule.timezone": "timezone",
-    "graceSeconds": "grace",
-    "maxRuntimeSeconds": "max runtime",
-    "expectedFreshnessSeconds": "freshness",
-    "failuresBeforeIncident": "tolerance",
-    "reminderSeconds": "reminder",
-}
+_WORDS = {**WORDS, "schedule.every": "the interval"}
 
 
 def document(form: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
@@ -133,7 +124,5 @@ def field_of(key: str) -> str:
 
 def said(error: LuotaError) -> str:
     """Return a refusal in the words of the form."""
-    text = error.message
-    for key, word in _WORDS.items():
-        text = text.replace(key, word)
+    text = reworded(error, _WORDS)
     return text[:1].upper() + text[1:]

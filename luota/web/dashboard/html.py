@@ -12,7 +12,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from luota.core.spec.values import format_instant
+from luota.core.spec.values import format_instant, format_measured
 from luota.core.text import visible
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
@@ -43,9 +43,11 @@ class Templates:
         )
         self._environment.filters |= {
             "when": when,
+            "lasting": lasting,
             "exact": exact,
             "until": until,
             "duration": _whole,
+            "measured": _measured,
             "iso": format_instant,
             "pretty": pretty,
             "count": count,
@@ -89,6 +91,13 @@ def when(at: int | None, now: int) -> Markup:
     return Markup('<time datetime="{}" title="{}" data-when>{}</time>').format(format_instant(at), exact(at), said)
 
 
+def lasting(at: int, now: int) -> Markup:
+    """Return how long something has held since an instant, exact on hover, which the script keeps counting."""
+    return Markup('<time datetime="{}" title="{}" data-for>{}</time>').format(
+        format_instant(at), exact(at), duration((now - at) // _SECOND * _SECOND)
+    )
+
+
 def until(at: int | None, now: int) -> Markup:
     """Return a countdown to an instant, which the script keeps running."""
     if at is None:
@@ -118,6 +127,11 @@ def duration(ms: int | None) -> str:
 def _whole(ms: int | None) -> str:
     """Return a duration of which no line ends between a number and its unit."""
     return duration(ms).replace(" ", _NO_BREAK)
+
+
+def _measured(ms: int) -> str:
+    """Return the same of what is compared with its like: to a tenth of a second below a minute."""
+    return format_measured(ms).replace(" ", _NO_BREAK) if ms < _MINUTE else _whole(ms)
 
 
 def told(text: str | None) -> Markup:

@@ -10,7 +10,7 @@ from luota import __version__
 from luota.core import reasons
 from luota.core.errors import Code, LuotaError
 from luota.core.model import Mode
-from luota.core.packet import EXPECTED, Packet, to_json
+from luota.core.packet import EXPECTED, MOVED, Packet, to_json
 from luota.core.packet_markdown import to_markdown
 from luota.core.spec.incidents import MAX_NOTE, MAX_REASON, parse_note, parse_reason
 from luota.core.spec.values import parse_uuid
@@ -18,20 +18,17 @@ from luota.core.text import visible
 from luota.core.words import describe
 from luota.engine import incidents as commands
 from luota.store import packet as packet_rows
+from luota.web.dashboard.deliveries import delivery_shown
 from luota.web.dashboard.html import duration, pretty
 from luota.web.dashboard.monitor import link_of
 from luota.web.dashboard.past import run_shown, unjudged_of
-from luota.web.dashboard.timeline import deliveries, delivery_shown, timeline, uncounted
+from luota.web.dashboard.timeline import deliveries, timeline, uncounted
 from luota.web.dashboard.times import in_zone, zoned
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.dashboard.why import runs_named, sentence
 
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{4,24}", re.ASCII)
-_DONE = {
-    "noted": "The note is on the timeline.",
-    "resolved": "Resolved by hand. The monitor is unverified until its next signal.",
-}
 
 
 async def incident(visit: Visit) -> Response:
@@ -48,13 +45,11 @@ async def acknowledge(visit: Visit) -> Response:
     except LuotaError as error:
         return await _refused(visit, error, "reason")
     if first is None or (first.actor, first.reason) == (visit.actor.name, reason):  # a form that was sent twice
-        return visit.redirect(visit.path("incidents", found.incident.id) + "?done=acknowledged")
+        said = "Acknowledged. It clears itself on recovery."
+        return visit.redirect(visit.path("incidents", found.incident.id), said=said)
     by = "You have" if first.actor == visit.actor.name else f"{await visit.name_of(first.actor)} has"
-    said = (
-        f"{by} acknowledged it already, {duration(visit.now - first.at)} ago. "
-        "What you wrote stands in the note below: add it if it helps."
-    )
-    return await _page(visit, await _found(visit), {"": said}, {"text": reason}, 409)
+    said = f"{by} acknowledged it already, {duration(visit.now - first.at)} ago."
+    return await _refused(visit, LuotaError(Code.CONFLICT, said), "reason")
 
 
 async def note(visit: Visit) -> Response:
@@ -64,7 +59,7 @@ async def note(visit: Visit) -> Response:
         await visit.engine.submit(commands.note(found.incident.id, parse_note(visit.form), visit.actor))
     except LuotaError as error:
         return await _refused(visit, error, "text")
-    return visit.redirect(visit.path("incidents", found.incident.id) + "?done=noted")
+    return visit.redirect(visit.path("incidents", found.incident.id), said="The note is on the timeline.")
 
 
 async def resolve(visit: Visit) -> Response:
@@ -75,7 +70,8 @@ async def resolve(visit: Visit) -> Response:
         await visit.engine.submit(commands.resolve(found.incident.id, reason, visit.actor))
     except LuotaError as error:
         return await _refused(visit, error, "resolve")
-    return visit.redirect(visit.path("incidents", found.incident.id) + "?done=resolved")
+    said = "Resolved by hand. The monitor is unverified until its next signal or missed deadline."
+    return visit.redirect(visit.path("incidents", found.incident.id), said=said)
 
 
 async def packet_json(visit: Visit) -> Response:
@@ -112,13 +108,17 @@ def _file(packet: Packet, text: str, ending: str, kind: str) -> Response:
 
 
 async def _refused(visit: Visit, error: LuotaError, field: str) -> Response:
-    """Show the page again with what was given: what is wrong beside the field, a conflict at the top."""
-    if error.code not in (Code.INVALID, Code.CONFLICT):
+    """Show the page again with what was given: what is wrong beside the field, a conflict at the top.
+
+    The form of a conflict may be gone: what was written into it stands in that of a note.
+    """
+    given = visit.form.get("text" if field == "text" else "reason", "")
+    if error.code is Code.INVALID:
+        return await _page(visit, await _found(visit), {field: error.message}, {field: given}, 400)
+    if error.code is not Code.CONFLICT:
         raise error
-    invalid = error.code is Code.INVALID
-    given = {field: visit.form.get("text" if field == "text" else "reason", "")}
-    errors = {field if invalid else "": error.message}
-    return await _page(visit, await _found(visit), errors, given, 400 if invalid else 409)
+    said = f"{error.message} What you wrote stands in the note below: add it if it helps." if given else error.message
+    return await _page(visit, await _found(visit), {"": said}, {"text": given} if given else {}, 409)
 
 
 async def _page(
@@ -138,8 +138,7 @@ async def _page(
         given=given or {},
         max_reason=MAX_REASON,
         max_note=MAX_NOTE,
-        done=_DONE.get(visit.query("done")),
-        asked=visit.query("done") if visit.query("done") in ("acknowledged", *_DONE) else "",
+        done=visit.told(),
     )
 
 
@@ -187,6 +186,7 @@ async def _shown(visit: Visit, packet: Packet) -> dict[str, Any]:
         "schedule": None if rules.schedule is None else describe(rules.schedule),
         "definition": packet.monitor.definition,
         "rules": rules,
+        "moved": MOVED,
     }
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from luota.core.errors import Code, LuotaError
 from luota.core.roles import ROLES
 from luota.core.spec.people import parse_email, parse_person_name, parse_role
+from luota.core.text import visible
 from luota.engine import people
 from luota.store import people as rows
 from luota.web.dashboard.refusals import messages, refusals, status
@@ -24,7 +25,7 @@ MEANING = {
 
 async def members(visit: Visit) -> Response:
     """Show who is a member, and to owners how to change that."""
-    return await _page(visit)
+    return await _page(visit, done=visit.told(), **visit.once())
 
 
 async def add(visit: Visit) -> Response:
@@ -44,7 +45,7 @@ async def add(visit: Visit) -> Response:
             if form.get("known") != "yes" and all(member.user_id != user.id for member in present):
                 return await _page(visit, values=form, known=user, role=role)
             await visit.engine.submit(people.add_member(visit.workspace.id, email, role, visit.actor))
-            return visit.redirect(visit.path("members"))
+            return visit.redirect(visit.path("members"), said=f"{email} is a member now, as {role}.")
         user_id = await visit.engine.submit(people.create_user(visit.workspace, email, name, role, None, visit.actor))
     except LuotaError as error:
         if error.code not in (Code.INVALID, Code.CONFLICT):
@@ -76,7 +77,9 @@ async def role(visit: Visit) -> Response:
         await visit.engine.submit(people.set_role(visit.workspace.id, user_id, chosen, visit.actor))
     except LuotaError as error:
         return await _refused(visit, user_id, error)
-    return visit.redirect(visit.path("members"))
+    found = await rows.user_by_id(visit.reader, user_id)
+    said = f"The role of {visible(found.name)} is {chosen} now." if found else None
+    return visit.redirect(visit.path("members"), said=said)
 
 
 async def remove(visit: Visit) -> Response:
@@ -86,22 +89,26 @@ async def remove(visit: Visit) -> Response:
         await visit.engine.submit(people.remove_member(visit.workspace.id, user_id, visit.actor))
     except LuotaError as error:
         return await _refused(visit, user_id, error)
-    return visit.redirect("/" if user_id == visit.session.user_id else visit.path("members"))
+    if user_id == visit.session.user_id:
+        return visit.redirect("/")
+    found = await rows.user_by_id(visit.reader, user_id)
+    said = f"{visible(found.name)} is no member any more." if found else None
+    return visit.redirect(visit.path("members"), said=said)
 
 
 async def _refused(visit: Visit, user_id: str, error: LuotaError) -> Response:
     """Return the page with what was refused beside the member; what concerns none of them goes on to whoever called."""
     if error.code not in (Code.INVALID, Code.CONFLICT, Code.NOT_FOUND):
         raise error
-    own = user_id == visit.session.user_id
-    said = error.message.replace("They are ", "You are ", 1) if own else error.message
-    return await _page(visit, STATUS[error.code], errors={user_id: said})
+    return await _page(visit, STATUS[error.code], errors={user_id: error.message})
 
 
 async def _with_link(visit: Visit, user_id: str) -> Response:
-    path = await visit.site.auth.password_link(user_id, visit.actor, visit.workspace.id)
+    """Make a member's link, and lead to the page that shows it once: a reload of that makes no other."""
+    path = await visit.site.auth.password_link(user_id, visit.actor, visit.session.user_id)
     found = await rows.user_by_id(visit.reader, user_id)
-    return await _page(visit, link=visit.site.base_url() + path, of=None if found is None else found.email)
+    once = {"link": visit.site.base_url() + path, "of": None if found is None else found.email}
+    return visit.redirect(visit.path("members"), once=once)
 
 
 async def _page(
@@ -114,6 +121,7 @@ async def _page(
     of: str | None = None,
     known: rows.User | None = None,
     role: str | None = None,
+    done: str | None = None,
 ) -> Response:
     present = await rows.members(visit.reader, visit.workspace.id)
     fields = {*_FINE, *(member.user_id for member in present)}
@@ -129,6 +137,7 @@ async def _page(
         of=of,
         known=known,
         role=role,
+        done=done,
     )
 
 

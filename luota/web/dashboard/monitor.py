@@ -1,5 +1,6 @@
 """The monitor page: what is promised, what holds at present and why, and all that it rests on."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,14 +8,14 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from luota.core import tokens
+from luota.core.bar import missed_before
 from luota.core.errors import Code, LuotaError
 from luota.core.model import RETRY_ROOM, Mode, Rules, Window, Windows
 from luota.core.preview import upcoming
 from luota.core.schedule import Every
 from luota.core.spec.incidents import MAX_REASON
 from luota.core.spec.monitors import Definition
-from luota.core.spec.values import MINUTE, parse_instant, parse_uuid
-from luota.core.text import visible
+from luota.core.spec.values import MINUTE, parse_uuid
 from luota.core.words import describe
 from luota.engine import monitors as commands
 from luota.engine.registry import Live
@@ -22,46 +23,29 @@ from luota.store import drills as drill_rows
 from luota.store import history
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
+from luota.store import packet as packet_rows
+from luota.store.deliveries import deliveries
 from luota.web.channels import prove_monitor
+from luota.web.dashboard.deliveries import delivery_shown, last_shown
 from luota.web.dashboard.html import duration
-from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, unjudged_of
+from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, slots_of, unjudged_of
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
 from luota.web.dashboard.times import local, offset_name
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.dashboard.why import runs_named, sentence, why
 
-DELIVERY_MARKS = {
-    "delivered": "healthy",
-    "queued": "draft",
-    "failed_retrying": "failing",
-    "failed_terminal": "incident",
-    "cancelled": "paused",
-}
-DELIVERY_WORDS = {
-    "delivered": "delivered",
-    "queued": "queued",
-    "failed_retrying": "failed, retrying",
-    "failed_terminal": "given up",
-    "cancelled": "cancelled",
-}
-"""What people read of the state of a delivery."""
 _EXPECTED = {"missed": "Was expected", "stale": "Was to be renewed by", "stuck": "Had to end by"}
 """How the instant is called that an incident of a kind is about."""
-_DONE = {
-    "paused": "Paused.",
-    "resumed": "Resumed: the next expected signal counts again.",
-    "archived": "Archived: its signals are refused from now on.",
-    "rotated": "The token is replaced: the old one is refused from now on.",
-}
-
-
 _YOUNG = 12
 """With fewer events the column beside them would be the longer one, and theirs empty below."""
 
 
 class Subject(Struct, frozen=True):
-    """The monitor of a page: `live` is None once it is archived, and the page its history then."""
+    """The monitor of a page: `live` is None once it is archived, and the page its history then.
+
+    `signalled` tells whether it ever had a signal, kept or not.
+    """
 
     id: str
     slug: str
@@ -70,6 +54,7 @@ class Subject(Struct, frozen=True):
     archived_at: int | None
     live: Live | None
     drill_of: str | None
+    signalled: bool
 
     @property
     def rules(self) -> Rules:
@@ -86,58 +71,16 @@ async def subject(visit: Visit) -> Subject:
     if kept is None:
         raise LuotaError(Code.NOT_FOUND, "There is no such monitor in this workspace.")
     definition = await monitor_rows.definition_of(visit.reader, kept.id)
-    return Subject(kept.id, kept.slug, definition, kept.created_at, kept.archived_at, live, kept.drill_of)
+    return Subject(
+        kept.id, kept.slug, definition, kept.created_at, kept.archived_at, live, kept.drill_of, kept.signalled
+    )
 
 
 async def monitor(visit: Visit) -> Response:
-    """Show the page."""
-    return await _page(visit)
+    """Show the page.
 
-
-async def pause(visit: Visit) -> Response:
-    """Pause the monitor for a while, until its next healthy signal, or until it is resumed."""
-    live, asked = visit.live(), visit.form.get("for", "")
-    how: dict[str, Any] = {"untilHealthy": True} if asked == "healthy" else {"for": asked} if asked else {}
-    await visit.engine.submit(commands.pause(live.id, how, visit.actor))
-    return _done(visit, live, "paused")
-
-
-async def resume(visit: Visit) -> Response:
-    """End the pause."""
-    live = visit.live()
-    await visit.engine.submit(commands.resume(live.id, visit.actor))
-    return _done(visit, live, "resumed")
-
-
-async def archive(visit: Visit) -> Response:
-    """Put the monitor away."""
-    live = visit.live()
-    await visit.engine.submit(commands.archive(live.id, visit.actor))
-    return visit.redirect(visit.path("monitors", live.id) + "?done=archived")
-
-
-async def rotate(visit: Visit) -> Response:
-    """Replace the token."""
-    live = visit.live()
-    await visit.engine.submit(commands.rotate(live.id, visit.actor))
-    return _done(visit, live, "rotated", "#token")
-
-
-async def test_alert(visit: Visit) -> Response:
-    """Send a test notice to each channel of the monitor, and show what became of each."""
-    sent = await prove_monitor(visit.engine, visit.site.sender, visit.workspace, visit.live(), visit.actor)
-    return await _page(visit, tested=[delivery_shown(one) for one in sent])
-
-
-def _done(visit: Visit, live: Live, what: str, place: str = "") -> Response:
-    return visit.redirect(f"{visit.path('monitors', live.slug)}?done={what}{place}")
-
-
-async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> Response:
-    """Return the page; `tested` are the deliveries of a test that was just sent.
-
-    What the page itself asks for, when something has changed, comes without the section on thresholds: it
-    judges the history anew, and stays as it was loaded.
+    What it asks for by itself, when something has changed, comes without the section on thresholds: that judges the
+    history anew, and stays as it was loaded.
     """
     shown = await subject(visit)
     if shown.drill_of is not None:  # people see a twin with its monitor alone
@@ -162,6 +105,8 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
     events = await history.events(visit.reader, shown.id)
     newest = await history.latest(visit.reader, shown.id, events)
     unjudged = await unjudged_of(visit, shown.id, rules.mode)
+    until = shown.archived_at or visit.now
+    slots = await slots_of(visit, shown, until)
     return await visit.html(
         "monitor.html",
         400 if errors else 200,
@@ -172,12 +117,12 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         tab="overview",
         watched=" ".join([shown.id, *([incident["id"]] if incident else []), *(channel["id"] for channel in channels)]),
         verdict="archived" if live is None else live.state.status.value,
-        why=await why(visit, live, incident, newest, events, runs),
+        why=await why(visit, live, incident, newest, events, runs, missed_before(slots)),
         incident=incident,
         max_reason=MAX_REASON,
         incidents=incidents,
         schedule=_schedule(shown, visit.now),
-        bar=await drawn_bar(visit, shown, shown.archived_at),
+        bar=drawn_bar(visit, slots, until),
         moved_by=live and _moved_by(live, visit.engine.registry.windows),
         latest=newest and event_shown(visit, newest, unjudged),
         payload=newest and await history.payload_of(visit.reader, shown.id, newest),
@@ -196,9 +141,62 @@ async def _page(visit: Visit, *, tested: list[dict[str, Any]] | None = None) -> 
         token=token,
         advised=advised,
         errors=errors,
-        tested=tested,
-        done=_DONE.get(visit.query("done")),
+        tested=await _tested(visit),
+        done=visit.told(),
     )
+
+
+async def pause(visit: Visit) -> Response:
+    """Pause the monitor for a while, until its next healthy signal, or until it is resumed."""
+    live = visit.live()
+    await visit.engine.submit(commands.pause(live.id, pause_asked(visit.form), visit.actor))
+    return visit.redirect(visit.path("monitors", live.slug), said="Paused.")
+
+
+def pause_asked(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the pause that a form asks for, as `core.spec.pauses.parse_pause` takes it."""
+    asked = form.get("for", "")
+    if asked == "healthy":
+        return {"untilHealthy": True}
+    return {"for": asked} if asked else {}
+
+
+async def resume(visit: Visit) -> Response:
+    """End the pause."""
+    live = visit.live()
+    await visit.engine.submit(commands.resume(live.id, visit.actor))
+    return visit.redirect(visit.path("monitors", live.slug), said="Resumed: the next expected signal counts again.")
+
+
+async def archive(visit: Visit) -> Response:
+    """Put the monitor away."""
+    live = visit.live()
+    await visit.engine.submit(commands.archive(live.id, visit.actor))
+    return visit.redirect(visit.path("monitors", live.id), said="Archived: its signals are refused from now on.")
+
+
+async def rotate(visit: Visit) -> Response:
+    """Replace the token."""
+    live = visit.live()
+    await visit.engine.submit(commands.rotate(live.id, visit.actor))
+    said = "The token is replaced: the old one is refused from now on."
+    return visit.redirect(visit.path("monitors", live.slug) + "#token", said=said)
+
+
+async def test_alert(visit: Visit) -> Response:
+    """Send a test notice to each channel of the monitor, wait, and lead to what became of each."""
+    live = visit.live()
+    sent = await prove_monitor(visit.engine, visit.site.sender, visit.workspace, live, visit.actor)
+    return visit.redirect(visit.path("monitors", live.slug), once={"tested": sent})
+
+
+async def _tested(visit: Visit) -> list[dict[str, Any]] | None:
+    """Return what became of each notice of a test that was just sent; None without one."""
+    sent = visit.once().get("tested")
+    if sent is None:
+        return None
+    found = await deliveries(visit.reader, sent)
+    return [delivery_shown(found[one]) for one in sent if one in found]
 
 
 def link_of(text: str) -> str | None:
@@ -232,21 +230,21 @@ async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
     """Return the open incident with what it missed, and who has acknowledged it."""
     if live is None or live.incident_id is None:
         return None
-    found = await incident_rows.incident(visit.reader, visit.workspace.id, live.incident_id)
+    found = await packet_rows.incident(visit.reader, visit.workspace.id, live.incident_id)
     if found is None:  # resolved since, and deleted by retention
         return None
-    taken = next((event for event in found["events"] if event["type"] == "acknowledged"), None)
+    about, events = found
     return {
-        "id": found["id"],
-        "kind": found["kind"],
-        "state": found["state"],
-        "opened_at": parse_instant(found["openedAt"], "openedAt"),
-        "summary": sentence(visit, found["summary"], await runs_named(visit, found["summary"])),
-        "expected_word": _EXPECTED.get(found["kind"]),
-        "expected_at": instant(found["expectedAt"]),
-        "count": found["evidenceCount"],
-        "path": visit.path("incidents", found["id"]),
-        "taken": taken and {**taken, "at": parse_instant(taken["at"], "at")},
+        "id": about.id,
+        "kind": about.kind,
+        "state": about.state,
+        "opened_at": about.opened_at,
+        "summary": sentence(visit, about.summary, await runs_named(visit, about.summary)),
+        "expected_word": _EXPECTED.get(about.kind),
+        "expected_at": about.expected_at,
+        "count": about.evidence_count,
+        "path": visit.path("incidents", about.id),
+        "taken": next((event for event in events if event.type == "acknowledged"), None),
     }
 
 
@@ -275,41 +273,22 @@ async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]
     if live is None:
         return []
     heard = set(visit.engine.registry.channels_of(live))
-    found = []
-    for channel in await incident_rows.channels(visit.reader, visit.workspace.id):
-        if channel["id"] not in heard:
-            continue
-        last = channel["lastDelivery"]
-        found.append(
-            {
-                "id": channel["id"],
-                "name": channel["name"],
-                "type": channel["type"],
-                "path": visit.path("channels", channel["id"]),
-                "proven_at": instant(channel["provenAt"]),
-                "failed_at": instant(channel["failedAt"]),
-                "failing": channel["failing"],
-                "last": last and delivery_shown(last),
-            }
-        )
-    return found
-
-
-def delivery_shown(delivery: dict[str, Any]) -> dict[str, Any]:
-    """Return a delivery as pages show it."""
-    return {
-        "channel": delivery["channel"],
-        "word": DELIVERY_WORDS[delivery["state"]],
-        "mark": DELIVERY_MARKS[delivery["state"]],
-        "at": instant(delivery["finishedAt"]) or instant(delivery["queuedAt"]),
-        "next_at": instant(delivery["nextAttemptAt"]),
-        "error": visible(delivery["lastError"] or ""),
-    }
-
-
-def instant(text: str | None) -> int | None:
-    """Return the instant that the store gives as text."""
-    return None if text is None else parse_instant(text, "at")
+    channels = await incident_rows.channels(visit.reader, visit.workspace.id)
+    channels = [channel for channel in channels if channel.id in heard]
+    last = await last_shown(visit, channels)
+    return [
+        {
+            "id": channel.id,
+            "name": channel.name,
+            "type": channel.type,
+            "path": visit.path("channels", channel.id),
+            "proven_at": channel.proven_at,
+            "failed_at": channel.failed_at,
+            "failing": channel.failing,
+            "last": last.get(channel.id),
+        }
+        for channel in channels
+    ]
 
 
 PAGES: tuple[Page, ...] = (

@@ -15,7 +15,9 @@ from luota.web.dashboard.visit import Visit
 Entry = tuple[Live, rows.Card]
 """A monitor as it is, and what people gave it to be known by."""
 _CALM_WORDS = {Status.INCIDENT: "in an incident", Status.DRAFT: "without a signal yet"}
-MOST = 30
+WHOLE = 6
+"""Incidents of which all is told; of further ones what is broken and since when: one sees that at a glance."""
+MOST = 20
 """Incidents that are told one by one: more are a storm, and the list of monitors has them."""
 
 
@@ -23,6 +25,8 @@ async def needs_of(
     visit: Visit, entries: Sequence[Entry], by_status: Mapping[Status, Sequence[Entry]]
 ) -> dict[str, Any]:
     """Return what needs a human as `needs`, the most urgent first, and what is said where nothing does as `calm`.
+
+    Where there are more incidents than can be told whole, `storm` says how many.
 
     `entries` are the monitors of the workspace, `by_status` are the same.
     """
@@ -32,21 +36,23 @@ async def needs_of(
         needs.append(_need("unverified", "Luota cannot vouch for anything at present", sick[:1].upper() + sick[1:]))
     incidents = [one for one in await rows.open_incidents(visit.reader, visit.workspace.id) if one.monitor_id in by_id]
     incidents.sort(key=lambda one: one.state == "acknowledged")
-    for incident in incidents[:MOST]:
+    for number, incident in enumerate(incidents[:MOST]):
         card = by_id[incident.monitor_id][1]
         taken = incident.state == "acknowledged"
         aside = f"Owner: {card.owner}" if card.owner else "Nobody is named as its owner"
         needs.append(
             _need(
                 "incident",
-                f"{card.name}: {incident.kind}",
+                card.name,
                 incident.summary[:1].upper() + incident.summary[1:],
+                kind=incident.kind,
                 promise=card.promise,
                 path=visit.path("incidents", incident.id),
                 since=incident.opened_at,
                 aside=f"{aside} · acknowledged" if taken else aside,
                 runbook=link_of(card.runbook),
                 urgent=not taken,
+                whole=number < WHOLE,
             )
         )
     if len(incidents) > MOST:
@@ -58,12 +64,21 @@ async def needs_of(
     if unverified:
         names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
         path = visit.path() + "?state=unverified"
-        them = "it until its" if len(unverified) == 1 else "them until their"
-        text = f"Luota cannot vouch for {them} next signal: {names}"
+        them = "it until it proves" if len(unverified) == 1 else "them until they prove"
+        text = f"Luota cannot vouch for {them} to work: {names}"
         needs.append(
             _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
         )
-    return {"needs": [*needs, *await _deaf_channels(visit)], "calm": _calm(by_status)}
+    return {
+        "needs": [*needs, *await _deaf_channels(visit)],
+        "storm": _storm(incidents) if len(incidents) > WHOLE else None,
+        "calm": _calm(by_status),
+    }
+
+
+def _storm(incidents: Sequence[rows.OpenIncident]) -> str:
+    taken = sum(one.state == "acknowledged" for one in incidents)
+    return f"{count(len(incidents), 'incident')}{f', {taken:,} acknowledged' if taken else ''}"
 
 
 def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]:
@@ -71,8 +86,9 @@ def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]
     quiet = [
         _need(
             "draft",
-            f"{card.name}: no signal yet",
+            card.name,
             "Its first signal should have come by now. Is the job set up?",
+            kind="no signal yet",
             path=visit.path("monitors", live.slug) + "/integration",
             since=live.state.deadline_at,
             urgent=False,
@@ -95,16 +111,16 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
     retried = await incident_rows.retrying(visit.reader, visit.workspace.id, visit.now)
     dead, failing, unproven = [], [], []
     for channel in channels:
-        name, failed = channel["name"], _failed(channel, long=channel["name"] in retried)
+        name, last, failed = channel.name, channel.last, _failed(channel, long=channel.name in retried)
         if failed is None:
-            unproven += [name] if channel["provenAt"] is None else []
+            unproven += [name] if channel.proven_at is None else []
             continue
-        answer = allowing(visible((channel["lastDelivery"] or {}).get("lastError") or ""))[0]
-        text, path = f"{failed}: {answer}" if answer else failed, visit.path("channels", channel["id"])
-        if channel["failedAt"] is not None:
-            dead.append(_need("incident", f"{name} is a dead route", text, path=path))
+        answer = allowing(visible((last and last.last_error) or ""))[0]
+        text, path = f"{failed}: {answer}" if answer else failed, visit.path("channels", channel.id)
+        if channel.failed_at is not None:
+            dead.append(_need("incident", name, text, kind="is a dead route", path=path))
         else:
-            failing.append(_need("failing", f"{name} cannot be reached", text, path=path))
+            failing.append(_need("failing", name, text, kind="cannot be reached", path=path))
     needs = [*dead, *failing]
     if unproven:
         text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
@@ -113,20 +129,20 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
     return needs
 
 
-def _failed(channel: dict[str, Any], *, long: bool) -> str | None:
+def _failed(channel: incident_rows.Channel, *, long: bool) -> str | None:
     """Say how a channel fails, None where it does not, or where a proven one may still do so for a while.
 
     `long` tells that a notice has been tried again for longer than that.
     """
-    if channel["failedAt"] is not None:
+    if channel.failed_at is not None:
         return "A notice was given up, and nothing delivered since"
     if long:
         return "Notices are tried again, for over 5 minutes by now"
-    if not channel["failing"]:
+    if channel.last is None or not channel.failing:
         return None
-    if channel["lastDelivery"]["nextAttemptAt"] is None:
+    if channel.last.next_attempt_at is None:
         return "The last attempt failed, and none follows; mend it, then send a test notice"
-    return "Nothing has been delivered yet, and a notice is tried again" if channel["provenAt"] is None else None
+    return "Nothing has been delivered yet, and a notice is tried again" if channel.proven_at is None else None
 
 
 def _calm(by_status: Mapping[Status, Sequence[Entry]]) -> dict[str, Any]:
@@ -144,15 +160,18 @@ def _calm(by_status: Mapping[Status, Sequence[Entry]]) -> dict[str, Any]:
 
 
 def _need(mark: str, title: str, text: str, **more: Any) -> dict[str, Any]:
+    """Return one thing that needs a human. With a `kind`, the title is the name of what it is the kind of."""
     return {
         "mark": mark,
         "title": title,
         "text": text,
+        "kind": None,
         "path": None,
         "since": None,
         "promise": None,
         "aside": None,
         "runbook": None,
         "urgent": True,
+        "whole": True,
         **more,
     }

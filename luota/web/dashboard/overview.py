@@ -18,7 +18,6 @@ from luota.store import overview as rows
 from luota.web.dashboard.archived import archived
 from luota.web.dashboard.bars import bar
 from luota.web.dashboard.board import Row
-from luota.web.dashboard.bulk_done import said as said_done
 from luota.web.dashboard.filters import Filters, unknown
 from luota.web.dashboard.needs import Entry, needs_of
 from luota.web.dashboard.visit import Page, Visit
@@ -64,8 +63,8 @@ async def overview(visit: Visit) -> Response:
     filters = Filters.of(visit)
     if filters.state == Status.ARCHIVED.value:
         return await archived(visit, filters)
-    if not visit.htmx:
-        return await shown_page(visit, filters)
+    if not visit.htmx or visit.page_number() == 1:  # a page that had no monitors asks for all of itself
+        return await shown_page(visit, filters, done=visit.told())
     shared = _shared_now(visit)
     shown = _ordered(filters, await _entries(visit, shared), shared)
     number = visit.page_number()
@@ -79,11 +78,12 @@ async def shown_page(
     status: int = 200,
     chosen: Collection[str] = (),
     said: Mapping[str, str] | None = None,
+    done: str | None = None,
 ) -> Response:
     """Return the whole page, from the piece of the rows on that the address asks for.
 
     `chosen` monitors are ticked, on as many rows as they need; `said` is what was refused, by the field of the form
-    below the rows, with its values.
+    below the rows, with its values; `done` is what was done.
     """
     shared = _shared_now(visit)
     entries = await _entries(visit, shared)
@@ -101,7 +101,7 @@ async def shown_page(
         **await _summary(visit, filters, entries, shared),
         filters=filters,
         unknown=unknown(visit),
-        done=await said_done(visit),
+        done=done,
         here=filters.address(visit.path(), page=page),
         archived_path=filters.address(visit.path(), state=Status.ARCHIVED.value, group=""),
         rows_path=filters.address(visit.path("rows"), page=page),
@@ -133,7 +133,7 @@ async def _changed_rows(visit: Visit) -> Response:
         return Response(status_code=204, headers={"hx-refresh": "true"})
     summary = await _summary(visit, filters, entries, shared)
     parts = [
-        _shared(visit, "human.html", needs=summary["needs"], calm=summary["calm"], total=len(entries)),
+        _shared(visit, "human.html", **{name: summary[name] for name in ("needs", "storm", "calm", "total")}),
         _shared(visit, "counters.html", counters=summary["counters"]),
         _shared(visit, "open-count.html", open_count=summary["open"]),
     ]
@@ -321,6 +321,7 @@ def _row(visit: Visit, live: Live, card: rows.Card, slots: Sequence[Slot], filte
         "word": state.status.value,
         "signal_at": state.last_signal_at,
         "bar": bar(slots),
+        "since": slots[0].start if slots and state.signal_at is not None else None,
         "chosen": ticked,
         **_next(live, visit.now),
     }
@@ -346,7 +347,7 @@ async def _summary(visit: Visit, filters: Filters, entries: Sequence[Entry], sha
     """Return the counters, how many incidents are open, and what needs a human."""
     by_status = _by_status(entries, shared)
     if "needs" not in shared:
-        shared["needs"] = {"open": visit.open_count(), **await needs_of(visit, entries, by_status)}
+        shared["needs"] = {"open": visit.open_count(visit.workspace.id), **await needs_of(visit, entries, by_status)}
     counted = (filters, "counters")
     if counted not in shared:
         shared[counted] = _counters(filters, visit.path(), by_status)

@@ -1,5 +1,6 @@
 """What a monitor did, as its page shows it: the slots of the bar, the events, how long runs took."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from luota.core.model import Mode, Rules, RunState, Windows
 from luota.core.slots import Stretch
 from luota.core.spec.values import format_instant
 from luota.core.text import head, visible
-from luota.core.words import run_said, said
+from luota.core.words import drawn_said, run_said, said
 from luota.store import history
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar, empty
@@ -34,21 +35,24 @@ _MOST_EMPTY = 75
 """Percent of the axis that stay free at the left at most: its words need room."""
 
 
-async def drawn_bar(visit: Visit, shown: rows.Watched, archived_at: int | None) -> dict[str, Any]:
-    """Return the last slots as a picture and as a list, and the blind windows among them."""
-    now, windows = archived_at or visit.now, visit.engine.registry.windows
-    found = (await rows.bars(visit.reader, [shown], windows, now, SLOTS))[shown.id]
+async def slots_of(visit: Visit, shown: rows.Watched, until: int) -> tuple[Slot, ...]:
+    """Return the last slots of a monitor up to an instant."""
+    return (await rows.bars(visit.reader, [shown], visit.engine.registry.windows, until, SLOTS))[shown.id]
+
+
+def drawn_bar(visit: Visit, found: Sequence[Slot], now: int) -> dict[str, Any]:
+    """Return the last slots up to `now` as a picture and as a list, and the blind windows among them."""
+    windows = visit.engine.registry.windows
     since = found[0].start if found else now
     among = [window for window in windows.all if window.end > since and window.start < now]
     blind = [window for window in among if window.excuses]
-    states = dict.fromkeys(slot.state.value for slot in found)
     return {
         "svg": bar(found),
         "since": since,
         "empty": min(empty(found), _MOST_EMPTY),
         "until": now,
         "count": len(found),
-        "states": list(states),
+        "states": [(state.value, drawn_said(state)) for state in dict.fromkeys(slot.state for slot in found)],
         "blind_drawn": any(slot.blind for slot in found),
         "slots": [_slot(visit, slot) for slot in reversed(found)],
         "blind": blind[:-6:-1],
@@ -104,6 +108,7 @@ def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[
         assert event.state is not None
         mark, word = run_shown(event.state, event.at, event.limit_at, event.finish_received_at, unjudged)
     return {
+        "id": event.id,
         "mark": mark,
         "word": word,
         "path": visit.path("runs", event.id) if run else None,
@@ -137,5 +142,6 @@ def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Un
         took = "open" if run.duration is None else duration(run.duration)
         hung = run.state is RunState.SUCCESS and mark == "incident"
         title = f"{took}, {word}, started {exact(run.started_at)}"
-        found.append(Column(lasted, run.state.value, title, over=hung or lasted > rules.max_runtime))
+        over = hung or lasted > rules.max_runtime
+        found.append(Column(lasted, run.state.value, title, over=over, of=run.id))
     return columns(found, rules.max_runtime, "limit", f"How long the {last_of(len(found), 'run')} took")

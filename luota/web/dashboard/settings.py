@@ -34,22 +34,21 @@ async def save(visit: Visit) -> Response:
                 raise
             wrong = {error.field or "": error}
     if wrong:
-        # A field of a form holds text, whatever it is of.
-        said = {field: message.replace(", not a text.", ".") for field, message in messages(wrong).items()}
-        return await _page(visit, 400, values=form, errors=said)
-    return visit.redirect(visit.path("settings") + "?done=saved")
+        return await _page(visit, 400, values=form, errors=messages(wrong))
+    return visit.redirect(visit.path("settings"), said="Saved.")
 
 
 async def rotate(visit: Visit) -> Response:
     """Replace the workspace's token."""
     await visit.engine.submit(people.rotate_workspace(visit.workspace, visit.actor))
-    return visit.redirect(visit.path("settings") + "?done=rotated#token")
+    said = "The token is replaced: the old one is refused from now on."
+    return visit.redirect(visit.path("settings") + "#token", said=said)
 
 
 def _number(text: str) -> int | str:
-    """Return the number that a field holds, or the text as it is, for the rules to refuse."""
+    """Return the number that a field holds; for anything else the empty text, which the rules refuse."""
     text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else ""
 
 
 async def _present(visit: Visit) -> dict[str, str | int]:
@@ -76,7 +75,7 @@ async def _page(
         errors=errors or {},
         token=shown,
         base_url=visit.site.base_url(),
-        done=visit.query("done"),
+        done=visit.told(),
     )
 
 

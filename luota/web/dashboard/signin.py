@@ -1,5 +1,6 @@
 """Signing in and out, the first owner, one's own password."""
 
+import secrets
 from collections.abc import Mapping
 
 from starlette.responses import RedirectResponse, Response
@@ -8,6 +9,7 @@ from luota.core.errors import Code, LuotaError
 from luota.core.spec.people import parse_password, parse_user
 from luota.engine import people
 from luota.store import incidents as incident_rows
+from luota.web.auth import hash_of
 from luota.web.dashboard.refusals import messages, refusals, status
 from luota.web.dashboard.visit import Page, Visit, same_site_path
 
@@ -34,10 +36,13 @@ async def incident(visit: Visit) -> Response:
 
 
 async def sign_in_form(visit: Visit) -> Response:
-    """Ask for email and password; say so where a form came too late, since it is `undone`."""
+    """Ask for email and password; say so where a form came too late, since it is `undone`.
+
+    An open page that ended comes here: who is signed in goes on to it, or is shown which workspaces are theirs.
+    """
     where = same_site_path(visit.query("next") or "/")
     if visit.signed_in:
-        return visit.redirect(where)
+        return visit.redirect(where) if visit.admitted(where) else await visit.html("nowhere.html")
     return await visit.html("sign-in.html", next=where, email="", error=None, undone=visit.query("undone"))
 
 
@@ -108,11 +113,11 @@ async def password(visit: Visit) -> Response:
 
 async def account(visit: Visit) -> Response:
     """Show one's own account."""
-    return await visit.html("account.html", errors={}, done=visit.query("done"))
+    return await visit.html("account.html", errors={}, done=visit.told())
 
 
 async def change_password(visit: Visit) -> Response:
-    """Change one's own password; every other session of the user ends."""
+    """Change one's own password: every other session of the user ends, and this one goes on under a new token."""
     auth, form = visit.site.auth, visit.form
     wrong = refusals(_password, form, _FINE)
     chosen = _password({**form, **{field: _FINE[field] for field in wrong}})
@@ -124,9 +129,11 @@ async def change_password(visit: Visit) -> Response:
         wrong = {"current": error, **wrong}
     if wrong:
         return await visit.html("account.html", status(wrong), errors=messages(wrong), done="")
-    kept = visit.session.token_hash
-    await visit.engine.submit(people.set_password(visit.session.user_id, hashed, visit.actor, kept))
-    return visit.redirect("/account?done=password")
+    token = secrets.token_urlsafe(32)
+    rotated = visit.session.token_hash, hash_of(token)
+    await visit.engine.submit(people.set_password(visit.session.user_id, hashed, visit.actor, rotated))
+    said = "The password is changed. Every other session of yours has ended."
+    return _signed_in(visit, token, "/account", said)
 
 
 def _given(form: Mapping[str, str]) -> dict[str, str]:
@@ -138,8 +145,9 @@ def _password(form: Mapping[str, str]) -> str:
     return parse_password(form.get("password"))
 
 
-def _signed_in(visit: Visit, token: str, where: str) -> Response:
-    page = RedirectResponse(where, status_code=303)
+def _signed_in(visit: Visit, token: str, where: str, said: str | None = None) -> Response:
+    """Go on to `where` in the session of `token`; `said` is told there."""
+    page = visit.redirect(where, said=said, session=hash_of(token))
     page.headers["set-cookie"] = visit.site.auth.set_cookie(token)
     return page
 

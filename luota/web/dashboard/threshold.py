@@ -11,7 +11,7 @@ from luota.core.errors import Code, LuotaError
 from luota.core.model import Mode, Rules
 from luota.core.schedule import Every
 from luota.core.slots import Signal
-from luota.core.spec.monitors import Definition
+from luota.core.spec.monitors import WORDS, Definition
 from luota.store.history import Lasted
 from luota.web import advice as advised
 from luota.web.dashboard.charts import Column, columns
@@ -36,14 +36,15 @@ async def threshold(
     except LuotaError as error:
         if error.code is not Code.INVALID:
             raise
-        errors = dict([advised.refusal(error)])
+        wrong = advised.refusal(error)
+        errors = {wrong.field or "": wrong.message}
     shown = {
         "spread": advice.spread(advice.intervals(found.signals)),
         "lasted": advice.spread(found.durations),
         "chart": _chart(rules, found.signals),
         "suggestions": [
             {
-                "word": advised.WORDS[one.key],
+                "word": WORDS[one.key],
                 "value": one.value,
                 "short": None if one.value is None else short(one.value),
                 "evidence": one.evidence,

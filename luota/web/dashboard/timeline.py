@@ -1,6 +1,5 @@
 """The timeline of an incident: what happened, what people said, and what was told, each at its own instant."""
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from itertools import groupby
@@ -9,10 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from luota.core import reasons
-from luota.core.packet import Delivery, Event, Packet
+from luota.core.packet import DELIVERY_WORDS, Delivery, Event, Packet
 from luota.core.text import visible
+from luota.web.dashboard.deliveries import delivery_shown
 from luota.web.dashboard.html import count
-from luota.web.dashboard.monitor import DELIVERY_MARKS, DELIVERY_WORDS
 from luota.web.dashboard.visit import Visit
 from luota.web.dashboard.why import runs_named, sentence
 
@@ -24,8 +23,6 @@ _TITLES = {
     "note": "Note",
     "resolved": "Resolved",
 }
-_DEAD_ROUTE = re.compile(r"dead route of drill [0-9a-f-]{36}", re.ASCII)
-"""What a drill calls its own channel: in an incident there is but one drill, and a phone has no room for its id."""
 _PEOPLE = frozenset({"acknowledged", "note"})
 """Events whose text a person wrote."""
 _FURTHER = {
@@ -56,23 +53,6 @@ def uncounted(packet: Packet) -> int:
     return max(0, packet.incident.evidence_count - known)
 
 
-def delivery_shown(delivery: Delivery) -> dict[str, Any]:
-    """Return what has become of a notice by now."""
-    waits = delivery.state in ("queued", "failed_retrying")
-    tried = delivery.attempts[-1].finished_at if delivery.attempts else delivery.queued_at
-    return {
-        "channel": _DEAD_ROUTE.sub("dead route of the drill", visible(delivery.channel)),
-        "type": delivery.channel_type,
-        "notice": delivery.notice.removeprefix("incident."),
-        "word": DELIVERY_WORDS[delivery.state],
-        "mark": DELIVERY_MARKS[delivery.state],
-        "at": delivery.finished_at or tried,
-        "next_at": delivery.next_attempt_at if waits else None,
-        "error": visible(delivery.last_error or ""),
-        "provider_id": visible(delivery.provider_id or ""),
-    }
-
-
 def deliveries(packet: Packet) -> list[dict[str, Any]]:
     """Return what has become of every notice, in the order of queueing, with the last `answer` of its provider."""
     states = {delivery.id: delivery.state for delivery in packet.deliveries}
@@ -101,7 +81,7 @@ def _told(visit: Visit, delivery: Delivery, states: dict[str, str]) -> list[tupl
     for attempt in delivery.attempts:
         last = attempt is delivery.attempts[-1] and delivery.state == "failed_terminal"
         one = {"type": "attempt", "at": attempt.finished_at, "delivery": shown, "attempt": attempt}
-        one |= {"mark": "healthy" if attempt.ok else "incident" if last else "failing", "given_up": last}
+        one |= {"mark": "healthy" if attempt.ok else "incident" if last else "failing", "terminal": last}
         found.append((attempt.finished_at, {**one, "error": visible(attempt.error or "")}))
     if delivery.state == "cancelled":
         at = delivery.finished_at or delivery.queued_at

@@ -1,8 +1,8 @@
 """One request for a page: who asks, in which workspace, and how it is answered."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 from markupsafe import Markup
@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from luota import __version__
 from luota.alerts.guard import AddressPolicy
+from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
-from luota.alerts.transport import Resolver
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.roles import allows
 from luota.core.spec.values import parse_uuid
@@ -25,13 +25,17 @@ from luota.store import people
 from luota.web.auth import Auth, Session
 from luota.web.dashboard.board import Board
 from luota.web.dashboard.html import Templates, who
+from luota.web.dashboard.told import Told
 from luota.web.http import read_body
+
+T = TypeVar("T")
 
 
 class Site(msgspec.Struct, frozen=True):
     """What all pages stand on.
 
-    `base_url` returns where jobs and links reach this Luota, `sickness` what keeps it from watching at present.
+    `host` is what the daemon listens on. `base_url` returns where jobs and links reach this Luota, `sickness` what
+    keeps it from watching at present. `told` are sentences, `once` what else a page shows one time, by its names there.
     """
 
     engine: Engine
@@ -39,11 +43,14 @@ class Site(msgspec.Struct, frozen=True):
     policy: AddressPolicy
     resolver: Resolver
     auth: Auth
+    host: str
     base_url: Callable[[], str]
     drills: Drills
     templates: Templates
     sickness: Callable[[], str | None]
     board: Board = msgspec.field(default_factory=Board)
+    told: Told[str] = msgspec.field(default_factory=Told)
+    once: Told[dict[str, Any]] = msgspec.field(default_factory=Told)
 
 
 class Visit:
@@ -86,8 +93,8 @@ class Visit:
 
     @property
     def drawn_for(self) -> str:
-        """Return what tells whose page of a workspace this is, and of which role, from all others."""
-        return f"{self.role}-{self.session.token_hash.hex()[:8]}"
+        """Return what `drawn_for` says of this page."""
+        return drawn_for(self.workspace, self.session)
 
     @property
     def workspace(self) -> LiveWorkspace:
@@ -97,10 +104,10 @@ class Visit:
 
     def enter(self, slug: str, needed: str) -> None:
         """Enter a workspace; NOT_FOUND for those who are no members, FORBIDDEN where the role is too low."""
-        found = next((w for w in self.engine.registry.workspaces.values() if w.slug == slug), None)
-        role = None if found is None else self.session.roles.get(found.id)
-        if found is None or role is None:
+        found = self._find(slug)
+        if found is None:
             raise LuotaError(Code.NOT_FOUND, "There is no such workspace, or you are not a member of it.")
+        role = self.session.roles[found.id]
         self._workspace, self.role = found, role
         self.seen = self.engine.changes.number(found.id)
         if not allows(role, needed):
@@ -119,12 +126,21 @@ class Visit:
     @property
     def local_only(self) -> bool:
         """Tell whether snippets and links reach this machine alone, since no public address is set."""
-        host = urlsplit(self.site.base_url()).hostname or ""
-        return host in {"localhost", "::1"} or host.startswith("127.")
+        return _loopback(urlsplit(self.site.base_url()).hostname or "")
+
+    @property
+    def listens_locally(self) -> bool:
+        """Tell whether only this machine reaches the daemon, and others a reverse proxy on it at most."""
+        return _loopback(self.site.host)
 
     def may(self, needed: str) -> bool:
         """Tell whether the visitor's role allows what needs `needed`: what they may not do is not offered."""
         return allows(self.role, needed)
+
+    def admitted(self, path: str) -> bool:
+        """Tell whether `path` leads into no workspace, or into one of the visitor's."""
+        asked = unquote(urlsplit(path).path)  # as the server hands it to the routes
+        return not asked.startswith("/w/") or self._find(asked.split("/")[2]) is not None
 
     # -- what was asked ----------------------------------------------------------------------------
 
@@ -169,9 +185,8 @@ class Visit:
             raise LuotaError(Code.NOT_FOUND, "There is no such monitor in this workspace, or it is archived.")
         return live
 
-    def open_count(self) -> int:
-        """Return how many incidents are open in the workspace, those of drills left out."""
-        here = self.workspace.id
+    def open_count(self, here: str) -> int:
+        """Return how many incidents are open in a workspace, by its id, those of drills left out."""
         live = self.engine.registry.monitors.values()
         return sum(m.incident_id is not None and m.drill_of is None and m.workspace_id == here for m in live)
 
@@ -203,8 +218,36 @@ class Visit:
         """Return the names that people chose, by address: `names` of each template that shows who acted."""
         return await people.names(self.reader)
 
-    def redirect(self, path: str) -> Response:
-        """Send the browser to another page of this Luota, to be loaded by GET; the script's request too."""
+    def told(self) -> str | None:
+        """Return what was done a moment ago and is to be said on this page, once; None where nothing was.
+
+        It is for the page that is loaded: what an open one asks for by itself must not use it up.
+        """
+        return self._left(self.site.told)
+
+    def once(self) -> dict[str, Any]:
+        """Return what else was left for this page a moment ago, likewise once: such as a secret that was just made."""
+        return self._left(self.site.once) or {}
+
+    def _left(self, told: Told[T]) -> T | None:
+        if self.htmx:
+            return None
+        return told.take(self.session.token_hash, self.request.url.path, self.engine.clock.monotonic())
+
+    def redirect(
+        self, path: str, *, said: str | None = None, once: dict[str, Any] | None = None, session: bytes | None = None
+    ) -> Response:
+        """Send the browser to another page of this Luota, to be loaded by GET; the script's request too.
+
+        The page that takes what it is `told` says there, one time, what was done, and that which takes what is left for
+        it `once` shows that. So a reload does nothing again. `session` is the hash of the token with which that page
+        will be asked for, where it is another than this request's.
+        """
+        where, now = urlsplit(path).path, self.engine.clock.monotonic()
+        if said is not None:
+            self.site.told.leave(session or self.session.token_hash, where, said, now)
+        if once is not None:
+            self.site.once.leave(session or self.session.token_hash, where, once, now)
         if self.htmx:
             return Response(status_code=204, headers={"hx-redirect": quote(path, safe=_SAFE)})
         return RedirectResponse(path, status_code=303)
@@ -227,7 +270,7 @@ class Visit:
             frame["workspaces"] = self._mine()
         if self._workspace is not None:
             frame["workspace"] = self.workspace
-            frame["open_count"] = self.open_count()
+            frame["open_count"] = self.open_count(self.workspace.id)
             frame["banners"] = await self._banners()
         return frame
 
@@ -235,15 +278,16 @@ class Visit:
         """Return the workspaces of which the visitor is a member."""
         return [w for w in self.engine.registry.workspaces.values() if w.id in self.session.roles]
 
+    def _find(self, slug: str | None) -> LiveWorkspace | None:
+        """Return the workspace of that slug; None where there is none, or the visitor is no member of it."""
+        return next((w for w in self._mine() if w.slug == slug), None)
+
     def _last_visited(self) -> LiveWorkspace | None:
         """Return the one of the visitor's workspaces in which a page that is of none shows the way."""
         mine = self._mine()
         of_path = self.request.url.path.split("/")[2] if self.request.url.path.startswith("/w/") else None
-        for slug in (of_path, self.request.cookies.get(_LAST)):
-            for workspace in mine:
-                if workspace.slug == slug:
-                    return workspace
-        return mine[0] if len(mine) == 1 else None
+        only = mine[0] if len(mine) == 1 else None
+        return self._find(of_path) or self._find(self.request.cookies.get(_LAST)) or only
 
     async def _banners(self) -> list[str]:
         """Return what must be said on every page, since silence would be a lie."""
@@ -271,6 +315,11 @@ def _theme(request: Request) -> str:
     return chosen if chosen in ("light", "dark") else ""
 
 
+def drawn_for(workspace: LiveWorkspace, session: Session) -> str:
+    """Return what tells whose page of which workspace one is, and of which role, from all others."""
+    return f"{workspace.slug}.{session.roles[workspace.id]}-{session.token_hash.hex()[:8]}"
+
+
 def same_site_path(wanted: str) -> str:
     """Return `wanted` if it is a path of this Luota, else the front page: nobody is sent elsewhere."""
     try:
@@ -279,3 +328,7 @@ def same_site_path(wanted: str) -> str:
         return "/"
     fine = wanted.startswith("/") and not wanted.startswith("//") and not netloc and wanted.isprintable()
     return wanted if fine and "\\" not in wanted else "/"
+
+
+def _loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from luota.core.model import Mode, RunState, State, Status
+from luota.core import reasons
+from luota.core.model import Mode, RunState, Status
 from luota.core.spec.values import format_instant
 from luota.core.text import visible
 from luota.engine.registry import Live
@@ -17,9 +18,13 @@ from luota.web.dashboard.visit import Visit
 _RUN = re.compile(r"\b([Rr]un) ([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
 _MEANING = {
     Status.LATE: "Silence inside grace: nobody is told before the deadline.",
-    Status.UNVERIFIED: "Luota cannot vouch for it until its next signal.",
     Status.PAUSED: "Signals are recorded meanwhile, and no incident opens.",
     Status.DRAFT: "No incident opens before its first signal.",
+}
+_SIGNALLED = {
+    Mode.HEARTBEAT: "The last signal came",
+    Mode.RUN: "The last run started",
+    Mode.FRESHNESS: "The output last changed",
 }
 
 
@@ -47,12 +52,13 @@ async def why(
     newest: history.Event | None,
     events: Sequence[history.Event],
     runs: Sequence[history.Lasted],
+    after_miss: int | None,
 ) -> list[Markup | str]:
     """Return why the present verdict holds, and what it means, in sentences.
 
     Green is proven by the newest signal, not by the one that it began with. While an incident is open its own reason
     stays the answer, whatever else the monitor has been told since. `newest` is what was heard of last; `events` and
-    `runs` are the newest on record.
+    `runs` are the newest on record. The signal at `after_miss` met its own occurrence, and the one before was missed.
     """
     if live is None:
         return ["Its signals are refused. What it did stays here until its retention ends."]
@@ -61,7 +67,7 @@ async def why(
     if state.status is Status.HEALTHY:
         # What came after it turned green is told alone; else what turned it is no signal.
         turned = newest is None or newest.heard_at < state.since
-        return [*([reason] if turned else []), *_proof(visit, live, events, runs)]
+        return [*([reason] if turned else []), *_proof(visit, live, events, runs, after_miss)]
     own = incident["summary"] if incident is not None and state.status is Status.INCIDENT else None
     found: list[Markup | str] = [reason if own is None else own]
     match state.status:
@@ -75,6 +81,8 @@ async def why(
         case Status.FAILING:
             tolerance = live.rules.tolerance
             found.append(f"That is {state.failures} of {tolerance}: an incident opens at {tolerance}.")
+        case Status.UNVERIFIED:
+            found.append(f"Luota cannot vouch for it {reasons.vouched_again(state)}.")
         case Status.PAUSED if incident is not None:
             found.append("The incident stays open; nobody is reminded.")
         case status:
@@ -83,32 +91,32 @@ async def why(
 
 
 def _proof(
-    visit: Visit, live: Live, events: Sequence[history.Event], runs: Sequence[history.Lasted]
+    visit: Visit,
+    live: Live,
+    events: Sequence[history.Event],
+    runs: Sequence[history.Lasted],
+    after_miss: int | None,
 ) -> list[Markup | str]:
-    """Return what proves at present that a healthy monitor is: its newest success, and its newest signal."""
+    """Return what proves at present that a healthy monitor is: its newest success, and its newest signal.
+
+    Whether that came in time is told as far as it is on record.
+    """
     rules, state = live.rules, live.state
-    if rules.mode is not Mode.RUN:
-        return [
-            _signal(
-                "The output last changed" if rules.mode is Mode.FRESHNESS else "The last signal came", state, events
-            )
-        ]
-    ended = [run for run in runs if run.state is RunState.SUCCESS and run.finish_received_at is not None]
-    proof = max(ended, key=lambda run: run.finish_received_at or 0, default=None)
     found: list[Markup | str] = []
-    if proof is not None:
-        at = told(format_instant(proof.finish_received_at or 0))
-        found.append(Markup("{} succeeded {}.").format(_run(visit, "Run", proof.id), at))
-    if proof is None or rules.schedule is not None:
-        found.append(_signal("The last run started", state, events))
-    return found
-
-
-def _signal(words: str, state: State, events: Sequence[history.Event]) -> Markup:
-    """Return when the newest signal that counted came, and whether in time, as far as it is on record."""
+    if rules.mode is Mode.RUN:
+        ended = [run for run in runs if run.state is RunState.SUCCESS and run.finish_received_at is not None]
+        proof = max(ended, key=lambda run: run.finish_received_at or 0, default=None)
+        if proof is not None:
+            at = told(format_instant(proof.finish_received_at or 0))
+            found.append(Markup("{} succeeded {}.").format(_run(visit, "Run", proof.id), at))
+            if rules.schedule is None:
+                return found
     event = next((one for one in events if one.at == state.signal_at), None)
     judged = "" if event is None else ", late" if event.late else ", in time"
-    return Markup("{} {}{}.").format(words, told(format_instant(state.signal_at or 0)), judged)
+    if state.signal_at == after_miss:
+        judged += "; what was expected before it was missed"
+    signalled = told(format_instant(state.signal_at or 0))
+    return [*found, Markup("{} {}{}.").format(_SIGNALLED[rules.mode], signalled, judged)]
 
 
 def _run(visit: Visit, word: str, run: str) -> Markup:

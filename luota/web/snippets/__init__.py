@@ -1,4 +1,7 @@
-"""How to wire a job to its monitor: text to copy, with the real values in it. Pure; what it says is run by tests."""
+"""How to wire a job to its monitor: text to copy, with the real values in it. Pure.
+
+What it says is run by tests; PowerShell is parsed.
+"""
 
 from luota.core.model import Mode
 from luota.core.schedule import Schedule

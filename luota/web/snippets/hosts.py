@@ -33,11 +33,16 @@ def crontab(wiring: Wiring) -> Snippet:
     else:
         command, more = f"{LOCAL_JOB} && {{ {' '.join(ping(wiring.mode, LOCAL_OUTPUT))}; }}", []
     line = f"{cron(wiring.schedule)} root {command}"
-    notes = "Put it where its name says, owned by root, chmod 600 (it holds the token), and name the job's user."
+    notes = (
+        "A file of its own, owned by root, chmod 600 (it holds the token). Replace root, behind the time, by the job's "
+        "user. In a user's own table (crontab -e) leave that word out, and put the lines last: the values in them hold "
+        "for each line below."
+    )
     if more:
         notes = f"{notes} chmod 755 {RUNNER}."
     files = ((f"/etc/cron.d/luota-{wiring.slug}", f"{values}{line}\n"), *more)
-    return Snippet("crontab", "crontab", "crontab", files, f"{notes} {when(wiring.schedule, 'its own timezone')}")
+    notes = f"{notes} {when(wiring.schedule, 'the timezone of the host')}"
+    return Snippet("crontab", "crontab", "crontab", files, notes)
 
 
 def systemd(wiring: Wiring) -> Snippet:

@@ -287,7 +287,7 @@ try {
 }
 """
 _POWERSHELL_PING = """if ($status -eq 0) {
-  $body = @{ payload = @{ host = $env:COMPUTERNAME } }
+  $body = @{ payload = @{ host = [Environment]::MachineName } }
 @OCCURRED@  $null = Send-Luota "/v1/monitors/$MonitorId/ping" $body
 }
 exit $status
@@ -302,7 +302,7 @@ _POWERSHELL_OCCURRED = """  $file = Get-Item 'C:\\Output\\your-file' -ErrorActio
 _POWERSHELL_START = """$start = @{
   monitorId = $MonitorId
   externalRunId = [guid]::NewGuid().ToString()
-  host = $env:COMPUTERNAME
+  host = [Environment]::MachineName
 }
 $startedAt = (Get-Date).ToUniversalTime().ToString('o')
 $run = Send-Luota '/v1/runs/start' $start 3

@@ -112,7 +112,8 @@ def when(schedule: Schedule | None, zone: str, least: int = MINUTE) -> str:
     """Return sentences on the times in a snippet: `zone` is where the scheduler reads its fields, as in "UTC"."""
     match schedule:
         case Cron(timezone=timezone) if timezone != zone:
-            told = f"The expression is read in {zone}; the monitor's is meant in {timezone}: shift it."
+            told = f"The expression is read in {zone}; the monitor's is meant in {timezone}: shift its \
+hours where the two differ."
         case None:
             told = f"Put your own time in; it is read in {zone}."
         case _:

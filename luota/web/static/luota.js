@@ -32,9 +32,10 @@
       today = new Date().toDateString();
       for (const time of $$("time[data-exact][data-local]")) delete time.dataset.local;
     }
-    for (const time of $$("time[data-when], time[data-until]", root)) {
+    for (const time of $$("time[data-when], time[data-until], time[data-for]", root)) {
       const at = Date.parse(time.dateTime), away = (at - now) / 1000;
-      const said = away > 0 ? `in ${span(away)}` : away > -1 ? "just now" : `${span(-away)} ago`;
+      const since = span(Math.max(0, -away));
+      const said = "for" in time.dataset ? since : away > 0 ? `in ${span(away)}` : away > -1 ? "just now" : `${since} ago`;
       if (time.textContent !== said) time.textContent = said;
       if (!time.dataset.local) { time.title = exact.format(at); time.dataset.local = "1"; }
     }
@@ -56,52 +57,61 @@
     tick();
   });
   setInterval(() => { if (!document.hidden) tick(); }, 1000);
-  // What bars and charts say when one points at them: turned then, since there may be thousands of slots.
+  // What the slots of bars and charts say, in this zone: turned when it is asked for, since there may be thousands.
+  const SLOT = "[data-drawn] rect:not(.blind, .chart-cap)";
+  function words(slot) {
+    const title = $("title", slot);
+    return title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) => exact.format(Date.parse(`${day}T${time}Z`)));
+  }
+  // A mouse makes the browser tell it; keys and fingers do not. A bar is one stop of the tab key, and the arrows go along it.
+  let told = null;
+  function hush() { told?.tip.remove(); told?.slot.classList.remove("pointed"); told?.drawn.classList.remove("walked"); told = null; }
+  function tell(drawn, to) {
+    hush();
+    const slots = $$(SLOT, drawn), at = Math.max(0, Math.min(slots.length - 1, to)), slot = slots[at], tip = document.createElement("p");
+    slot.classList.add("pointed");
+    drawn.classList.add("walked");
+    tip.className = "tip";
+    tip.ariaHidden = "true";
+    tip.textContent = words(slot);
+    drawn.append(tip);
+    drawn.setAttribute("aria-valuenow", at + 1);
+    drawn.setAttribute("aria-valuetext", tip.textContent);
+    told = { drawn, slot, tip, at };
+  }
+  function walkable(root) {
+    for (const drawn of $$("[data-drawn]:not([tabindex]):has(svg)", root)) {
+      const count = $$(SLOT, drawn).length;
+      const said = { role: "slider", tabindex: 0, "aria-label": $("svg", drawn).getAttribute("aria-label"), "aria-readonly": "true", "aria-valuemin": 1, "aria-valuemax": count, "aria-valuenow": count };
+      for (const [name, value] of Object.entries(said)) drawn.setAttribute(name, value);
+    }
+  }
   document.addEventListener("pointerover", (event) => {
-    const title = event.target.matches?.("svg rect") && $("title", event.target);
-    if (title) title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) => exact.format(Date.parse(`${day}T${time}Z`)));
+    if (event.target.matches?.(SLOT)) words(event.target);
   });
+  document.addEventListener("click", ({ target }) => {
+    const drawn = target.matches(SLOT) && target.closest("[data-drawn]");
+    if (drawn) tell(drawn, $$(SLOT, drawn).indexOf(target)); else hush();
+  });
+  document.addEventListener("focusin", ({ target }) => { if (target.matches("[data-drawn]:focus-visible")) tell(target, Infinity); });
+  document.addEventListener("focusout", ({ target }) => { if (told?.drawn === target) hush(); });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-  // -- live: one stream a page, closed while nobody looks ---------------------------------------------
-  const main = $("main[data-stream]"), LOST = $("#lost span")?.textContent;
-  const SILENT = 9000;  // two of the signs of life that come every four seconds (stream.py), and a second
-  const STOOD_STILL = 5000;
+  // -- live: one stream for all tabs of a browser (stream.js), which tells the open count of hidden ones, too -----------
+  const main = $("main[data-stream]"), LOST = $("#lost span")?.textContent, { follow, SILENT } = luota;
+  const PACE = 1000, GATHER = 50;  // a page asks once in so many ms at most, and takes together what comes in so few
   const LIVE = { "X-Luota-Live": "1" };  // so that a page that lies open does not pass for a person who uses it
-  let source = null, pending = new Set(), timer = null, lost = null, again = null, asking = false;
-  let heard = 0, looked = 0, sent = 0;
+  let link = null, pending = new Set(), timer = null, lost = null, asking = false, began = -PACE, sent = 0;
   // Which rows are shown, in which order and groups, as the server makes it of those that are to be (overview.py).
   function shown(rows) {
     const each = $$("#rows > [data-row], #rows > [data-head]");
     const mixed = each.reduce((all, one) => (Math.imul(all, 31) + (one.dataset.row ? parseInt(one.dataset.row.slice(0, 8), 16) : Number(one.dataset.head))) >>> 0, 0);
     return `${rows.length}.${mixed}.${$("[data-more]") ? 1 : 0}`;
   }
-  // Rows come, go and are drawn anew: what one looks at stays in its place, and what has the focus keeps it.
-  let held = null;
-  function hold() {
-    const rows = $$("[data-row]"), focused = document.activeElement ?? document.body;
-    const index = rows.indexOf(focused.closest("[data-row]")), first = index < 0 ? [] : [rows[index]];
-    const before = [...first, ...rows].map((row) => [row.id, row.getBoundingClientRect()]);
-    held = { before: before.filter(([, at]) => at.bottom > 0 && at.top < innerHeight), focused, scrolled: scrollY > 0, index, own: first[0]?.id };
-  }
-  function release() {
-    if (!held) return;
-    const { before, focused, scrolled, index, own } = held;
-    held = null;
-    const kept = before.map(([id, at]) => [document.getElementById(id), at.top]).filter(([row]) => row);
-    const moved = kept.map(([row, top]) => row.getBoundingClientRect().top - top);
-    // One row may move to elsewhere: the page follows the one with the focus, else the most.
-    const by = own && kept[0]?.[0].id === own ? moved[0] : moved.sort((a, b) => a - b)[moved.length >> 1];
-    if (by && scrolled) scrollBy({ top: by, behavior: "instant" });
-    if (document.activeElement === document.body && focused !== document.body) {
-      const rows = $$("[data-row] .monitor-name"), near = rows[Math.min(index, rows.length - 1)];
-      const to = focused.isConnected ? focused : (focused.id && document.getElementById(focused.id)) || (index < 0 ? null : near);
-      to?.focus({ preventScroll: true });
-    }
-  }
   async function refresh() {
     timer = null;
     asking = true;
+    began = performance.now();
     const ids = pending;
     pending = new Set();
     const list = $("[data-rows]");
@@ -118,23 +128,23 @@
       for (let tries = 0; tries < 30; tries++) {
         const now = wanted.splice(0, 100).join(","), rows = $$("[data-row]");
         const asked = `${path}ids=${now}&have=${shown(rows)}`;
-        try { await htmx.ajax("GET", asked, { swap: "none", source: list, headers: LIVE }); } catch { break; } finally { release(); }
+        try { await htmx.ajax("GET", asked, { swap: "none", source: list, headers: LIVE }); } catch { break; }
         const empty = $$("[data-row]:empty").map((row) => row.dataset.row);
         wanted = [...new Set([...wanted, ...empty])];
         if (!wanted.length) break;
       }
     }
     asking = false;
-    if (pending.size) timer = setTimeout(refresh, 400);
+    changed([]);
   }
-  function changed(ids) {
+  function changed(ids) {  // what changes while nobody looks is asked for when somebody does
     for (const id of ids) pending.add(id);
-    if (timer === null && !asking) timer = setTimeout(refresh, 400);
+    if (pending.size && timer === null && !asking && !document.hidden) timer = setTimeout(refresh, Math.max(GATHER, began + PACE - performance.now()));
   }
   function here() { return location.pathname + location.search; }
   function signIn() { location.assign(`/sign-in?next=${encodeURIComponent(here())}`); }
   // A form that was sent leads away by itself: it may be the reason, and knows better where to.
-  function leave(go) { close(); setTimeout(go, Date.now() - sent < 5000 ? 5000 : 0); }
+  function leave(go) { link.close(); setTimeout(go, Date.now() - sent < 5000 ? 5000 : 0); }
   document.addEventListener("submit", (event) => {
     sent = Date.now();
     if ($("[data-bulk]", event.target)) sessionStorage.setItem("scrolled", scrollY);
@@ -144,62 +154,53 @@
     document.documentElement.dataset.connected = "no";
     if (said.textContent !== words) said.textContent = words;
     $("#lost").hidden = false;
+    openCount();
   }
   function connected() {
     document.documentElement.dataset.connected = "yes";
     const was = !$("#lost").hidden;
-    if (was) $("#lost").hidden = true;
+    if (was) { $("#lost").hidden = true; openCount(); }
     return was;
   }
-  function open() {
-    if (!main || source || document.hidden) return;
-    heard = looked = Date.now();
-    source = new EventSource(main.dataset.stream);
-    for (const kind of ["live", "alive", "changed"]) source.addEventListener(kind, () => { heard = Date.now(); });
-    source.addEventListener("changed", (event) => changed(JSON.parse(event.data)));
-    source.addEventListener("signedout", () => leave(signIn));
-    source.addEventListener("other", () => leave(() => location.assign(here())));  // never sends a form again, as a reload may
-    source.addEventListener("live", () => {
+  const ON = {
+    live() {
       clearTimeout(lost); lost = null;
       if (connected()) changed(["*"]);
-    });
-    source.addEventListener("full", (event) => {
-      close();
+    },
+    changed,
+    count(count) {
+      const pill = $("#nav-open");
+      pill.textContent = count;
+      pill.hidden = !count;
+      pill.classList.toggle("pill-open", count > 0);
+      openCount();
+    },
+    signedout() { leave(signIn); },
+    other() { leave(() => location.assign(here())); },  // never sends a form again, as a reload may
+    full(words) {
       clearTimeout(lost); lost = null;
-      cutOff(JSON.parse(event.data));
+      cutOff(words);
       changed(["*"]);
-      again = setTimeout(open, 30000);
-    });
-    source.onerror = () => {
+    },
+    failed() {
       document.documentElement.dataset.connected = "no";
       if (lost === null) lost = setTimeout(() => cutOff(LOST), 1500);
-      if (source && source.readyState === EventSource.CLOSED) { close(); again = setTimeout(open, 3000); }
-    };
-  }
-  function close() { clearTimeout(again); if (source) { source.close(); source = null; } }
-  // A connection that is cut without a word ends nowhere but here. Of one over which the machine slept nothing is known.
-  setInterval(() => {
-    const now = Date.now(), still = Math.abs(now - looked) > STOOD_STILL;
-    looked = now;
-    if (!source || (!still && now - heard <= SILENT)) return;
-    close();
-    for (const part of $$("[data-rows], [data-live]")) htmx.trigger(part, "htmx:abort");  // else nothing is asked again
-    if (still) changed(["*"]); else cutOff(LOST);
-    open();
-  }, 1000);
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { close(); } else if (main && !source) { open(); changed(["*"]); }
-  });
-  addEventListener("pagehide", close);
-  addEventListener("pageshow", (event) => { if (event.persisted) { open(); changed(["*"]); } });
+    },
+    silent(still) {
+      for (const part of $$("[data-rows], [data-live]")) htmx.trigger(part, "htmx:abort");  // else nothing is asked again
+      if (still) changed(["*"]); else cutOff(LOST);
+    },
+    missed() { changed(["*"]); },
+  };
+  document.addEventListener("visibilitychange", () => changed([]));
 
   function openCount() {
     const pill = $("#nav-open"), icon = $("link[rel=icon]");
-    if (!pill || !icon) return;
-    const count = pill.hidden ? 0 : Number(pill.textContent);
-    const href = count ? icon.dataset.open : icon.dataset.calm;
+    if (!main || !pill) return;  // the mark of a page that does not follow what happens says so from its beginning
+    const known = $("#lost").hidden, count = pill.hidden ? 0 : Number(pill.textContent);
+    const href = icon.dataset[known ? (count ? "open" : "calm") : "unknown"], said = known ? count : "?";
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
-    document.title = (count ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    document.title = (said ? `(${said}) ` : "") + document.title.replace(/^\((\d+|\?)\) /, "");
   }
 
   function chosen() {
@@ -219,8 +220,13 @@
     for (const place of $$("[data-zone]", root)) place.textContent = zone;
     for (const place of $$("[data-elsewhere]", root)) place.hidden = place.dataset.elsewhere === zone;
     for (const element of $$("[data-focus]", root)) { element.removeAttribute("data-focus"); element.focus(); }
-    chosen();
+    walkable(root);
     tick(root);
+  }
+  function whole() {
+    // A note on what was done is over with the state that it was done to. Its room stays, so that nothing jumps.
+    for (const note of $$("[data-while]")) if (note.dataset.while !== $("#live").dataset.state) note.classList.add("over");
+    chosen();
     openCount();
   }
   document.addEventListener("click", async (event) => {
@@ -253,48 +259,92 @@
     chosen();
   });
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key === "Escape") { for (const menu of $$("details.menu[open]")) menu.open = false; if (typing) event.target.blur(); return; }
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (event.key === "Escape") { hush(); for (const menu of $$("details.menu[open]")) menu.open = false; if (typing) event.target.blur(); return; }
     if (event.key === "Enter" && event.target.matches("input[name=monitor], [data-all]")) { event.preventDefault(); return; }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const along = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (along && event.target.matches("[data-drawn]")) { event.preventDefault(); tell(event.target, (told?.at ?? 0) + along); return; }
     if (event.key === "/") { const search = $("input[type=search]"); if (search) { event.preventDefault(); search.focus(); search.select(); } return; }
     if (["ArrowDown", "ArrowUp", "j", "k"].includes(event.key)) {
-      const links = $$("[data-row] .monitor-name, [data-item] a:first-of-type");
+      const ITEM = "[data-row], [data-item]", links = $$(ITEM).map((one) => $("a", one)).filter(Boolean);
       if (!links.length) return;
-      const at = links.indexOf(document.activeElement), step = event.key === "ArrowDown" || event.key === "j" ? 1 : -1;
+      const within = event.target.closest(ITEM), at = links.indexOf(within && $("a", within)), step = event.key === "ArrowDown" || event.key === "j" ? 1 : -1;
       if (at < 0 && event.key.startsWith("Arrow") && document.activeElement !== document.body) return;
       event.preventDefault();
       links[Math.min(links.length - 1, Math.max(0, at < 0 ? 0 : at + step))].focus();
     }
   });
-  // A row that is drawn anew keeps its tick; of a list that comes anew the rows are kept that came empty.
-  document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    const { fragment } = event.detail;
-    for (const row of $$("[data-row]", fragment)) {
-      const old = document.getElementById(row.id), box = $("input", row);
-      if (old && old.firstElementChild && !row.firstElementChild) { row.replaceWith(old); continue; }
-      if (old && box) box.checked = $("input", old)?.checked ?? false;
-      if (row.firstElementChild) row.classList.add("changed");
+  // Of a list that comes anew the rows are kept that came empty, and moved are those alone that changed their place: a
+  // browser takes more than a second for a thousand.
+  function renew(list, fresh) {
+    const wanted = [...fresh.children].map((one) => (one.dataset.row && !one.firstElementChild && document.getElementById(one.id)) || one);
+    const stay = new Set(wanted);
+    for (const one of [...list.children]) if (!stay.has(one)) one.remove();
+    let at = list.firstElementChild;
+    for (const one of wanted) {
+      if (at === one) { at = at.nextElementSibling; continue; }
+      const isNew = fresh.contains(one);
+      list.insertBefore(one, at);
+      if (isNew) { htmx.process(one); prepare(one); }
     }
+  }
+  // A row that is drawn anew keeps its tick.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { fragment, target } = event.detail;
+    for (const row of $$("[data-row]:not(:empty)", fragment)) {
+      const old = document.getElementById(row.id), box = $("input", row);
+      if (old && box) box.checked = $("input", old)?.checked ?? false;
+      row.classList.add("changed");
+    }
+    if (target.id === "rows") { renew(target, fragment.firstElementChild); event.detail.shouldSwap = false; }
   });
-  document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.target.matches("[data-rows]")) hold(); });
   document.addEventListener("htmx:configRequest", (event) => {
     const { headers, triggeringEvent } = event.detail;
     if (triggeringEvent?.type === "luota:changed") Object.assign(headers, LIVE);
     if ("X-Luota-Live" in headers) event.detail.timeout = SILENT;  // an answer that never comes would end all further ones
   });
   // What is open stays open when its surroundings are swapped.
-  let opened = [];
-  document.addEventListener("htmx:beforeSwap", (event) => { opened = $$("details[id][open]", event.detail.target).map((one) => one.id); });
-  document.addEventListener("htmx:afterSwap", () => { for (const id of opened) { const one = document.getElementById(id); if (one) one.open = true; } });
-  document.addEventListener("htmx:afterSettle", (event) => prepare(event.target));
-  document.addEventListener("htmx:oobAfterSwap", (event) => { prepare(event.detail.target?.parentElement ?? document); });
+  let release = null, opened = [], walked = null, written = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target } = event.detail;
+    release = luota.hold();
+    opened = $$("details[open]", target).map(luota.finder);
+    written = $$("form[data-note] [name=reason]", target).filter((field) => field.value.trim());
+    walked = told && target.contains(told.drawn) ? { id: told.drawn.id, of: told.slot.dataset.of } : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => { for (const find of opened) { const one = find(); if (one) one.open = true; } });
+  // What was being written into a form that is gone is not lost: the one in its place takes it, else a note can. Returns
+  // where a note takes it.
+  function keep() {
+    let note = null;
+    for (const field of written) {
+      const twin = document.getElementById(field.id), form = $("#unsent"), text = $("textarea", form);
+      if (twin?.form.action === field.form.action) { twin.value = field.value; continue; }
+      form.action = field.form.dataset.note;
+      text.value += (text.value && "\n") + field.value;
+      form.hidden = false;
+      note = text;
+    }
+    written = [];
+    return note;
+  }
+  document.addEventListener("htmx:afterSettle", (event) => { prepare(event.target); });
+  // All that an answer brought is in its place, and nothing of it has been drawn yet.
+  document.addEventListener("htmx:afterOnLoad", () => {
+    const note = keep(), drawn = walked && document.getElementById(walked.id);
+    whole();
+    release?.(note);
+    release = null;
+    if (drawn?.matches("[tabindex]")) tell(drawn, $$(SLOT, drawn).findIndex((slot) => slot.dataset.of === walked.of));  // the oldest, when it has left
+    walked = null;
+  });
   // What was refused or lost is asked for again while the stream lives, and until it comes the page says that it is old.
   const stale = new Set(), follows = (part) => part?.matches?.("[data-rows], [data-live]");
   function unanswered(event) {
     const part = event.detail.elt, status = event.detail.xhr?.status ?? 0;
     if (status === 401) { signIn(); return; }
-    if (!source || !follows(part)) return;
+    if (!link?.open || !follows(part)) return;
     if (status >= 400 && status < 500 && status !== 429) { come(part); return; }  // another try would be refused as well
     stale.add(part);
     cutOff(LOST);
@@ -302,18 +352,18 @@
   }
   function come(part) {
     const last = stale.delete(part) && ![...stale].some((one) => one.isConnected);
-    if (last && source?.readyState === EventSource.OPEN) connected();
+    if (last && link.streams) connected();
   }
   for (const kind of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(kind, unanswered);
   document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) come(event.detail.elt); });
   prepare();
-  // What was done is said once, with the page where it was.
+  whole();
+  // What was done is said with the page where it was; the row in the address is for those without a script.
   if ($("[data-bulk] > .done")) {
-    const asked = new URL(location.href), scrolled = sessionStorage.getItem("scrolled");
-    for (const name of ["done", "number", "of", "left"]) asked.searchParams.delete(name);
-    history.replaceState(null, "", asked.pathname + asked.search);
+    const scrolled = sessionStorage.getItem("scrolled");
+    history.replaceState(null, "", location.pathname + location.search);
     if (scrolled !== null) scrollTo({ top: Number(scrolled), behavior: "instant" });
   }
   sessionStorage.removeItem("scrolled");
-  open();
+  if (main) link = follow(main.dataset, ON);
 })();

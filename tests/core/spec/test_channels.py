@@ -3,6 +3,7 @@ import pytest
 from luota.alerts.types import routes
 from luota.core.errors import Code, LuotaError
 from luota.core.spec.channels import SETTINGS, parse_channel, parse_headers, parse_wants, secret_key, wants_json
+from tests.clock import FakeClock
 
 HOOK = {"type": "webhook", "name": "hook", "url": "https://hooks.example.org/s3cret"}
 SECRET = "whsec_" + "A" * 32
@@ -79,7 +80,7 @@ def test_a_secret_gives_its_key():
 
 
 def test_each_type_that_can_be_added_can_be_sent_to():
-    assert set(routes(None)) == set(SETTINGS)
+    assert set(routes(None, FakeClock())) == set(SETTINGS)
 
 
 def test_what_a_channel_wants_is_written_as_it_is_read():

@@ -1,0 +1,60 @@
+import pytest
+
+from luota.core.model import Kind
+from luota.core.wants import EVERYTHING, Wants
+
+BEGINNINGS = ("incident.opened", "incident.updated", "incident.reminder")
+END = "incident.resolved"
+MISSED, FAILED = Kind.MISSED, Kind.FAILED
+
+
+@pytest.mark.parametrize(
+    ("wants", "of_missed", "of_failed", "end_of_missed", "end_of_failed"),
+    [
+        (EVERYTHING, "always", "always", "always", "always"),
+        (Wants(kinds=(MISSED,)), "always", "never", "always", "if_told"),
+        (Wants(opened=False), "never", "never", "always", "always"),
+        (Wants(kinds=(MISSED,), opened=False), "never", "never", "always", "if_told"),
+        (Wants(resolved=False), "always", "always", "if_on_its_way", "if_on_its_way"),
+        (Wants(kinds=(MISSED,), resolved=False), "always", "never", "if_on_its_way", "if_on_its_way"),
+        (Wants(delay=1), "always", "always", "always", "always"),
+    ],
+)
+def test_what_a_channel_hears_of_an_incident_is_decided_by_type_and_kind(
+    wants, of_missed, of_failed, end_of_missed, end_of_failed
+):
+    assert {wants.hears(type_, MISSED) for type_ in BEGINNINGS} == {of_missed}
+    assert {wants.hears(type_, FAILED) for type_ in BEGINNINGS} == {of_failed}
+    assert wants.hears(END, MISSED) == end_of_missed
+    assert wants.hears(END, FAILED) == end_of_failed
+
+
+@pytest.mark.parametrize(
+    ("wants", "end"),
+    [
+        (EVERYTHING, "if_told"),
+        (Wants(kinds=(FAILED,)), "if_told"),
+        (Wants(resolved=False), "if_on_its_way"),
+    ],
+)
+def test_where_a_monitor_is_not_routed_only_the_end_of_what_was_told_is_heard(wants, end):
+    assert {wants.hears(type_, MISSED, routed=False) for type_ in BEGINNINGS} == {"never"}
+    assert wants.hears(END, MISSED, routed=False) == end
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "wider"),
+    [
+        (EVERYTHING, EVERYTHING, False),
+        (EVERYTHING, Wants(delay=1), False),
+        (EVERYTHING, Wants(kinds=(MISSED,)), False),
+        (Wants(kinds=(MISSED,)), EVERYTHING, True),
+        (Wants(kinds=(MISSED,)), Wants(kinds=(FAILED,)), True),
+        (Wants(opened=False), EVERYTHING, True),
+        (Wants(opened=False), Wants(kinds=(MISSED,), opened=True), True),
+        (Wants(kinds=(MISSED,), opened=False), Wants(opened=False), False),
+        (Wants(resolved=False), EVERYTHING, False),
+    ],
+)
+def test_a_channel_wants_more_when_it_hears_of_openings_of_which_it_did_not(before, now, wider):
+    assert now.wider_than(before) is wider
