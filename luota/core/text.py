@@ -1,10 +1,12 @@
 """Texts of other people on their way into a message: nothing active in them, nothing cut inside a character."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import chain, count
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_ACTIVE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls but for tab and newline, line and paragraph separators, marks of direction, and halves of a pair."""
 _JOINER = "\u200d"
 _BACK = 40
 """How far back a cut moves to spare a sequence; longer ones are no characters that anybody would miss."""
@@ -19,13 +21,7 @@ def visible(text: str, *, lines: bool = False) -> str:
     text = text.replace("\r\n", "\n")
     if not lines:
         text = text.replace("\n", " ").replace("\t", " ")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c.encode("unicode_escape").decode() if _active(c) else c for c in text)
-
-
-def _active(c: str) -> bool:
-    return c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"})
+    return _ACTIVE.sub(lambda one: one[0].encode("unicode_escape").decode(), text)
 
 
 def head(text: str, most: int) -> str:

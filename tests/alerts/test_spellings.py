@@ -215,12 +215,15 @@ def loop():
         pass
 
 
-@pytest.mark.parametrize("said", ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("value", [TOKEN * 40, "\\" * 1000, "%25" * 333, "a" * 1000, "Bearer " + TOKEN])
-def test_four_kib_of_any_answer_are_read_in_no_more_time_than_two_million_rounds_of_a_loop(said, value):
+def test_four_kib_of_any_answer_are_read_in_no_more_time_than_two_million_rounds_of_a_loop(value):
     asked = httpx.Headers({"authorization": value, "x-other": value[::-1]})
-    answer = (said * 4096)[:4096].encode()
-    assert fastest(lambda: beginning(answer, False, secrets_of_request(HOOK, asked))) < fastest(loop)
+    took = {}
+    for which, said in ANSWERS.items():
+        answer = (said * 4096)[:4096].encode()
+        took[which] = fastest(lambda answer=answer: beginning(answer, False, secrets_of_request(HOOK, asked)))
+    most = fastest(loop)
+    assert {which: time for which, time in took.items() if time >= most} == {}
 
 
 def test_a_long_answer_takes_hardly_more_time_than_a_short_one():

@@ -80,6 +80,7 @@ async def new_tab(context: BrowserContext, base: str, *, alone: bool = False) ->
     tab = Tab(await context.new_page(), base)
     page, said = tab.page, tab.said
     page.set_default_timeout(SLOW_MS)
+    await page.emulate_media(reduced_motion="reduce")  # what pulses is drawn sixty times a second in each open page
     page.on("console", lambda message: said.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
 

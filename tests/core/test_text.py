@@ -1,3 +1,4 @@
+import sys
 import unicodedata
 
 import pytest
@@ -9,6 +10,9 @@ from luota.core.text import cut, head, shortened, tail, visible
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 FLAG = "\U0001f1eb\U0001f1ee"
 THUMB = "\U0001f44d\U0001f3fd"
+DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+MARKS = {"\N{ARABIC LETTER MARK}", "\N{LEFT-TO-RIGHT MARK}", "\N{RIGHT-TO-LEFT MARK}"}
+"""Those marks of direction that are no embedding, override or isolate."""
 
 
 def test_what_a_terminal_or_an_eye_would_obey_is_written_out():
@@ -46,10 +50,11 @@ def test_a_shortened_text_is_short_enough_and_a_part_of_the_whole(text, most):
     assert 0 <= cut(text, most) <= most
 
 
-@given(st.text())
-def test_nothing_active_is_left(text):
-    shown = visible(text)
-    assert not any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in shown)
+def test_of_all_of_unicode_controls_separators_of_lines_and_marks_of_direction_are_written_out_and_nothing_else():
+    active = {c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"}}
+    turning = {c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.bidirectional(c) in DIRECTIONS}
+    changed = {c for c in map(chr, range(sys.maxunicode + 1)) if visible(c, lines=True) != c}
+    assert changed == (active | turning | MARKS) - {"\n", "\t"}
 
 
 @given(

@@ -24,7 +24,7 @@ async def tab_of(browser, base, email, path, *, password="correct horse battery"
     `options` are those of the browser's context: a phone unless they say otherwise.
     """
     said = []
-    context = await browser.new_context(**{"viewport": PHONE, **options})
+    context = await browser.new_context(**{"viewport": PHONE, "reduced_motion": "reduce", **options})
     page = await context.new_page()
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))

@@ -29,7 +29,8 @@ async def test_the_flash_of_a_row_that_became_an_incident_leaves_it_its_red_grou
     await client.aclose()
     job = await served.monitor("run")
     await job.success(await job.started())
-    async with tab_of(chromium, served.base, "viewer@example.org", "/w/default") as page:
+    moving = {"reduced_motion": "no-preference"}
+    async with tab_of(chromium, served.base, "viewer@example.org", "/w/default", **moving) as page:
         await page.wait_for_selector("html[data-connected=yes]")
         await job.fail(await job.started("again"), {"summary": "it broke"})
         row = await page.wait_for_selector(".monitor-open.changed")
