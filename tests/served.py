@@ -203,7 +203,7 @@ async def serving(
         client = await reverse.enter_async_context(open_client(policy, resolver, ssl_context=NO_TLS))
         sender, watcher = Sender(engine, routes(client, clock, relay, services)), Alarm(engine)
         ingest = Ingest(engine, limits or Limits(**UNLIMITED), trusted_proxies)
-        passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=1024))
+        passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         reverse.callback(passwords.close)
         auth, drills = Auth(engine, passwords, public_url=public_url, trusted=trusted_proxies), Drills(engine, set())
 
