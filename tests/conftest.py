@@ -4,6 +4,7 @@ import signal
 import sys
 
 import pytest
+import uvloop
 
 from tests.chromium import chromium  # noqa: F401
 
@@ -20,6 +21,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_asyncio_loop_factories():
+    """Tests run in the event loop of the daemon, which is also faster than that of asyncio."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 LONGEST = ("e2e/test_without_luota", "e2e/test_alerts_storm", "browser/", "test_wheel", "alerts/", "cli/", "web/")

@@ -5,9 +5,10 @@ async with MailServer() as server:
     ... send to server.port ...
     server.mails[0].message, server.mails[0].recipients
 
-An answer stands for a command ("MAIL", "RCPT address", "RCPT", "DATA", "QUIT"), and "DROP" or "HANG" in its place for
-closing the connection and for silence. With DATA it comes after the message. `greeting` is what the server says
-first, in place of a session: then nothing else is served.
+An answer stands for a command ("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT address", "RCPT", "DATA", "QUIT"), and
+"DROP" or "HANG" in its place for closing the connection and for silence. "EHLO" is for HELO too, and "EHLO over TLS" for
+the one after STARTTLS. With DATA it comes after the message. `greeting` is what the server says first, in place of a
+session: then nothing else is served.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import warnings
 from dataclasses import dataclass
 from email.message import EmailMessage
 
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Mail:
     def part(self, kind: str) -> str:
         """The decoded text of the part `text/kind`."""
         return self.message.get_body((kind,)).get_content()
+
+
+class _Session(SMTP):
+    """A session that answers STARTTLS from the script, too: the only command that asks no handler."""
+
+    async def smtp_STARTTLS(self, arg):
+        answer = await self.event_handler._answer(self, "STARTTLS", otherwise="")
+        await (self.push(answer) if answer else super().smtp_STARTTLS(arg))
 
 
 class MailServer:
@@ -94,7 +103,7 @@ class MailServer:
         self.connections += 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a login without TLS is a bad idea
-            session = SMTP(
+            session = _Session(
                 self,
                 hostname="mail.test",
                 ident="test",
@@ -123,6 +132,19 @@ class MailServer:
         if answer == "DROP":
             server.transport.abort()
         return answer
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        name = "EHLO over TLS" if session.ssl else "EHLO"
+        answer = await self._answer(server, name, otherwise="")
+        return [answer] if answer else responses
+
+    async def handle_HELO(self, server, session, envelope, hostname):
+        session.host_name = hostname
+        return await self._answer(server, "HELO", "EHLO", otherwise="250 mail.test")
+
+    async def handle_AUTH(self, server, session, envelope, args):
+        return await self._answer(server, "AUTH", otherwise="") or MISSING
 
     async def handle_QUIT(self, server, session, envelope):
         return await self._answer(server, "QUIT", otherwise="221 Bye")

@@ -65,6 +65,7 @@ class Served:
         self.tcp = httpx.AsyncClient(base_url=self.base, transport=httpx.AsyncHTTPTransport(verify=NO_TLS), timeout=20)
         transport = httpx.AsyncHTTPTransport(verify=NO_TLS, uds=str(data_dir / "luota.sock"))
         self.local = httpx.AsyncClient(base_url="http://luota", transport=transport, timeout=20)
+        self.clients = [self.tcp, self.local]
 
     async def call(self, method, path, *, content=None, token=None, headers=None, local=False):
         sent = {} if token is None else {"x-luota-key": token}
@@ -99,15 +100,21 @@ class Served:
         return Monitor(self, made["monitor"], made["token"])
 
     async def sign_in(self, role="owner", email=None):
-        """Return a client that is signed in as a new member with a role, and its CSRF token."""
+        """Return a client that is signed in as a new member with a role, and its CSRF token. It is closed at the end."""
         email = email or f"{role}@example.org"
         await self.api("POST", "/api/users", {"email": email, "role": role, "password": "correct horse battery"})
         client = httpx.AsyncClient(base_url=self.base, transport=httpx.AsyncHTTPTransport(verify=NO_TLS), timeout=20)
+        self.clients.append(client)
         client.headers["origin"] = self.base
         answer = await client.post("/sign-in", data={"email": email, "password": "correct horse battery"})
         assert answer.status_code == 303, answer.text
         page = await client.get("/account")
         return client, re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+
+    async def hang_up(self):
+        """Close the connections of all clients."""
+        for client in self.clients:
+            await client.aclose()
 
     async def judge(self):
         """Judge all that has fallen due, as the alarm would."""
@@ -233,8 +240,7 @@ async def serving(
                 reverse.push_async_callback(_cancel, spawn(task.run(), name, died))
         served = Served(engine, clock, server, data_dir, site.board)
         served.alarm = watcher
-        reverse.push_async_callback(served.tcp.aclose)
-        reverse.push_async_callback(served.local.aclose)
+        reverse.push_async_callback(served.hang_up)
         yield served
     assert not deaths, deaths
 

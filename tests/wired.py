@@ -99,9 +99,14 @@ class Wired:
             if self.output.exists():
                 (self.repo / "your-file").symlink_to(self.output)
 
-    def run(self, job: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
-        """Run the wired job, of which `job` is the text as in `prepare`; variables are those of its platform."""
-        self.prepare(job)
+    def run(self, job: str | None = None, **environ: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the wired job, of which `job` is the text as in `prepare`; variables are those of its platform.
+
+        Where others run at the same time it has to be prepared before, and is given no `job`: each process that is
+        forked meanwhile keeps the program that is just written open, which then cannot be executed.
+        """
+        if job is not None:
+            self.prepare(job)
         base = {"PATH": "/usr/bin:/bin", "HOME": str(self.root), "TMPDIR": str(self.root)}
         base |= _PLATFORM.get(self.key, {})
         if self.key in TOKEN_FROM_STORE:

@@ -14,6 +14,7 @@ import re
 import shlex
 import sys
 import threading
+import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -62,10 +63,11 @@ _TYPES = {"incident.opened": "failure", "incident.resolved": "success", "channel
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _MARK = re.compile(r"([<@])(?=\S)")
 
-# They log whole URLs, which hold the secrets of channels.
+# They log whole URLs, which hold the secrets of channels, and warn of hosts, such as with `verify=no`.
 for _name in ("apprise", "requests", "urllib3"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
+    warnings.filterwarnings("ignore", module=rf"{_name}\b")
 logging.getLogger("apprise").addHandler(Listener())
 logging.getLogger("apprise").setLevel(logging.DEBUG)  # of which only the listener hears
 

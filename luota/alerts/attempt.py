@@ -17,7 +17,7 @@ from luota.core.errors import LuotaError
 from luota.core.retry import AttemptResult, rests_until, retry_at
 from luota.core.spec.monitors import Definition
 from luota.engine import Engine
-from luota.engine.deliveries import BeginAttempt, RecordAttempt, give_up, withdraw
+from luota.engine.deliveries import BeginAttempt, LeaveAttempt, RecordAttempt, Rest, give_up, prove, withdraw
 from luota.engine.work import Command, Work
 from luota.store.deliveries import Channel, Evidence, Outgoing, is_due
 
@@ -102,7 +102,7 @@ class Attempts:
             route = None if channel is None else self._routes.get(channel.type)
             if channel is not None and route is not None:
                 await turn.enter_async_context(route.turn(channel.settings, test))
-            if self.stopping or (not test and clock.now() < self.rests_until(outgoing.channel_id, channel)):
+            if self.stopping or (not test and await self._rests(outgoing.channel_id, channel)):
                 return None
             if await held() or not await self._begin(outgoing):
                 return None
@@ -123,21 +123,37 @@ class Attempts:
         where = None if channel is None else channel.workspace_id
         return RecordAttempt(outgoing.id, to, number, started_at, finished_at, result, again, where, rests)
 
+    async def _rests(self, channel_id: str, channel: Channel | None) -> bool:
+        """Tell whether a channel rests; if it does so with another of its address, people can read it by then."""
+        known = self.rests.get(channel_id, 0)
+        until = self.rests_until(channel_id, channel)
+        if self._engine.clock.now() >= until:
+            return False
+        if channel is not None and self.rests[channel_id] != known:
+            with contextlib.suppress(LuotaError):
+                await self._engine.submit(Rest(channel.workspace_id, channel_id, until))
+        return True
+
     async def _begin(self, outgoing: Outgoing) -> bool:
         """Tell whether a notice is still to be sent; if so, the file says by then that it may arrive.
 
         It says so of what another message could tell instead (a digest, the end of the incident), should Luota be
         killed: digests, and first attempts. Of all else an attempt is on record already.
         """
-        if outgoing.type == "incident.digest" or (outgoing.incident_id is not None and not outgoing.attempts):
+        noted = outgoing.type == "incident.digest" or (outgoing.incident_id is not None and not outgoing.attempts)
+        if noted:
             with contextlib.suppress(LuotaError):  # nothing can be written: rather twice than not at all
                 await self._engine.submit(BeginAttempt(outgoing.id))
         try:
-            return await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())
+            due = await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())
         except sqlite3.Error as error:
             log.warning("delivery %s cannot be read: %s", outgoing.id, error)
             await asyncio.sleep(STORAGE_PAUSE_S)
-            return False
+            due = False
+        if noted and not due:
+            with contextlib.suppress(LuotaError):
+                await self._engine.submit(LeaveAttempt(outgoing.id))
+        return due
 
     async def record(self, made: RecordAttempt, type_: str, withdrawn: str | None = None) -> None:
         """Record an attempt of a notice of `type_`, however long that takes: forgetting would repeat it at once.
@@ -147,6 +163,8 @@ class Attempts:
         change: Command | Work = made
         if withdrawn is not None:
             change = withdraw(made, withdrawn)
+        elif made.result.ok and type_ == "channel.test":
+            change = prove(made)
         elif not made.result.ok and made.again_at is None:
             change = give_up(made, type_)
         while True:

@@ -16,12 +16,19 @@ _DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("169.254.0.0/16", "a link-local address"),
         ("fe80::/10", "a link-local address"),
         ("fec0::/10", "a site-local address"),
-        ("fd00:ec2::254/128", "a cloud metadata address"),
-        ("fd00:ec2::23/128", "a cloud metadata address"),  # EKS Pod Identity
+        # Cloud metadata that is not link-local, as 169.254.169.254 of most clouds is: by provider, each as documented.
+        ("fd00:ec2::254/128", "a cloud metadata address"),  # AWS EC2
+        ("fd00:ec2::23/128", "a cloud metadata address"),  # AWS EKS Pod Identity
         ("168.63.129.16/32", "a cloud metadata address"),  # Azure WireServer, a public address
-        ("fd20:ce::254/128", "a cloud metadata address"),
-        ("100.100.100.200/32", "a cloud metadata address"),
-        ("192.0.0.192/32", "a cloud metadata address"),
+        ("fd20:ce::254/128", "a cloud metadata address"),  # Google Cloud
+        ("100.100.100.200/32", "a cloud metadata address"),  # Alibaba Cloud
+        ("fd00:100::100:200/128", "a cloud metadata address"),  # Alibaba Cloud
+        ("fd00:c1::a9fe:a9fe/128", "a cloud metadata address"),  # Oracle Cloud
+        ("192.0.0.192/32", "a cloud metadata address"),  # Oracle Cloud Classic, and Cloud at Customer
+        ("fd00:42::42/128", "a cloud metadata address"),  # Scaleway
+        ("fd00:a9fe:a9fe::1/128", "a cloud metadata address"),  # Akamai (Linode)
+        ("100.96.0.96/32", "a cloud metadata address"),  # Volcengine, BytePlus
+        ("100.80.80.80/32", "a cloud metadata address"),  # UCloud
         ("224.0.0.0/4", "a multicast address"),
         ("ff00::/8", "a multicast address"),
         ("0.0.0.0/8", "an unspecified address"),

@@ -7,7 +7,7 @@ import msgspec
 from luota.alerts.notice import IncidentFacts, Named, Notice
 from luota.alerts.words import OUTPUT_CHARACTERS
 from luota.core.evidence import RunFacts
-from luota.core.spec.values import format_instant
+from luota.core.spec.values import SECOND, format_instant
 from luota.core.text import tail
 
 
@@ -33,8 +33,8 @@ def body_of(notice: Notice) -> dict[str, Any]:
         body["gap"] = {
             "from": format_instant(gap.start),
             "to": format_instant(gap.end),
-            "unverified": [{"id": m.id, "name": m.name, "reason": m.reason} for m in gap.unverified],
-            "undecided": [_undecided(m) for m in gap.undecided],
+            "unverified": [{**_named(m), "reason": m.reason} for m in gap.unverified],
+            "undecided": [{**_named(m), "decidedAt": _iso(m.decided_at)} for m in gap.undecided],
         }
     if notice.drill:
         body["drill"] = True
@@ -62,7 +62,7 @@ def _incident(notice: Notice, incident: IncidentFacts) -> dict[str, Any]:
         "openedAt": format_instant(incident.opened_at),
         "expectedAt": _iso(incident.expected_at),
         "resolvedAt": _iso(incident.resolved_at),
-        "durationSeconds": None if lasted is None else lasted // 1000,
+        "durationSeconds": None if lasted is None else lasted // SECOND,
         "summary": notice.summary,
         "openedSummary": incident.opened_summary,
         "firstNotice": incident.first_notice,
@@ -85,6 +85,8 @@ def _monitor(notice: Notice) -> dict[str, Any] | None:
         "slug": monitor.slug,
         "mode": None if rules is None else rules.mode.value,
         "schedule": schedule,
+        "graceSeconds": monitor.grace // SECOND,
+        "timezone": monitor.timezone,
         "environment": monitor.environment,
         "tags": monitor.tags,
     }
@@ -98,7 +100,7 @@ def _run(run: RunFacts) -> dict[str, Any]:
         "state": run.state,
         "startedAt": format_instant(run.started_at),
         "finishedAt": _iso(run.finished_at),
-        "durationSeconds": None if duration is None else duration // 1000,
+        "durationSeconds": None if duration is None else duration // SECOND,
         "summary": run.summary,
         "exitCode": run.exit_code,
         "outputTail": None if run.output is None else tail(run.output, OUTPUT_CHARACTERS),
@@ -116,5 +118,5 @@ def _signal(notice: Notice) -> dict[str, Any] | None:
     return {"receivedAt": format_instant(signal.at), "host": signal.host, "deploySha": signal.deploy_sha}
 
 
-def _undecided(monitor: Named) -> dict[str, Any]:
-    return {"id": monitor.id, "name": monitor.name, "decidedAt": _iso(monitor.decided_at)}
+def _named(monitor: Named) -> dict[str, Any]:
+    return {"id": monitor.id, "name": monitor.name, "timezone": monitor.timezone}

@@ -1,6 +1,6 @@
 """A notice: all that a channel needs to tell, put together from a delivery and its evidence.
 
-Its words for people: `luota.alerts.words`; its form for machines: `luota.alerts.messages`.
+Its words for people: `luota.alerts.words`; its form for machines: `luota.alerts.messages`. Each fact is told by both.
 """
 
 from typing import Any
@@ -61,18 +61,27 @@ class MonitorFacts(Struct, frozen=True):
         return None if found is None else found.describe()
 
     @property
+    def grace(self) -> int:
+        """How long a signal may be late, in milliseconds."""
+        return 0 if self.rules is None else self.rules.grace
+
+    @property
     def timezone(self) -> str:
         """The zone in which people read this monitor's times."""
         return UTC_NAME if self.rules is None else self.rules.timezone
 
 
 class Named(Struct, frozen=True):
-    """A monitor in a list: what is said of it, and when that is decided, if it still is to be."""
+    """A monitor in a list: what is said of it, and when that is decided, if it still is to be.
+
+    `timezone` is the zone in which people read its times.
+    """
 
     id: str
     name: str
     reason: str | None = None
     decided_at: int | None = None
+    timezone: str = UTC_NAME
 
 
 class GapFacts(Struct, frozen=True):
@@ -213,6 +222,11 @@ def _monitor(outgoing: Outgoing, now: Definition | None) -> MonitorFacts | None:
 
 
 def _gap(said: dict[str, Any]) -> GapFacts:
-    hidden = tuple(Named(m["id"], m["name"], m["reason"]) for m in said["unverified"])
-    open_ = (Named(m["id"], m["name"], None, parse_instant(m["decidedAt"], "decidedAt")) for m in said["undecided"])
-    return GapFacts(said["from"], said["to"], hidden, tuple(open_))
+    hidden, open_ = (tuple(map(_named, said[key])) for key in ("unverified", "undecided"))
+    return GapFacts(said["from"], said["to"], hidden, open_)
+
+
+def _named(said: dict[str, Any]) -> Named:
+    at = said.get("decidedAt")
+    decided_at = None if at is None else parse_instant(at, "decidedAt")
+    return Named(said["id"], said["name"], said.get("reason"), decided_at, said.get("timezone", UTC_NAME))

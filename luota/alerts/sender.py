@@ -15,7 +15,7 @@ from luota.core.errors import LuotaError
 from luota.core.spec.monitors import Definition
 from luota.core.wants import EVERYTHING
 from luota.engine import Engine
-from luota.engine.deliveries import gather, renew
+from luota.engine.deliveries import gather, record_cut_off, renew
 from luota.store import deliveries
 from luota.store.deliveries import Channel, Evidence, Outgoing
 from luota.store.monitors import definitions
@@ -83,7 +83,14 @@ class Sender:
                 await queued.wait()
 
     async def _take_up(self) -> list[str]:
-        """Return the channels with something to send, as soon as the file can be read, and let rest on which rested."""
+        """Return the channels with something to send, as soon as the file can be read, and let rest on which rested.
+
+        What was under way when Luota ended is on record by then, unless nothing can be written.
+        """
+        try:
+            await self._engine.submit(record_cut_off)
+        except LuotaError as error:
+            log.warning("attempts that were cut off cannot be recorded: %s", error)
         while True:
             try:
                 resting = await deliveries.resting_channels(self._engine.reader, self._engine.clock.now())

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import cast
 
 import aiosmtplib
-from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPRecipientRefused, SMTPResponseException
 
 from luota.alerts.answer import secrets_of, told
 from luota.alerts.mail import compose
@@ -127,9 +127,11 @@ class Relay:
         """Come to where messages may be sent: over TLS and logged in, where that is set."""
         settings, smtp = self._settings, session.smtp
         await smtp.connect(sock=await self._dial())
+        await _greet(smtp)
         if settings.security == "starttls":
             session.step = Step.TLS
             await smtp.starttls()
+            await _greet(smtp)  # what was said before does not count any more, RFC 3207 section 4.2
         if settings.username is not None:
             session.step = Step.LOGIN
             password = settings.read_password()
@@ -199,6 +201,16 @@ class Relay:
         outcome += "refused " + "; ".join(f"{r.recipient}: {session.said(r)}" for r in refusals)
         decisive = (lasting or refusals)[0]
         return _failed(session, outcome, status=decisive.code, terminal=not lasting, provider_id=provider_id)
+
+
+async def _greet(smtp: SMTP) -> None:
+    """Say EHLO, or HELO where that is refused. The library would do it with the next command, which is another step."""
+    try:
+        await smtp.ehlo()
+    except SMTPHeloError:
+        if not smtp.is_connected:
+            raise
+        await smtp.helo()
 
 
 def _hang_up(smtp: SMTP) -> None:

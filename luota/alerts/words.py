@@ -1,15 +1,15 @@
 """The words of a notice for people: one renderer feeds all channels that people read.
 
-A new fact is added to `luota.alerts.notice.Notice` and in `facts` here, and every channel tells it. What jobs and
-people wrote is returned with everything active written out (`luota.core.text.visible`); escaping for HTML or for
-Slack is the channel's own.
+A new fact is added to `luota.alerts.notice.Notice`, to `facts` here and to `luota.alerts.messages`, and every channel
+tells it. What jobs and people wrote is returned with everything active written out (`luota.core.text.visible`);
+escaping for HTML or for Slack is the channel's own.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from luota.alerts.notice import IncidentFacts, MonitorFacts, Notice, Told
+from luota.alerts.notice import GapFacts, IncidentFacts, MonitorFacts, Named, Notice, Told
 from luota.core import reasons
 from luota.core.model import UTC_NAME
 from luota.core.packet import EXPECTED
@@ -132,19 +132,27 @@ def _expected(incident: IncidentFacts, monitor: MonitorFacts) -> str:
     if incident.expected_at is None:
         return what
     by = f"{what} by {local_time(incident.expected_at, monitor.timezone)}"
-    grace = 0 if monitor.rules is None else monitor.rules.grace
-    return f"{by}, grace {format_duration(grace)}" if grace and incident.kind in {"missed", "stale"} else by
+    told = monitor.grace and incident.kind in {"missed", "stale"}
+    return f"{by}, grace {format_duration(monitor.grace)}" if told else by
 
 
 def _gap_facts(notice: Notice) -> Iterator[tuple[str, str]]:
     gap = notice.gap
     if gap is None:
         return
-    yield "Not watching", f"{local_time(gap.start, UTC_NAME)} to {local_time(gap.end, UTC_NAME)}"
+    zones = {monitor.timezone for monitor in (*gap.unverified, *gap.undecided)} - {UTC_NAME}
+    zone = zones.pop() if len(zones) == 1 else UTC_NAME
+    yield "Not watching", f"{local_time(gap.start, zone)} to {local_time(gap.end, zone)}"
     yield "Why", notice.summary
-    yield "Could not verify", "\n".join(visible(f"{m.name}: {m.reason}") for m in gap.unverified)
-    open_ = (visible(f"{m.name}: decided {local_time(m.decided_at or gap.end, UTC_NAME)}") for m in gap.undecided)
+    yield "Could not verify", "\n".join(_unverified(monitor, gap) for monitor in gap.unverified)
+    open_ = (visible(f"{m.name}: decided {local_time(m.decided_at or gap.end, m.timezone)}") for m in gap.undecided)
     yield "May still turn out so", "\n".join(open_)
+
+
+def _unverified(monitor: Named, gap: GapFacts) -> str:
+    """Return what a gap notice says of one monitor, in a line; the window stands above."""
+    said = (monitor.reason or "").removesuffix(reasons.not_watching(gap.start, gap.end))
+    return visible(f"{monitor.name}: {_reason(said, monitor.timezone)}")
 
 
 def _run_facts(notice: Notice) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,19 @@ Channel = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by name
 Workspace = Annotated[
     str | None, typer.Option("--workspace", metavar="W", help="A workspace, by id or slug; else the first one.")
 ]
+_Kinds = Annotated[
+    list[str] | None,
+    typer.Option(metavar="missed|failed|stuck|stale", callback=among(Kind), help="Of these alone; '' for all."),
+]
+_Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="opened|resolved", callback=among(("opened", "resolved")), help="Of these alone; '' for both."
+    ),
+]
+_Delay = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="Hold the opening back; silent when it ends within.")
+]
 
 _OPTIONS = {"delaySeconds": "--delay", "headers": "--header", "to": "--to"}
 """The options whose names are not the API's, by the API's."""
@@ -25,10 +38,13 @@ def add_email(
     *,
     name: Annotated[str, typer.Option(help="What to call it.")],
     to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="Who gets the notices; repeatable.")],
+    kind: _Kinds = None,
+    notify: _Notify = None,
+    delay: _Delay = None,
     workspace: Workspace = None,
 ) -> None:
     """Add an email channel; it hears of every monitor that names no channels of its own."""
-    _add(cli, workspace, {"type": "email", "name": name, "to": to})
+    _add(cli, workspace, {"type": "email", "name": name, "to": to, **_rules(kind, notify, delay)})
 
 
 def add_webhook(
@@ -39,10 +55,13 @@ def add_webhook(
     header: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Send this header along; repeatable.")
     ] = None,
+    kind: _Kinds = None,
+    notify: _Notify = None,
+    delay: _Delay = None,
     workspace: Workspace = None,
 ) -> None:
     """Add a webhook; it hears of every monitor that names no channels of its own. Prints its secret once."""
-    body: dict[str, Any] = {"type": "webhook", "name": name, "url": url}
+    body: dict[str, Any] = {"type": "webhook", "name": name, "url": url, **_rules(kind, notify, delay)}
     if header:
         body["headers"] = dict(_pair(one) for one in header)
     _add(cli, workspace, body)
@@ -53,10 +72,13 @@ def add_slack(
     *,
     name: Annotated[str, typer.Option(help="What to call it.")],
     url: Annotated[str, typer.Option(help="The incoming webhook that Slack made.")],
+    kind: _Kinds = None,
+    notify: _Notify = None,
+    delay: _Delay = None,
     workspace: Workspace = None,
 ) -> None:
     """Add a Slack channel; it hears of every monitor that names no channels of its own."""
-    _add(cli, workspace, {"type": "slack", "name": name, "url": url})
+    _add(cli, workspace, {"type": "slack", "name": name, "url": url, **_rules(kind, notify, delay)})
 
 
 def add_apprise(
@@ -64,39 +86,26 @@ def add_apprise(
     *,
     name: Annotated[str, typer.Option(help="What to call it.")],
     url: Annotated[str, typer.Option(help="One URL as https://appriseit.com has it, such as ntfy://topic.")],
+    kind: _Kinds = None,
+    notify: _Notify = None,
+    delay: _Delay = None,
     workspace: Workspace = None,
 ) -> None:
     """Add any service that Apprise knows: ntfy, Telegram, Discord, Matrix … Needs the extra luota[apprise]."""
-    _add(cli, workspace, {"type": "apprise", "name": name, "url": url})
+    _add(cli, workspace, {"type": "apprise", "name": name, "url": url, **_rules(kind, notify, delay)})
 
 
 def edit(
     cli: Cli,
     *,
     channel: Channel,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(metavar="missed|failed|stuck|stale", callback=among(Kind), help="Of these alone; '' for all."),
-    ] = None,
-    notify: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="opened|resolved", callback=among(("opened", "resolved")), help="Of these alone; '' for both."
-        ),
-    ] = None,
-    delay: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Hold the opening back; silent when it ends within.")
-    ] = None,
+    kind: _Kinds = None,
+    notify: _Notify = None,
+    delay: _Delay = None,
     workspace: Workspace = None,
 ) -> None:
     """Change which notices of incidents a channel wants; what is not given stays."""
-    body: dict[str, Any] = {}
-    if kind is not None:
-        body["kinds"] = [one for one in kind if one] or None
-    if notify is not None:
-        body["notify"] = [one for one in notify if one] or None
-    if delay is not None:
-        body["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() and len(delay) < 12 else delay
+    body = _rules(kind, notify, delay)
     if not body:
         raise WrongOptionError("options", "Nothing to change: give an option, such as --kind missed.")
     reply = cli.call("PATCH", api("channels", channel, workspace=workspace), body, options=_OPTIONS)
@@ -132,6 +141,8 @@ def _state(channel: Mapping[str, Any]) -> str:
 def _last(channel: Mapping[str, Any]) -> str:
     """Say in words what became of the last delivery of a channel."""
     last = channel.get("lastDelivery")
+    if channel.get("failedError") and not (last and last["attempts"]):  # it is not on record any more
+        return f"failed, terminal since {channel['failedAt']}: {channel['failedError']}"
     if last is None:
         return "none yet"
     match last["state"]:
@@ -181,6 +192,18 @@ def _add(cli: Cli, workspace: str | None, body: Mapping[str, Any]) -> None:
         text += "\n\n" + _secret(reply)
     text += f"\n\nNobody knows yet that it works. Prove it: luota channel test {shlex.quote(shown(channel['name']))}"
     cli.answer(reply, text)
+
+
+def _rules(kind: list[str] | None, notify: list[str] | None, delay: str | None) -> dict[str, Any]:
+    """Return which notices a channel shall want, as the API takes it; what is not given is not in it."""
+    rules: dict[str, Any] = {}
+    if kind is not None:
+        rules["kinds"] = [one for one in kind if one] or None
+    if notify is not None:
+        rules["notify"] = [one for one in notify if one] or None
+    if delay is not None:
+        rules["delaySeconds"] = int(delay) if delay.isascii() and delay.isdigit() and len(delay) < 12 else delay
+    return rules
 
 
 def _secret(reply: Mapping[str, Any]) -> str:

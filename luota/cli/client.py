@@ -54,6 +54,7 @@ def call(
     *,
     headers: Mapping[str, str] | None = None,
     create: bool = False,
+    only_running: bool = False,
 ) -> dict[str, Any]:
     """Send one request and return the JSON of its answer. A body in bytes is JSON already.
 
@@ -61,7 +62,7 @@ def call(
     app is run in this process; `create` lets that make a new data directory, else NOT_FOUND says that there
     is none. CONFLICT when one and the same process owns the directory for longer than RETRY_FOR_MS; FORBIDDEN when this
     user may not; UNAVAILABLE when the daemon goes away or stays silent, and then the request may have been
-    carried out all the same.
+    carried out all the same. With `only_running` nothing is run in this process: UNAVAILABLE where no daemon listens.
     """
     content = body if isinstance(body, bytes) or body is None else _encoded(body)
     sent = {"content-type": "application/json", **(headers or {})}
@@ -71,6 +72,8 @@ def call(
         connected = _connect(config.data_dir)
         if connected is not None:
             return _answer(*_over_socket(connected, method, path, content, sent))
+        if only_running:
+            raise LuotaError(Code.UNAVAILABLE, "The daemon does not run. Start it: luota serve")
         prepare(config.data_dir, create=create)
         try:
             return _answer(*_run(_in_process(config, method, path, content, sent)))

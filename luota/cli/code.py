@@ -12,12 +12,10 @@ from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.output import shown, table
 from luota.core.errors import Code, LuotaError, invalid
-from luota.core.spec.channels import parse_channel, parse_wants, wants_json
+from luota.core.spec.channels import WANTS_KEYS, parse_channel, parse_wants, wants_json
 from luota.core.spec.documents import decode_document
 from luota.core.spec.monitors import KEYS, definition_json, parse_definition, parse_edit
 from luota.core.spec.values import parse_slug, slug_of
-
-_WANTS = ("kinds", "notify", "delaySeconds")
 
 
 class Change:
@@ -46,7 +44,7 @@ def export(cli: Cli, *, workspace: Workspace = None) -> None:
     monitors = cli.call("GET", api("monitors", workspace=workspace))["monitors"]
     channels = cli.call("GET", api("channels", workspace=workspace))["channels"]
     document = {
-        "channels": [{key: c[key] for key in ("name", "type", "to", *_WANTS) if key in c} for c in channels],
+        "channels": [{key: c[key] for key in ("name", "type", "to", *WANTS_KEYS) if key in c} for c in channels],
         "monitors": [{key: m[key] for key in KEYS if key in m} for m in monitors],
     }
     cli.answer(document, json.dumps(document, indent=2, ensure_ascii=False))
@@ -81,7 +79,7 @@ def _channels(cli: Cli, wanted: list[dict[str, Any]], workspace: str | None) -> 
     found = cli.call("GET", api("channels", workspace=workspace))["channels"]
     present = {channel["name"]: channel for channel in found}
     for doc in wanted:
-        given = {key: doc[key] for key in _WANTS if key in doc}
+        given = {key: doc[key] for key in WANTS_KEYS if key in doc}
         wants = parse_wants(given)
         channel = present.get(doc["name"])
         if channel is None:
@@ -90,10 +88,7 @@ def _channels(cli: Cli, wanted: list[dict[str, Any]], workspace: str | None) -> 
                 raise invalid("channels", said)
             parse_channel(doc)
             change = Change("channel", doc["name"], None, doc)
-            added = {key: value for key, value in doc.items() if key not in _WANTS}
-            change.requests.append(("POST", api("channels", workspace=workspace), added))
-            if given:
-                change.requests.append(("PATCH", api("channels", doc["name"], workspace=workspace), given))
+            change.requests.append(("POST", api("channels", workspace=workspace), doc))
             yield change
             continue
         for key in ("type", "to"):

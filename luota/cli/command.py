@@ -87,6 +87,7 @@ class Cli:
         headers: Mapping[str, str] | None = None,
         create: bool = False,
         options: Mapping[str, str] | None = None,
+        only_running: bool = False,
     ) -> dict[str, Any]:
         """Return Luota's answer to one request, see `client.call`.
 
@@ -94,7 +95,9 @@ class Cli:
         option that was or is to be given, while its `field` stays the API's.
         """
         try:
-            return client.call(self.config, method, path, body, headers=headers, create=create)
+            return client.call(
+                self.config, method, path, body, headers=headers, create=create, only_running=only_running
+            )
         except LuotaError as error:
             raise _with_option(error, options or {}) from None
 

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from luota.cli import client
 from luota.cli.channels import Workspace
 from luota.cli.command import Cli, api
 from luota.cli.monitors import Monitor
 from luota.cli.output import table
 from luota.core.drills import DrillKind
+from luota.core.errors import Code, LuotaError
 
 Kind = Annotated[DrillKind, typer.Argument(metavar="missed|failed|stale|dead_route", help="What shall fail.")]
 
@@ -29,10 +31,24 @@ def run(
     reply = cli.call("POST", api("monitors", monitor, "drills", workspace=workspace), {"kind": kind.value})
     while wait and reply["drill"]["state"] == "running":
         time.sleep(_LOOK_EVERY_S)
-        reply = cli.call("GET", api("drills", reply["drill"]["id"], workspace=workspace))
+        reply = _looked_at(cli, reply["drill"]["id"], workspace)
     cli.answer(reply, _described(reply["drill"]))
     if wait and reply["drill"]["state"] != "proven":
         raise typer.Exit(1)
+
+
+def _looked_at(cli: Cli, drill_id: str, workspace: str | None) -> dict[str, Any]:
+    """Return a drill as it stands; UNAVAILABLE once the daemon on which it runs is gone.
+
+    Without a daemon nothing goes on, and the file is left to the next one, which would not start beside this command.
+    """
+    try:
+        return cli.call("GET", api("drills", drill_id, workspace=workspace), only_running=True)
+    except LuotaError as error:
+        if error.code is not Code.UNAVAILABLE or client.listens(cli.config.data_dir):
+            raise
+    said = f"The daemon went away in the middle of the drill {drill_id}, which proves nothing now."
+    raise LuotaError(Code.UNAVAILABLE, f"{said} Start it (luota serve), and run the drill again.")
 
 
 def list_all(cli: Cli, *, monitor: Monitor, workspace: Workspace = None) -> None:

@@ -157,7 +157,11 @@ class Attempt(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """One notice to one channel, with every attempt. `told_by` is the id of the digest that was to tell it."""
+    """One notice to one channel, with every attempt. `told_by` is the id of the digest that was to tell it.
+
+    `next_attempt_at` is the earliest instant of the next attempt, None when none follows. `waits_for` tells what puts
+    it off: "rest" of the channel, "order" (an earlier notice of its incident goes first), or the channel's "delay".
+    """
 
     id: str
     channel: str
@@ -170,6 +174,7 @@ class Delivery(Struct, frozen=True):
     last_error: str | None
     provider_id: str | None
     told_by: str | None
+    waits_for: str | None
     attempts: tuple[Attempt, ...] = ()
 
     @property

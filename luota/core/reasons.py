@@ -47,15 +47,18 @@ def failed(run: OpenRun, summary: str) -> str:
 
 def hidden(rules: Rules, state: State, window: Window) -> str:
     """Say which blind window hid what was expected."""
-    return f"{silent(rules, state)}; Luota was not watching {_at(window.start)} to {_at(window.end)}"
+    return silent(rules, state) + not_watching(window.start, window.end)
 
 
 def outcome_unknown(run: OpenRun, window: Window) -> str:
     """Say which blind window hid the end of a run."""
-    return (
-        f"outcome of run {run.id} unknown: its limit passed {_at(run.limit_at)}; "
-        f"Luota was not watching {_at(window.start)} to {_at(window.end)}"
-    )
+    limit = f"outcome of run {run.id} unknown: its limit passed {_at(run.limit_at)}"
+    return limit + not_watching(window.start, window.end)
+
+
+def not_watching(start: int, end: int) -> str:
+    """Return the end of a reason that names the blind window behind it."""
+    return f"; Luota was not watching {_at(start)} to {_at(end)}"
 
 
 def raised(kind: Kind, reason: str) -> str:

@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from luota.core.model import Kind
 
-Hears = Literal["always", "if_told", "if_on_its_way", "never"]
-"""Whether a channel hears of something: always; if an earlier notice of the incident told it, or is to; if one, or the
+Hears = Literal["always", "if_lost", "if_told", "if_on_its_way", "never"]
+"""Whether a channel hears of something: always; if nobody was told of the incident, and a notice of it was lost to each
+channel of its monitor's own that was to tell it; if an earlier notice of the incident told it, or is to; if one, or the
 digest that tells it, is still on its way; never."""
 
 
@@ -31,11 +32,13 @@ class Wants(Struct, frozen=True):
         monitor is not `routed` to the channel any more. Who wants no ends is told of one all the same in the place of
         what is still on its way: nobody hears "open" of what has ended.
         """
-        wanted = routed and kind in self.kinds
+        wanted = kind in self.kinds
         if type_ != "incident.resolved":
-            return "always" if self.opened and wanted else "never"
+            if not (self.opened and wanted):
+                return "never"
+            return "always" if routed else "if_lost"
         if self.resolved:
-            return "always" if wanted else "if_told"
+            return "always" if routed and wanted else "if_told"
         return "if_on_its_way"
 
     def wider_than(self, before: "Wants") -> bool:

@@ -23,7 +23,7 @@ _TYPES = {
 }
 _EVENTS = {Action.OPENED: "opened", Action.UPDATED: "updated", Action.RESOLVED: "resolved"}
 
-Only = Literal["if_told", "if_on_its_way"]
+Only = Literal["if_lost", "if_told", "if_on_its_way"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -170,7 +170,8 @@ class Batch:
         self.rows.add("incident_events", event)
         state = "resolved" if action is Action.RESOLVED else "open"
         facts = {"at": at, "kind": kind, "state": state, "reason": transition.reason, "run": run_id}
-        self.notify(live, _TYPES[action], incident_id, facts)
+        to = self.registry.channels_of(live) if action is Action.OPENED else None  # nothing of it is lost yet
+        self.notify(live, _TYPES[action], incident_id, facts, to=to)
         if action is not Action.RESOLVED:
             return incident_id
         for change in ("hushed", "hushed_first", "overtaken"):
@@ -183,39 +184,47 @@ class Batch:
         type_: str,
         incident_id: str,
         facts: dict[str, object],
-        routes: tuple[str, ...] | None = None,
-    ) -> bool:
+        own: tuple[str, ...] | None = None,
+        to: tuple[str, ...] | None = None,
+    ) -> None:
         """Queue a notice to every channel that hears of it (`Wants.hears`), in this very transaction.
 
-        True if a channel was queued a notice that depends on no earlier one.
-
-        The monitor goes to `routes`, or else to where it is routed at present. The other channels of the workspace are
-        asked too: it may have been routed to them when they were told of the beginning. On the dead route of a drill
-        no end takes the place of the opening, which is to show how it is tried again.
+        The monitor goes to `own`, or else to where it is routed at present. The other channels of the workspace are
+        asked too: it may have been routed to them when they were told of the beginning, or nobody else may be left to
+        hear of it. With `to`, those alone are asked. On the dead route of a drill no end takes the place of the
+        opening, which is to show how it is tried again.
         """
         if live.drill_of is not None:
             facts["drill"] = True
         notice, kind = _encode(facts).decode(), str(facts["kind"])
         workspace = self.registry.workspaces[live.workspace_id]
-        routes = self.registry.channels_of(live) if routes is None else routes
-        told = False
-        for channel_id in dict.fromkeys((*routes, *workspace.channels)):
+        own = self.registry.channels_of(live) if own is None else own
+        for channel_id in dict.fromkeys((*own, *workspace.channels)) if to is None else to:
             wanted = self.wants.get(channel_id) or workspace.wants.get(channel_id, EVERYTHING)
-            hears = wanted.hears(type_, kind, routed=channel_id in routes)
+            hears = wanted.hears(type_, kind, routed=channel_id in own)
             if hears == "always":
-                told = True
                 self.tell(live, channel_id, wanted, incident_id, type_, notice)
+            elif hears == "if_lost":
+                self.tell(live, channel_id, wanted, incident_id, type_, notice, hears)
             elif hears != "never" and channel_id not in self.registry.dead_routes:
                 # No delay concerns it: it is never the first.
                 self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, hears)
-        return told
 
-    def tell(self, live: Live, channel_id: str, wanted: Wants, incident_id: str, type_: str, notice: str) -> None:
+    def tell(
+        self,
+        live: Live,
+        channel_id: str,
+        wanted: Wants,
+        incident_id: str,
+        type_: str,
+        notice: str,
+        only: Only | None = None,
+    ) -> None:
         """Queue a notice of an incident to a channel; what its delay does to it, the statements decide.
 
         What came earlier stands in the file alone: they look there.
         """
-        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice)
+        delivery_id = self.queue(live.workspace_id, channel_id, incident_id, live.id, type_, notice, only)
         if wanted.delay:
             self.rows.add("ended_early" if type_ == "incident.resolved" else "held", (wanted.delay, delivery_id))
 
@@ -231,8 +240,7 @@ class Batch:
     ) -> str:
         """Queue one notice to one channel, to be sent at once; return the delivery's id.
 
-        With `only` it comes to nothing unless the channel has an earlier notice of its incident: one by which it was
-        told or is to be, or one that is still on its way to it.
+        With `only` it comes to nothing unless that is so when it is written (`core.wants.Hears`).
         """
         self.queued_notice = True
         delivery_id = new_id()

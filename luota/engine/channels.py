@@ -11,10 +11,12 @@ from luota.core.model import Window
 from luota.core.spec.channels import SECRET_PREFIX, parse_channel, parse_wants, wants_json
 from luota.core.spec.values import format_instant
 from luota.core.verdicts import undecided
+from luota.core.wants import EVERYTHING, Wants
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
+from luota.engine.dead_routes import tell_joined
 from luota.engine.registry import LiveWorkspace
-from luota.engine.routes import tell_channel, tell_where_routed
+from luota.engine.routes import tell_channel, tell_without
 from luota.engine.work import Transaction, Work
 from luota.store.deliveries import HELD, UNTRIED
 
@@ -26,11 +28,6 @@ _HOLD_ANEW = (
     "UPDATE deliveries AS d SET next_attempt_at = max(queued_at + ?1, ?2) WHERE channel_id = ?3 "
     f"AND next_attempt_at IS NOT NULL AND {UNTRIED} AND incident_id IS NOT NULL AND {HELD}"
 )
-_OPEN_AT = (
-    "SELECT monitor_id FROM incidents i WHERE workspace_id = ? AND state <> 'resolved' "
-    "AND EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = i.id AND d.channel_id = ?)"
-)
-"""The monitors with an open incident of which a channel has a notice."""
 
 
 def new_secret() -> str:
@@ -41,27 +38,31 @@ def new_secret() -> str:
 def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
     """Add the channel that `doc` defines; the result is its id. CONFLICT when the name is taken.
 
-    It is told of what is open, of which nobody was told yet.
+    It is told of what is open, of which nobody was told yet, as far as it wants to hear of it, and so of dead routes.
     """
 
     async def work(tx: Transaction) -> str:
         spec = parse_channel(doc)
-        name = spec.name
+        name, rules = spec.name, {} if spec.wants == EVERYTHING else wants_json(spec.wants)
         sql = "SELECT 1 FROM channels WHERE workspace_id = ? AND name = ? AND removed_at IS NULL"
         if await tx.fetch(sql, workspace.id, name):
             raise LuotaError(Code.CONFLICT, f"There is a channel {name} already.", field="name")
         channel_id = new_id()
         await tx.execute(
-            "INSERT INTO channels (id, workspace_id, name, type, settings, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO channels (id, workspace_id, name, type, settings, rules, created_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             channel_id,
             workspace.id,
             name,
             spec.type,
             msgspec.json.encode(spec.settings).decode(),
+            msgspec.json.encode(rules).decode(),
             tx.now,
         )
-        audit(tx.batch, actor, workspace.id, "channel.add", channel_id, name=name, type=spec.type)
+        audit(tx.batch, actor, workspace.id, "channel.add", channel_id, name=name, type=spec.type, **rules)
+        _set_wants(tx, workspace.id, channel_id, spec.wants)
         await tell_channel(tx, workspace.id, channel_id)
+        await tell_joined(tx, workspace.id, channel_id)
         tx.batch.after.append(lambda: _set_channels(tx, workspace.id, add=channel_id))
         return channel_id
 
@@ -86,16 +87,9 @@ def edit(workspace_id: str, channel_id: str, name: str, changes: dict[str, Any],
         if wants.delay != before.delay:
             await tx.execute(_HOLD_ANEW, wants.delay, tx.now, channel_id)
             tx.batch.queued_notice = True  # its lane may have to send earlier than it thought
-        tx.batch.wants[channel_id] = wants
+        _set_wants(tx, workspace_id, channel_id, wants)
         if wants.wider_than(before):
             await tell_channel(tx, workspace_id, channel_id)
-
-        def publish() -> None:
-            workspace = tx.registry.workspaces[workspace_id]
-            wanted = {**workspace.wants, channel_id: wants}
-            tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, wants=wanted)
-
-        tx.batch.after.append(publish)
 
     return work
 
@@ -124,7 +118,7 @@ def rotate_secret(workspace_id: str, channel_id: str, name: str, actor: Actor) -
 
 
 def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
-    """Remove a channel; what it had not sent yet is cancelled, with the reason, and told elsewhere if open still.
+    """Remove a channel; what it had not sent yet is cancelled, with the reason, and told to others if to nobody yet.
 
     The result are the ids of the monitors that named it, archived ones too: one that named no other goes to every
     channel of its workspace from now on.
@@ -132,12 +126,11 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
 
     async def work(tx: Transaction) -> list[str]:
         await tx.execute("UPDATE channels SET removed_at = ? WHERE id = ?", tx.now, channel_id)
-        await tx.execute(
+        sql = (
             "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, "
-            "last_error = 'the channel was removed' WHERE channel_id = ? AND next_attempt_at IS NOT NULL",
-            tx.now,
-            channel_id,
+            "last_error = 'the channel was removed' WHERE channel_id = ? AND next_attempt_at IS NOT NULL RETURNING id"
         )
+        lost = [delivery_id for (delivery_id,) in await tx.fetch(sql, tx.now, channel_id)]
         sql = (
             "SELECT m.id FROM monitors m JOIN monitor_channels r ON r.monitor_id = m.id "
             "WHERE r.channel_id = ? ORDER BY m.slug"
@@ -145,14 +138,7 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
         named = [monitor_id for (monitor_id,) in await tx.fetch(sql, channel_id)]
         await tx.execute("DELETE FROM monitor_channels WHERE channel_id = ?", channel_id)
         audit(tx.batch, actor, workspace_id, "channel.remove", channel_id, name=name)
-        others = _without(channel_id, tx.registry.workspaces[workspace_id].channels)
-        told = {monitor_id for (monitor_id,) in await tx.fetch(_OPEN_AT, workspace_id, channel_id)}
-        moved = []
-        for live in tx.registry.monitors.values():
-            routes = tx.registry.routes.get(live.id, ())
-            if live.id in told or routes == (channel_id,):
-                moved.append((live, _without(channel_id, routes)))
-        await tell_where_routed(tx, moved, others)
+        await tell_without(tx, workspace_id, channel_id, lost)
 
         def publish() -> None:
             _set_channels(tx, workspace_id, drop=channel_id)
@@ -228,14 +214,19 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
         sql = f"SELECT id, name FROM monitors WHERE id IN ({', '.join('?' * len(chunk))})"
         names.update(await tx.fetch(sql, *chunk))
     unverified.sort(key=lambda one: names[one[0]])
+
+    def named(monitor_id: str) -> dict[str, Any]:
+        timezone = tx.registry.monitors[monitor_id].rules.timezone
+        return {"id": monitor_id, "name": names[monitor_id], "timezone": timezone}
+
     return {
         "at": tx.now,
         "from": window.start,
         "to": window.end,
         "reason": window.reason,
-        "unverified": [{"id": one, "name": names[one], "reason": why} for one, why in unverified],
+        "unverified": [{**named(one), "reason": why} for one, why in unverified],
         "undecided": [
-            {"id": one, "name": names[one], "decidedAt": format_instant(at)}
+            {**named(one), "decidedAt": format_instant(at)}
             for one, at in sorted(undecided_at.items(), key=lambda one: names[one[0]])
         ],
     }
@@ -243,6 +234,18 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
 
 def _without(channel_id: str, channels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(other for other in channels if other != channel_id)
+
+
+def _set_wants(tx: Transaction, workspace_id: str, channel_id: str, wants: Wants) -> None:
+    """Let a channel want these notices: for the rest of the transaction, and from COMMIT on for all."""
+
+    def publish() -> None:
+        workspace = tx.registry.workspaces[workspace_id]
+        wanted = {**workspace.wants, channel_id: wants}
+        tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, wants=wanted)
+
+    tx.batch.wants[channel_id] = wants
+    tx.batch.after.append(publish)
 
 
 def _set_channels(tx: Transaction, workspace_id: str, add: str | None = None, drop: str | None = None) -> None:

@@ -8,15 +8,10 @@ import msgspec
 from luota.core.model import UTC_NAME
 from luota.core.retry import AttemptResult
 from luota.engine.batch import Batch, new_id
-from luota.engine.routes import tell_others
+from luota.engine.dead_routes import announce, tell_joined
+from luota.engine.routes import tell_channel, tell_others
 from luota.engine.work import Command, Transaction, Work
-from luota.store.deliveries import ALL_RECORDED, UNTOLD
-
-_NOT_ANNOUNCED_YET = (
-    "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel_id = channels.id AND e.state = 'failed_terminal' "
-    "AND e.type NOT IN ('channel.test', 'channel.failed') AND e.finished_at >= channels.failed_at)"
-)
-"""Of a channel: no notice was given up, since the last one was delivered, that its death is announced for."""
+from luota.store.deliveries import ALL_RECORDED, CUT_OFF, UNTOLD, first_attempt_at
 
 _TOLD_TOGETHER = {
     "opened": "opened",
@@ -36,7 +31,8 @@ _WAITING = (
 class BeginAttempt(Command):
     """An attempt is about to be made: the notice may arrive, though Luota might not live to record that.
 
-    From then on it is repeated as what it is, under its id. Nothing is noted of what is not due any more.
+    From then on it is repeated as what it is, under its id. Nothing is noted of what is not due any more. What Luota
+    did not live to record is put on record by `record_cut_off`.
     """
 
     def __init__(self, delivery_id: str) -> None:
@@ -45,6 +41,17 @@ class BeginAttempt(Command):
     def plan(self, batch: Batch) -> None:
         """Stage the mark."""
         batch.rows.add("begun", (self.delivery_id, batch.now))
+
+
+class LeaveAttempt(Command):
+    """An attempt that was begun is not made: its notice is not due any more, or nobody could look."""
+
+    def __init__(self, delivery_id: str) -> None:
+        self.delivery_id = delivery_id
+
+    def plan(self, batch: Batch) -> None:
+        """Take the mark away."""
+        batch.rows.add("unmade", (self.delivery_id,))
 
 
 class RecordAttempt(Command):
@@ -108,16 +115,31 @@ class RecordAttempt(Command):
         )
         if result.ok:
             batch.rows.add("proven", (self.finished_at, self.channel_id))
+            batch.rows.add("announced", (self.finished_at, self.delivery_id))
         if self.rests_until is not None:
             batch.rows.add("rested", (self.rests_until, self.channel_id))
+
+
+class Rest(Command):
+    """A channel is to rest that has the address of one whose provider got too much."""
+
+    def __init__(self, workspace_id: str, channel_id: str, until: int) -> None:
+        self.workspace_id = workspace_id
+        self.channel_id = channel_id
+        self.until = until
+
+    def plan(self, batch: Batch) -> None:
+        """Stage until when it rests."""
+        batch.concern(self.workspace_id, self.channel_id)
+        batch.rows.add("rested", (self.until, self.channel_id))
 
 
 def give_up(record: RecordAttempt, type_: str) -> Work:
     """Record the last attempt of a notice of `type_`, and tell the workspace's other channels of the dead route.
 
-    They are told once, until something is delivered by it again. A test makes no dead route: somebody waits for its
-    outcome. An announcement does, but is not announced itself: that could go on for ever. Of its incidents that are
-    open still and nobody was told of, those hear who joined while the notice was on its way, or else all others.
+    They are told once, until something is delivered by it again; anew if no announcement arrived. A test makes no dead
+    route: somebody waits for its outcome. An announcement does, but is not announced itself: that could go on for ever.
+    Of its incidents that nobody was told of, all others hear, unless the monitor's own channels are still to be told.
     """
 
     async def work(tx: Transaction) -> None:
@@ -131,23 +153,47 @@ def give_up(record: RecordAttempt, type_: str) -> Work:
         if not given_up:  # its incident ended meanwhile: the end follows on the same route, and decides about it
             return
         sql = (
-            "UPDATE channels SET failed_at = min(coalesce(failed_at, ?1), ?1) WHERE id = ?2 AND removed_at IS NULL "
-            f"AND {_NOT_ANNOUNCED_YET} RETURNING workspace_id, name, type"
+            "UPDATE channels SET failed_at = coalesce(failed_at, ?), failed_error = ? WHERE id = ? "
+            "AND removed_at IS NULL RETURNING workspace_id"
         )
-        dead = await tx.fetch(sql, record.finished_at, record.channel_id)
-        for workspace_id, name, kind in () if type_ == "channel.failed" else dead:
-            why = record.result.error or "no reason given"
-            facts = {
-                "at": tx.now,
-                "reason": f"The channel {name} is a dead route, a notice to it was given up: {why}",
-                "channel": {"id": record.channel_id, "name": name, "type": kind, "error": why},
-            }
-            notice = msgspec.json.encode(facts).decode()
-            for channel_id in tx.registry.workspaces[workspace_id].channels:
-                if channel_id != record.channel_id:
-                    tx.batch.queue(workspace_id, channel_id, None, None, "channel.failed", notice)
+        dead = await tx.fetch(sql, record.finished_at, record.result.error, record.channel_id)
+        for (workspace_id,) in () if type_ == "channel.failed" else dead:
+            await announce(tx, workspace_id, record.channel_id)
 
     return work
+
+
+def prove(record: RecordAttempt) -> Work:
+    """Record the test of a channel that was delivered; tell it of what is open and dead, of which nobody was told."""
+
+    async def work(tx: Transaction) -> None:
+        record.plan(tx.batch)
+        workspace = tx.registry.workspaces.get(record.workspace_id or "")
+        if workspace is not None and record.channel_id in workspace.channels:  # else it was removed meanwhile
+            await tell_channel(tx, workspace.id, record.channel_id)
+            await tell_joined(tx, workspace.id, record.channel_id)
+
+    return work
+
+
+async def record_cut_off(tx: Transaction) -> None:
+    """Put on record, with their outcome unknown, the attempts that were under way when Luota ended.
+
+    For use before new ones are begun. They stand at their beginning alone: nobody knows their end.
+    """
+    await tx.execute(
+        "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok, error) "
+        "SELECT id, attempts + 1, min(begun_at, ?1), min(begun_at, ?1), 0, ?2 FROM deliveries "
+        "WHERE begun_at IS NOT NULL",
+        tx.now,
+        CUT_OFF,
+    )
+    await tx.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, begun_at = NULL, "
+        "state = iif(next_attempt_at IS NULL, state, 'failed_retrying'), "
+        "last_error = iif(next_attempt_at IS NULL, last_error, ?) WHERE begun_at IS NOT NULL",
+        CUT_OFF,
+    )
 
 
 def withdraw(record: RecordAttempt, why: str) -> Work:
@@ -194,10 +240,10 @@ def renew(digest_id: str) -> Work:
 
     async def work(tx: Transaction) -> None:
         sql = (
-            "SELECT workspace_id, channel_id, notice, attempts FROM deliveries g "
+            f"SELECT workspace_id, channel_id, notice, attempts, {first_attempt_at('g')} FROM deliveries g "
             f"WHERE id = ? AND next_attempt_at IS NOT NULL AND {ALL_RECORDED}"
         )
-        for workspace_id, channel_id, notice, attempts in await tx.fetch(sql, digest_id):
+        for workspace_id, channel_id, notice, attempts, tried_since in await tx.fetch(sql, digest_id):
             before = msgspec.json.decode(notice)
             said: list[dict[str, Any]] = []
             news: list[str] = []
@@ -213,7 +259,7 @@ def renew(digest_id: str) -> Work:
             if not news:
                 return
             tried = before.get("tried", 0) + attempts
-            renewed = _queue_digest(tx, workspace_id, channel_id, said, tried)
+            renewed = _queue_digest(tx, workspace_id, channel_id, said, tried, tried_since)
             await _told_by(tx, renewed, news)
             for incident_id in kept:
                 await _tell_again(tx, incident_id, channel_id, digest_id, renewed)
@@ -245,6 +291,13 @@ async def set_back(tx: Transaction, by: int) -> None:
         by,
         tx.now,
     )
+    since = "json_extract(notice, '$.triedSince')"
+    await tx.execute(
+        f"UPDATE deliveries SET notice = json_set(notice, '$.triedSince', {since} - ?1) "
+        f"WHERE next_attempt_at IS NOT NULL AND {since} > ?2",
+        by,
+        tx.now,
+    )
     await tx.execute("UPDATE channels SET rests_until = rests_until - ?1 WHERE rests_until > ?2", by, tx.now)
     await tx.execute("UPDATE incidents SET reminded_at = ?1 WHERE coalesce(reminded_at, opened_at) > ?1", tx.now)
 
@@ -265,9 +318,17 @@ def _said(tx: Transaction, waiting: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _queue_digest(
-    tx: Transaction, workspace_id: str, channel_id: str, said: list[dict[str, Any]], tried: int = 0
+    tx: Transaction,
+    workspace_id: str,
+    channel_id: str,
+    said: list[dict[str, Any]],
+    tried: int = 0,
+    tried_since: int | None = None,
 ) -> str:
-    """Queue a digest; `tried` are the attempts of those that it replaces, after which its own pauses go on."""
+    """Queue a digest; `tried` are the attempts of those that it replaces, the first one made at `tried_since`.
+
+    Its own pauses go on after them, and its attempts end when theirs would have: news alone keeps no dead route alive.
+    """
     of_type = Counter("incident.both" if one["openedBy"] else one["type"] for one in said)
     counts = [(of_type[f"incident.{type_}"], words) for type_, words in _TOLD_TOGETHER.items()]
     facts = {
@@ -275,6 +336,7 @@ def _queue_digest(
         "reason": "Many incidents at once: " + ", ".join(f"{count} {word}" for count, word in counts if count),
         "incidents": said,
         "tried": tried,
+        "triedSince": tried_since,
     }
     notice = msgspec.json.encode(facts).decode()
     return tx.batch.queue(workspace_id, channel_id, None, None, "incident.digest", notice)

@@ -95,7 +95,7 @@ def edit(monitor_id: str, changes: dict[str, Any], actor: Actor, expected: str |
         moved = msgspec.structs.replace(tx.batch.live(monitor_id) or live, rules=after.rules, slug=slug)
         tx.batch.stage(moved)
         if "channels" in changed:
-            await tell_where_routed(tx, [(moved, own)], tx.registry.workspaces[live.workspace_id].channels)
+            await tell_where_routed(tx, moved, own)
         if slug != live.slug:
             tx.batch.after.append(lambda: tx.registry.remove(live))
         replaced = {key: before[key] for key in changed}

@@ -9,6 +9,7 @@ from luota.core.errors import LuotaError
 from luota.engine import Engine, sessions
 from luota.engine.work import Transaction
 from luota.store import heartbeats
+from luota.store.deliveries import ON_ITS_WAY
 from luota.store.reads import fetch
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,7 @@ _RUNS_KEPT_FROM = (
 )
 _OLD_INCIDENTS = (
     "SELECT id FROM incidents WHERE workspace_id = ?1 AND state = 'resolved' AND resolved_at < ?2 "
-    "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = incidents.id "
-    "AND d.next_attempt_at IS NOT NULL) LIMIT ?3"
+    f"AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = incidents.id AND {ON_ITS_WAY}) LIMIT ?3"
 )
 _OLD_DELIVERIES = (
     "SELECT id FROM deliveries d WHERE workspace_id = ?1 AND incident_id IS NULL AND queued_at < ?2 "

@@ -12,18 +12,35 @@ from luota.core.packet import Attempt, Delivery
 from luota.store.heartbeats import back_from
 from luota.store.reads import fetch
 
-ON_ITS_WAY = (
-    "(e.next_attempt_at IS NOT NULL OR EXISTS "
-    "(SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.next_attempt_at IS NOT NULL))"
-)
+_SENT_AT = "coalesce(e.next_attempt_at, (SELECT g.next_attempt_at FROM deliveries g WHERE g.id = e.told_by))"
+"""Of a delivery `e`: when it is to be sent, or the digest is that tells it; NULL when neither is."""
+ON_ITS_WAY = f"({_SENT_AT} IS NOT NULL)"
 """Of a delivery `e`: it is still to be sent, or the digest is that tells it."""
 
 # A notice waits for the ones before it about the same incident: nobody hears of an end before its beginning.
-_ELIGIBLE = (
-    "FROM deliveries d WHERE d.channel_id = ? AND d.next_attempt_at IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
-    f"AND e.seq < d.seq AND {ON_ITS_WAY})"
+_BEHIND = (
+    f"(SELECT max({_SENT_AT}) FROM deliveries e WHERE e.incident_id = d.incident_id "
+    "AND e.channel_id = d.channel_id AND e.seq < d.seq)"
 )
+"""Of a delivery `d`: when the last of those is to be sent for which it waits; NULL when it waits for none."""
+_ELIGIBLE = f"FROM deliveries d WHERE d.channel_id = ? AND d.next_attempt_at IS NOT NULL AND {_BEHIND} IS NULL"
+_ORDERLY_AT = f"max(d.next_attempt_at, coalesce({_BEHIND}, 0))"
+# A test is sent while its channel rests, too.
+_RESTS_UNTIL = (
+    "iif(d.type = 'channel.test', 0, coalesce((SELECT rests_until FROM channels WHERE id = d.channel_id), 0))"
+)
+# Most deliveries have ended: they are spared the search through those before them.
+NEXT_AT = f"CASE WHEN d.next_attempt_at IS NOT NULL THEN max({_ORDERLY_AT}, {_RESTS_UNTIL}) END"
+"""Of a delivery `d`: the earliest instant of its next attempt, NULL when none follows; one in the past means now.
+
+What the sender knows alone is not in it: a storm holds a first attempt 10 s longer, and a provider has its pace.
+"""
+_WAITS_FOR = (
+    "CASE WHEN d.next_attempt_at IS NULL THEN NULL "
+    f"WHEN {_RESTS_UNTIL} > {_ORDERLY_AT} THEN 'rest' WHEN {_BEHIND} > d.next_attempt_at THEN 'order' "
+    "WHEN d.attempts = 0 AND d.next_attempt_at > d.queued_at THEN 'delay' END"
+)
+"""Of a delivery `d`: what puts its next attempt off (`luota.core.packet.Delivery`)."""
 # A drill is told one by one: a digest would hide it.
 _OF_INCIDENTS = (
     "d.type IN ('incident.opened', 'incident.updated', 'incident.reminder', 'incident.resolved') "
@@ -31,7 +48,7 @@ _OF_INCIDENTS = (
 )
 _NO_TEST = " AND d.type <> 'channel.test'"
 """A test waits for no other notice: it is sent beside them."""
-UNTRIED = "(d.attempts = 0 AND d.told_by IS NULL AND json_extract(d.notice, '$.begun') IS NULL)"
+UNTRIED = "(d.attempts = 0 AND d.told_by IS NULL AND d.begun_at IS NULL)"
 """Of a delivery `d` that is no digest: no attempt of it was begun, and no digest tells it; nobody can have heard it."""
 _NOT_HELD = f" AND NOT ({UNTRIED} AND {_OF_INCIDENTS})"
 
@@ -40,7 +57,8 @@ class Outgoing(Struct, frozen=True):
     """A delivery with all that its message is made of.
 
     `untold` is 1 when no earlier notice of its incident was delivered to its channel. `told_by` is the digest that
-    told its channel of the incident first, if one did. `tried` are attempts of digests that this one replaces.
+    told its channel of the incident first, if one did. `tried` are attempts of digests that this one replaces,
+    the first of which is the one at `first_attempt_at`.
     """
 
     id: str
@@ -96,8 +114,11 @@ def _ended(state: str) -> str:
 DELIVERED = _ended("delivered")
 """Of a delivery `e`: it was delivered, or the digest was that tells it."""
 
-GIVEN_UP = _ended("failed_terminal")
-"""Of a delivery `e`: it was given up, or the digest was that tells it."""
+LOST = (
+    f"({_ended('failed_terminal')} "
+    "OR EXISTS (SELECT 1 FROM channels c WHERE c.id = e.channel_id AND c.removed_at IS NOT NULL))"
+)
+"""Of a delivery `e` that was not delivered: it, or the digest that tells it, was given up, or its channel is gone."""
 
 UNTOLD = (
     "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
@@ -117,8 +138,21 @@ FIRST = (
 HELD = f"(d.type <> 'incident.resolved' AND {FIRST})"
 """Of a delivery `d` about an incident: the delay of its channel holds it back. An end within it comes to nothing."""
 
-ALL_RECORDED = "coalesce(json_extract(g.notice, '$.begun'), 0) <= g.attempts"
+CUT_OFF = "Luota ended during this attempt: nobody knows whether it arrived"
+"""The error of an attempt that was cut off, by which alone it is known: with other words, the old ones must be, too."""
+
+ALL_RECORDED = (
+    "(g.begun_at IS NULL AND NOT EXISTS "
+    f"(SELECT 1 FROM attempts a WHERE a.delivery_id = g.id AND a.error = '{CUT_OFF}'))"
+)
 """Of a digest `g`: none of its attempts was cut off, so that it is known not to have arrived."""
+
+
+def first_attempt_at(of: str) -> str:
+    """Return SQL for the first attempt of a delivery, or of the first of the digests whose place it took; or NULL."""
+    own = f"(SELECT started_at FROM attempts WHERE delivery_id = {of}.id AND number = 1)"
+    return f"coalesce(json_extract({of}.notice, '$.triedSince'), {own})"
+
 
 _TOLD_BY = (
     "(SELECT t.told_by FROM deliveries t LEFT JOIN deliveries g ON g.id = t.told_by "
@@ -128,7 +162,7 @@ _TOLD_BY = (
 )
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
-    "(SELECT started_at FROM attempts WHERE delivery_id = d.id AND number = 1), "
+    f"{first_attempt_at('d')}, "
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
     "i.monitor_name, i.promise, i.owner, i.runbook, "
     f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD}, "
@@ -276,8 +310,8 @@ async def attempts_of(db: aiosqlite.Connection, delivery_id: str) -> int:
 
 
 DELIVERIES = (
-    "SELECT d.id, c.name, c.type, d.type, d.state, d.queued_at, d.next_attempt_at, d.finished_at, d.last_error, "
-    "d.provider_id, d.told_by FROM deliveries d JOIN channels c ON c.id = d.channel_id"
+    f"SELECT d.id, c.name, c.type, d.type, d.state, d.queued_at, {NEXT_AT}, d.finished_at, d.last_error, "
+    f"d.provider_id, d.told_by, {_WAITS_FOR} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
 )
 """What a `Delivery` is made of, without its attempts."""
 

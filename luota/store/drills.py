@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from luota.core.drills import DrillKind, DrillState, Facts, Opened, Step, Telling, proves
 from luota.core.spec.values import format_instant
+from luota.store.deliveries import NEXT_AT
 from luota.store.heartbeats import newest_first
 from luota.store.reads import fetch
 
@@ -110,7 +111,7 @@ async def facts(db: aiosqlite.Connection, twin_id: str, deadline_at: int | None)
     )
     incidents = await fetch(db, sql, (twin_id,))
     sql = (
-        "SELECT d.channel_id, d.type, d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error, a.status, "
+        f"SELECT d.channel_id, d.type, d.state, d.attempts, {NEXT_AT}, d.finished_at, d.last_error, a.status, "
         "d.provider_id FROM deliveries d LEFT JOIN attempts a ON a.delivery_id = d.id AND a.number = d.attempts "
         "WHERE d.incident_id = ? ORDER BY d.seq"
     )

@@ -12,6 +12,10 @@ EACH: Final = 16
 
 _MILESTONE = f"monitor_id = ?1 AND number % {EACH} = 0"  # word for word as in the index
 _NEWEST = "SELECT last_heartbeat FROM monitor_states WHERE monitor_id = ?1"
+_FROM = (  # the first milestone after ?2, else the newest of all
+    f"SELECT coalesce((SELECT seq FROM heartbeats WHERE {_MILESTONE} AND received_at > ?2 "
+    f"ORDER BY received_at LIMIT 1), ({_NEWEST}))"
+)
 # The order of a join is SQLite's to choose; a cross join it leaves as it is, so that rows come as they are walked.
 _STEP = "SELECT h.previous FROM walk CROSS JOIN heartbeats h USING (seq) WHERE h.monitor_id = ?1"
 
@@ -26,8 +30,15 @@ def newest_first(columns: str, *, since: bool = False) -> str:
 
 def back_from(columns: str) -> str:
     """Return a query for those of monitor ?1 received at ?2 or before, the newest first: end it with a LIMIT."""
-    start = f"SELECT seq FROM heartbeats WHERE {_MILESTONE} AND received_at > ?2 ORDER BY received_at LIMIT 1"
-    return _walk(columns, f"SELECT coalesce(({start}), ({_NEWEST}))", "", "h.received_at <= ?2")
+    return _walk(columns, _FROM, "", "h.received_at <= ?2")
+
+
+def at_place(columns: str) -> str:
+    """Return a query for that of monitor ?1 which was received at ?2 and has the id ?3; no row without one.
+
+    Where there is none it looks no further than at those of that instant, however long the history is.
+    """
+    return f"{_walk(columns, _FROM, ' AND h.received_at >= ?2', 'h.received_at = ?2 AND h.id = ?3')} LIMIT 1"
 
 
 def first_since() -> str:

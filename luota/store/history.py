@@ -11,7 +11,7 @@ from luota.core import packet
 from luota.core.evidence import RunFacts
 from luota.core.model import Kind, Mode, RunState
 from luota.core.slots import Incident, Signal
-from luota.store.heartbeats import back_from, newest_first
+from luota.store.heartbeats import at_place, back_from, newest_first
 from luota.store.reads import fetch
 
 PREVIEW = 500
@@ -38,10 +38,7 @@ _EVENTS = (
 )
 _HEARTBEAT = "h.id, h.received_at, h.occurred_at, h.effective_at, h.late, h.skewed, h.host, h.deploy_sha, h.payload"
 _HEARTBEATS = f"{newest_first(_HEARTBEAT)} LIMIT ?2"
-_HEARTBEATS_BEFORE = (
-    f"{back_from(_HEARTBEAT)} AND (h.received_at < ?2 "
-    f"OR h.seq < ({back_from('h.seq')} AND h.received_at = ?2 AND h.id = ?3 LIMIT 1)) LIMIT ?4"
-)
+_HEARTBEATS_BEFORE = f"{back_from(_HEARTBEAT)} AND (h.received_at < ?2 OR h.seq < ({at_place('h.seq')})) LIMIT ?4"
 _NEWEST_END = f"{_RUN_EVENT} AND finish_received_at IS NOT NULL ORDER BY finish_received_at DESC LIMIT 1"
 _RUN = (
     "r.id, r.monitor_id, r.external_run_id, r.state, r.started_at, r.start_received_at, r.effective_at, r.limit_at, "
@@ -195,8 +192,7 @@ async def payload_of(db: aiosqlite.Connection, monitor_id: str, event: Event) ->
     if event.kind == "run":
         rows = await fetch(db, "SELECT coalesce(close_payload, start_payload) FROM runs WHERE id = ?", (event.id,))
     else:
-        sql = f"{back_from('h.payload')} AND h.received_at = ?2 AND h.id = ?3 LIMIT 1"
-        rows = await fetch(db, sql, (monitor_id, event.received_at, event.id))
+        rows = await fetch(db, at_place("h.payload"), (monitor_id, event.received_at, event.id))
     text = rows[0][0] if rows else None  # its retention may have ended just now
     return Payload(text, () if text is None else tuple(msgspec.json.decode(text)))
 

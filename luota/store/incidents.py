@@ -8,6 +8,7 @@ import msgspec
 from luota.core.spec.channels import parse_wants, wants_json
 from luota.core.spec.values import format_instant
 from luota.core.wants import Wants
+from luota.store.deliveries import NEXT_AT
 from luota.store.reads import fetch
 
 _INCIDENT = (
@@ -16,7 +17,7 @@ _INCIDENT = (
     "(SELECT m.drill_of FROM monitors m WHERE m.id = incidents.monitor_id) FROM incidents"
 )
 _DELIVERY_ROW = (
-    "d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, d.next_attempt_at, d.last_error, "
+    f"d.incident_id, d.id, c.name, c.type, d.type, d.state, d.attempts, {NEXT_AT}, d.last_error, "
     "d.queued_at, d.finished_at, d.provider_id, d.told_by"
 )
 _DELIVERY = f"SELECT {_DELIVERY_ROW} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
@@ -45,7 +46,8 @@ class Channel(msgspec.Struct, frozen=True):
 
     `last` is one that is tried again, else the one that ended last of those that were attempted, else the newest.
     `proven_at` is None until something was delivered; `failed_at` is when a notice was given up since the last
-    delivery, None where none was. Of its settings, which hold secrets, only the recipients of email, as `to`.
+    delivery, None where none was, and `failed_error` what the last such notice was answered. Of its settings, which
+    hold secrets, only the recipients of email, as `to`.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Channel(msgspec.Struct, frozen=True):
     created_at: int
     proven_at: int | None
     failed_at: int | None
+    failed_error: str | None
     wants: Wants
     to: list[str] | None
     last: DeliveryRow | None
@@ -169,17 +172,17 @@ _NEWEST = "(SELECT seq FROM deliveries WHERE channel_id = c.id ORDER BY queued_a
 async def channels(db: aiosqlite.Connection, workspace_id: str) -> list[Channel]:
     """Return the channels of a workspace, by name."""
     sql = (
-        "SELECT c.id, c.name, c.type, c.created_at, c.proven_at, c.failed_at, c.rules, "
+        "SELECT c.id, c.name, c.type, c.created_at, c.proven_at, c.failed_at, c.failed_error, c.rules, "
         f"iif(c.type = 'email', json_extract(c.settings, '$.to'), NULL), {_DELIVERY_ROW} "
         f"FROM channels c LEFT JOIN deliveries d ON d.seq = coalesce({_RETRIED}, {_ATTEMPTED}, {_NEWEST}) "
         "WHERE c.workspace_id = ? AND c.removed_at IS NULL AND c.drill_of IS NULL ORDER BY c.name"
     )
     found = []
     for row in await fetch(db, sql, (workspace_id,)):
-        id_, name, type_, created_at, proven_at, failed_at, rules, to, *last = row
+        id_, name, type_, created_at, proven_at, failed_at, failed_error, rules, to, *last = row
         wants, to = parse_wants(msgspec.json.decode(rules)), None if to is None else msgspec.json.decode(to)
         newest = None if last[1] is None else DeliveryRow(*last)
-        found.append(Channel(id_, name, type_, created_at, proven_at, failed_at, wants, to, newest))
+        found.append(Channel(id_, name, type_, created_at, proven_at, failed_at, failed_error, wants, to, newest))
     return found
 
 
@@ -194,6 +197,7 @@ def channel_json(channel: Channel) -> dict[str, Any]:
         "createdAt": _iso(channel.created_at),
         "provenAt": _iso(channel.proven_at),
         "failedAt": _iso(channel.failed_at),
+        "failedError": channel.failed_error,
         "failing": channel.failing,
         "lastDelivery": None if channel.last is None else _delivery(channel.last),
     }

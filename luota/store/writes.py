@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
-from luota.store.deliveries import FIRST, ON_ITS_WAY, TOLD
+from luota.store.deliveries import DELIVERED, FIRST, LOST, ON_ITS_WAY, TOLD
 
 Row = tuple[Any, ...]
 
@@ -74,14 +74,22 @@ def _open_incidents(rows: int) -> str:
     )
 
 
-def _queue_after(earlier: str) -> str:
-    """Insert a delivery if its channel has an earlier one of its incident of which that is true."""
+def _queue_if(earlier: str, no_earlier: str = "0") -> str:
+    """Insert a delivery if its incident has an earlier one `e` that is so, and none that is `no_earlier`."""
     places = ", ".join(f"?{n}" for n in range(1, len(_COLUMNS["deliveries"]) + 1))
+    of_incident = "(SELECT 1 FROM deliveries e WHERE e.incident_id = ?4 AND"
     return (
-        f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT {places} WHERE EXISTS "
-        f"(SELECT 1 FROM deliveries e WHERE e.incident_id = ?4 AND e.channel_id = ?3 AND {earlier})"
+        f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT {places} "
+        f"WHERE EXISTS {of_incident} {earlier}) AND NOT EXISTS {of_incident} {no_earlier})"
     )
 
+
+_TO_IT = "e.channel_id = ?3 AND"
+_STILL_TO_OWN = (
+    "e.channel_id IN (SELECT channel_id FROM monitor_channels WHERE monitor_id = ?5) AND e.channel_id NOT IN "
+    f"(SELECT e.channel_id FROM deliveries e WHERE e.incident_id = ?4 AND {LOST}) AND {ON_ITS_WAY}"
+)
+"""It is on its way to a channel that the monitor names, to which nothing of the incident was lost yet."""
 
 _LASTED_LESS = "the incident was resolved within the delay of this channel"
 _WITHIN_DELAY = "the incident was resolved within the delay after the first notice of it to this channel"
@@ -105,16 +113,21 @@ _ROW_BY_ROW = {
     "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
     "host = coalesce(?, host), environment = coalesce(?, environment), tags = coalesce(?, tags), "
     "skewed = skewed OR ?, counted = ? WHERE id = ?",
-    "begun": "UPDATE deliveries SET notice = json_set(notice, '$.begun', attempts + 1) "
-    "WHERE id = ? AND next_attempt_at <= ?",
-    "made": "UPDATE deliveries SET attempts = ?2 WHERE id = ?1",  # also of what was cancelled while it was under way
+    "begun": "UPDATE deliveries SET begun_at = ?2 WHERE id = ?1 AND next_attempt_at <= ?2",
+    "unmade": "UPDATE deliveries SET begun_at = NULL WHERE id = ?",
+    # Also of what was cancelled while it was under way.
+    "made": "UPDATE deliveries SET attempts = ?2, begun_at = NULL WHERE id = ?1",
     "attempted": "UPDATE deliveries SET state = ?2, next_attempt_at = ?3, finished_at = ?4, last_error = ?5, "
     "provider_id = ?6 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
-    "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL "
-    "WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
+    "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL, failed_error = NULL, "
+    "announced_at = NULL WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
+    "announced": "UPDATE channels SET announced_at = ?1 FROM deliveries d WHERE d.id = ?2 "
+    "AND d.type = 'channel.failed' AND channels.id = json_extract(d.notice, '$.channel.id') "
+    "AND channels.failed_at = json_extract(d.notice, '$.failing')",
     "rested": "UPDATE channels SET rests_until = ? WHERE id = ?",
-    "deliveries_if_told": _queue_after(TOLD),
-    "deliveries_if_on_its_way": _queue_after(ON_ITS_WAY),
+    "deliveries_if_lost": _queue_if(LOST, f"({DELIVERED} OR {_STILL_TO_OWN})"),
+    "deliveries_if_told": _queue_if(f"{_TO_IT} {TOLD}"),
+    "deliveries_if_on_its_way": _queue_if(f"{_TO_IT} {ON_ITS_WAY}"),
     "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {FIRST}",
     "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
     f"last_error = '{_LASTED_LESS}' WHERE id = ?2 AND {FIRST} AND queued_at < ?1 + "
@@ -147,6 +160,7 @@ _ORDER = (
     "incident_events",
     "counted_event",
     "deliveries",
+    "deliveries_if_lost",  # what goes to the monitor's own channels is on its way by now
     "deliveries_if_told",
     "held",
     "ended_early",
@@ -155,10 +169,12 @@ _ORDER = (
     "deliveries_if_on_its_way",  # what was hushed is none of these any more
     "overtaken",
     "begun",
+    "unmade",
     "attempts",
     "made",
     "attempted",
     "proven",
+    "announced",
     "rested",
     "audit_entries",
     "monitor_states",

@@ -185,6 +185,7 @@ _BODIES: dict[str, Schema] = {
             "to": {"type": "array", "items": _TEXT},
             "url": _text(MAX_URL),
             "headers": {"type": "object", "additionalProperties": _TEXT},
+            **_WANTS,
         },
         "type",
         "name",

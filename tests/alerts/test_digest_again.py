@@ -1,6 +1,7 @@
 """A digest that did not arrive, while the incidents that it tells go on: nobody hears an opening of what has ended."""
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
@@ -9,17 +10,17 @@ from luota.alerts.resolver import Resolver
 from luota.alerts.smtp import Relay
 from luota.alerts.types import routes
 from luota.config import Email
-from luota.core.retry import PAUSES
+from luota.core.retry import HORIZON, PAUSES
 from luota.core.storms import MOST, SPAN
 from luota.engine import channels
-from luota.engine.deliveries import gather, renew
+from luota.engine.deliveries import BeginAttempt, gather, renew
 from luota.store import deliveries
 from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, Rig, plain_client, rigged
 from tests.clock import FakeClock
 from tests.engines import ACTOR
 from tests.mailserver import MailServer
-from tests.receiver import Receiver, hang, reply
+from tests.receiver import Receiver, after, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by Apprise itself
 
@@ -30,11 +31,13 @@ KEEP_ON = 2
 
 
 class Many(Rig):
-    """Incidents of many monitors that one digest is to tell, by any channel."""
+    """Incidents of many monitors, all of these `rules`, that one digest is to tell, by any channel."""
+
+    rules: ClassVar[dict[str, object]] = {}
 
     async def open(self, type_, **settings):
         self.desk = await self.add(type_, "desk", **settings)
-        self.lives = [await self.monitor(name=f"job {number:03}") for number in range(MANY)]
+        self.lives = [await self.monitor(name=f"job {number:03}", **self.rules) for number in range(MANY)]
         for live in self.lives:
             await self.fail(live)
         self.engine.clock.advance(SPAN)  # all are due, and none was told: the digest is made at once
@@ -154,6 +157,19 @@ async def test_news_that_is_gone_by_the_time_of_looking_changes_nothing(many):
     assert await many.rows() == before
 
 
+async def test_a_digest_of_which_an_attempt_may_have_been_cut_off_is_not_put_together_anew(many):
+    await many.open("email", to=ANN)
+    waiting = await deliveries.waiting_first(many.engine.reader, many.desk, many.engine.clock.now())
+    await many.engine.submit(gather(many.workspace.id, many.desk, [id_ for id_, *_ in waiting]))
+    ((*_, digest_id),) = await many.digests()
+    await many.engine.submit(BeginAttempt(digest_id))
+    await many.recover(many.lives)
+    before = await many.rows()
+    assert await deliveries.outdated_digests(many.engine.reader, many.desk, many.engine.clock.now()) == []
+    await many.engine.submit(renew(digest_id))
+    assert await many.rows() == before
+
+
 async def test_an_opening_that_was_cut_off_before_a_storm_is_repeated_as_it_was_and_no_digest_tells_it(many):
     async with MailServer() as server:
         server.answers = {"DATA": "HANG"}
@@ -196,9 +212,49 @@ async def test_a_digest_that_was_cut_off_in_a_later_attempt_is_repeated_as_it_wa
         assert ends.message["Subject"] == f"Many incidents at once: {MANY} resolved"
 
 
+async def test_a_digest_that_was_cut_off_is_repeated_as_it_was_though_the_repeat_was_refused_and_there_is_news(many):
+    async with MailServer() as server:
+        server.answers = {"DATA": "HANG"}
+        await many.open("email", to=ANN)
+        many.send(server)
+        async with asyncio.timeout(20):
+            while not server.mails:
+                await asyncio.sleep(0.01)
+        await many.stop()  # the message is there, and nobody will ever record it
+        server.answers = {"MAIL": "451 later"}
+        many.send(server)
+        await many.refused(2)  # with the one that was cut off
+        await many.recover(many.lives[:KEEP_ON])
+        server.answers = {}
+        await many.told()
+        first, again, *ends = server.mails
+        assert again.raw == first.raw
+        assert ["(resolved" in mail.message["Subject"] for mail in ends] == [True] * KEEP_ON
+        assert [row[1:3] for row in await many.digests()] == [("delivered", 3)]
+
+
+@pytest.mark.parametrize("news", [False, True], ids=["no news", "news"])
+async def test_a_digest_is_given_up_72_hours_after_the_first_attempt_of_what_it_tells_and_told_elsewhere(many, news):
+    async with MailServer() as server, Receiver() as other:
+        await many.channel("other", other.url)
+        many.rules = {"channels": ["desk"]}
+        await many.begin_in_vain(server)
+        if news:
+            await many.recover(many.lives[:1])
+        many.engine.clock.advance(HORIZON)
+        many.engine.notices_queued.set()
+        await many.until(lambda rows: any(row[:2] == ("channel.failed", "delivered") for row in rows))
+        await many.told()
+    assert [row[1] for row in await many.digests()] == ["cancelled", "failed_terminal"] if news else ["failed_terminal"]
+    types = [request.json["type"] for request in other.requests]
+    assert types.count("incident.opened") == MANY - news
+    assert types.count("incident.resolved") == news
+
+
 async def test_a_digest_that_ends_while_it_is_on_its_way_is_put_together_anew_only_once_it_failed(many):
+    go_on = asyncio.Event()
     async with Receiver() as receiver:
-        receiver.answers = [reply(503), hang, reply(503)]
+        receiver.answers = [reply(503), after(go_on, reply(503))]
         await many.open("slack", url=receiver.url)
         many.send(None)
         await many.refused()
@@ -206,13 +262,12 @@ async def test_a_digest_that_ends_while_it_is_on_its_way_is_put_together_anew_on
         await receiver.wait(2)
         await many.recover(many.lives[KEEP_ON:])
         assert len(await many.digests()) == 1
-        await many.stop()
-        many.send(None)
+        go_on.set()
         await many.refused(2)
         await many.told()
-    assert len({request.body for request in receiver.requests[:3]}) == 1
+    assert len({request.body for request in receiver.requests[:2]}) == 1
     assert f"{MANY - KEEP_ON} opened and resolved" in receiver.requests[-1].body.decode()
-    assert len(receiver.requests) == 4
+    assert len(receiver.requests) == 3
 
 
 async def test_a_digest_that_had_to_wait_for_its_first_attempt_is_brought_up_to_date_before(many):

@@ -177,6 +177,10 @@ def test_each_example_fits_the_schema(label):
     check(BLOCKS[label], BLOCKS["schema"], BLOCKS["schema"])
 
 
+def test_each_type_has_an_example():
+    assert BLOCKS.keys() - {"schema"} == set(BLOCKS["schema"]["properties"]["type"]["enum"])
+
+
 async def test_real_bodies_of_each_type_fit_the_schema(engine, tmp_path):  # noqa: F811
     clock, workspace_id = engine.clock, next(iter(engine.registry.workspaces))
     live = await created(engine, name="Report", mode="run", tags={"a": "b"}, reminderSeconds="1h", maxRuntimeSeconds=60)

@@ -2,7 +2,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from luota.alerts.guard import AddressPolicy, literal
+from luota.alerts.guard import _DENIED, AddressPolicy, literal
 
 DEFAULT = AddressPolicy()
 
@@ -58,6 +58,14 @@ DENIED = {
     "::ffff:168.63.129.16": ("a cloud metadata", "168.63.129.16/32"),
     "192.0.0.192": ("a cloud metadata", "192.0.0.192/32"),
     "::ffff:192.0.0.192": ("a cloud metadata", "192.0.0.192/32"),
+    "fd00:c1::a9fe:a9fe": ("a cloud metadata", "fd00:c1::a9fe:a9fe/128"),
+    "[FD00:00C1:0::A9FE:A9FE]": ("a cloud metadata", "fd00:c1::a9fe:a9fe/128"),
+    "fd00:42::42": ("a cloud metadata", "fd00:42::42/128"),
+    "fd00:a9fe:a9fe::1": ("a cloud metadata", "fd00:a9fe:a9fe::1/128"),
+    "fd00:100::100:200": ("a cloud metadata", "fd00:100::100:200/128"),
+    "100.96.0.96": ("a cloud metadata", "100.96.0.96/32"),
+    "64:ff9b::100.96.0.96": ("a cloud metadata", "100.96.0.96/32"),
+    "100.80.80.80": ("a cloud metadata", "100.80.80.80/32"),
     "fec0::1": ("a site-local", "fec0::/10"),
     "feff:ffff::1": ("a site-local", "fec0::/10"),
     "2001:db8::5efe:127.0.0.1": ("a loopback", "127.0.0.0/8"),
@@ -96,6 +104,9 @@ ALLOWED = [
     "169.253.255.255",
     "fd12:3456::1",
     "fc00::1",
+    "fd00:42::43",
+    "fd00:c1::1",
+    "100.80.80.81",
     "2001:db8::1",
     "2606:4700::1111",
     "::ffff:192.168.1.10",
@@ -120,6 +131,10 @@ def test_a_denied_address_is_refused_in_every_spelling_and_the_line_in_the_refus
     assert f"{kind} address" in refusal
     assert refusal.endswith(f'; to allow it, set [alerts] allow_networks = ["{network}"]')
     assert AddressPolicy(allow=networks(network)).refusal(address) is None
+
+
+def test_each_network_of_the_list_is_tried_here():
+    assert {str(network) for network, _ in _DENIED} == {network for _, network in DENIED.values()}
 
 
 @pytest.mark.parametrize("address", ALLOWED)

@@ -145,7 +145,9 @@ async def test_silence_tells_what_was_expected_when_in_the_zone_of_the_monitor_a
         r"no ping since [0-9-]+ [0-9:]+ -05:00, expected [0-9-]+ 02:00:00 -05:00, grace 5 min", said["What arrived"]
     )
     assert (said["Host"], said["Deploy SHA"]) == ("db-1", "abc")
-    assert messages.body_of(notice)["signal"]["host"] == "db-1"
+    body = messages.body_of(notice)
+    assert (body["monitor"]["timezone"], body["monitor"]["graceSeconds"]) == ("America/New_York", 300)
+    assert body["signal"]["host"] == "db-1"
 
 
 async def test_an_instant_in_the_words_of_a_job_or_of_a_person_stays_as_they_wrote_it(engine):
@@ -161,13 +163,14 @@ async def test_an_instant_in_the_words_of_a_job_or_of_a_person_stays_as_they_wro
     assert wrote in dict(facts(notice))["Ended by"]
 
 
-async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine, tmp_path):
-    for number in range(3):
-        live = await created(engine, name=f"job {number}", mode="heartbeat", schedule={"every": 600})
+async def gap_told(engine, down, *schedules):
+    """The gap notice after Luota was down for so many milliseconds, with monitors of these schedules that were pinged."""
+    for number, schedule in enumerate(schedules):
+        live = await created(engine, name=f"job {number}", mode="heartbeat", schedule=schedule)
         await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
     await engine.close()
-    engine.clock.advance(3_600_000)
-    again = await Engine.open(tmp_path, engine.clock, "a test")
+    engine.clock.advance(down)
+    again = await Engine.open(engine.data_dir, engine.clock, "a test")
     await again.watch(no_death)
     again.channel = engine.channel
     while await again.judge(again.clock.now()):
@@ -175,9 +178,44 @@ async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine, tmp_
     await again.submit(tell_gaps)
     (notice,) = await notices(again)
     await again.close()
+    return notice
+
+
+def minutely(zone):
+    return {"cron": "* * * * *", "timezone": zone}
+
+
+async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine):
+    notice = await gap_told(engine, 3_600_000, *[{"every": 600}] * 3)
     assert title(notice) == "Luota was not watching for 1 h: 3 monitors unverified"
     assert text(notice).count("\n    job ") == 3
     assert len(messages.body_of(notice)["gap"]["unverified"]) == 3
+
+
+async def test_a_gap_is_told_in_the_timezone_of_its_monitors_and_to_machines_in_utc(engine):
+    engine.clock.advance(1_250)
+    notice = await gap_told(engine, 90_000, minutely("Europe/Helsinki"), {"every": 60})
+    said = dict(facts(notice))
+    at = "2026-11-23 05:0"
+    assert said["Not watching"] == f"{at}0:01 +02:00 (Europe/Helsinki) to {at}1:31 +02:00 (Europe/Helsinki)"
+    assert said["Could not verify"].split("\n") == [
+        f"job 0: no ping since {at}0:01 +02:00, expected {at}1:00 +02:00, grace 0 s",
+        "job 1: no ping since 2026-11-23 03:00:01 +00:00, expected 2026-11-23 03:01:01 +00:00, grace 0 s",
+    ]
+    (first, _) = messages.body_of(notice)["gap"]["unverified"]
+    assert first["reason"] == (
+        "no ping since 2026-11-23T03:00:01.250Z, expected 2026-11-23T03:01:00.000Z, grace 0 s; "
+        "Luota was not watching 2026-11-23T03:00:01.250Z to 2026-11-23T03:01:31.250Z"
+    )
+
+
+async def test_a_gap_of_monitors_of_several_timezones_is_told_in_utc_and_of_each_in_its_own(engine):
+    live = await created(engine, name="later", mode="heartbeat", schedule=minutely("Asia/Tokyo"), graceSeconds=600)
+    await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))
+    said = dict(facts(await gap_told(engine, 90_000, minutely("Europe/Helsinki"))))
+    assert said["Not watching"] == "2026-11-23 03:00:00 +00:00 (UTC) to 2026-11-23 03:01:30 +00:00 (UTC)"
+    assert "expected 2026-11-23 05:01:00 +02:00" in said["Could not verify"]
+    assert said["May still turn out so"] == "later: decided 2026-11-23 12:11:00 +09:00 (Asia/Tokyo)"
 
 
 async def test_a_test_notice_says_so(engine):

@@ -10,6 +10,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from contextlib import closing
 from ipaddress import ip_network
 from urllib.parse import quote, unquote
@@ -25,6 +26,7 @@ from luota.config import Email
 from luota.engine import channels
 from luota.web.api import ROUTES
 from tests.mailserver import MailServer
+from tests.markdown import ROOT
 from tests.receiver import Receiver, reply, reset
 from tests.served import LOOPBACK, serve  # noqa: F401 (serve is a fixture)
 
@@ -199,6 +201,7 @@ async def test_no_secret_of_a_channel_is_shown_logged_or_kept_elsewhere(serve, t
             answer = await served.call("POST", "/api/channels", content=json.dumps(doc), local=True)
             assert answer.status_code in (400, 409), answer.text
             fields = {key: value for key, value in doc.items() if key not in ("headers", "secret")}
+            fields |= {"kinds": "failed", "notify": "opened"}
             fields["headers"] = "\n".join(f"{key}: {value}" for key, value in doc.get("headers", {}).items())
             if "secret" not in doc and not fields["headers"].endswith("\n"):  # what a form cannot send
                 answer = await client.post("/w/default/channels", data={"csrf": csrf, **fields})
@@ -272,3 +275,25 @@ class Switch:
 
     async def send(self, *args, **how):
         return await self.relay.send(*args, **how)
+
+
+def test_a_service_whose_certificate_is_not_to_be_verified_is_not_named_on_the_daemons_standard_error(tmp_path):
+    program = f"""
+        import asyncio
+        from pathlib import Path
+        from luota.alerts.apprise import Services
+        from tests.alerts.notices import notice
+        from tests.alerts.rig import LOOPBACK
+        from tests.receiver import Receiver, self_signed
+
+        async def main():
+            context, _ = self_signed(Path({str(tmp_path)!r}), "localhost")
+            async with Receiver(tls=context) as receiver:
+                target = f"jsons://localhost:{{receiver.port}}/?verify=no"
+                print((await Services(LOOPBACK).send(notice(), {{"target": target}})).ok)
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("True\n", "")

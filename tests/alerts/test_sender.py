@@ -7,6 +7,8 @@ from luota.alerts.resolver import Resolver
 from luota.alerts.sender import STUCK_MS, Sender
 from luota.alerts.types import routes
 from luota.engine import channels, monitors
+from luota.engine.deliveries import BeginAttempt
+from luota.store.deliveries import CUT_OFF
 from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, Rig, plain_client
 from tests.engines import ACTOR, engine_on
@@ -197,3 +199,68 @@ async def test_links_lead_to_the_public_address(rig):
             await rig.stop()
     incident = receiver.requests[0].json["incident"]
     assert incident["url"] == f"https://luota.example.org/incidents/{incident['id']}"
+
+
+ATTEMPTS = "SELECT number, ok, status, error FROM attempts ORDER BY number"
+
+
+async def test_an_attempt_that_was_cut_off_is_on_record_and_so_is_the_one_that_repeats_it(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [hang]
+        await rig.channel("hook", receiver.url)
+        await rig.start()
+        before = rig.engine.clock.now()
+        await rig.fail(await rig.monitor())
+        await receiver.wait(1)
+        await rig.stop()
+        await rig.start()
+        await rig.until(lambda rows: rows[0][1:3] == ("delivered", 2))
+        first, second = receiver.requests
+    assert first.body == second.body
+    assert await fetch(rig.engine.reader, ATTEMPTS) == [(1, 0, None, CUT_OFF), (2, 1, 200, None)]
+    ((started, ended),) = await fetch(
+        rig.engine.reader, "SELECT started_at, finished_at FROM attempts WHERE number = 1"
+    )
+    assert before <= started == ended <= first.at
+
+
+async def test_an_attempt_of_a_cancelled_notice_that_was_cut_off_is_on_record_and_it_stays_cancelled(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [hang]
+        await rig.channel("hook", receiver.url)
+        live = await rig.monitor()
+        await rig.start()
+        await rig.fail(live)
+        await receiver.wait(1)
+        await rig.succeed(live)
+        await rig.stop()
+        before = (await rig.rows())[0]
+        await rig.start()
+        opening, _ = await rig.until(lambda rows: rows[1][1] == "delivered")
+    assert opening == (*before[:2], 1, *before[3:])
+    sql = "SELECT ok, error FROM attempts WHERE delivery_id = ?"
+    assert await fetch(rig.engine.reader, sql, (opening[5],)) == [(0, CUT_OFF)]
+
+
+async def test_an_attempt_that_was_begun_and_not_made_leaves_no_mark(rig, monkeypatch):
+    submit = rig.engine.submit
+
+    async def cancelled_at_once(change):
+        await submit(change)
+        if isinstance(change, BeginAttempt):
+            await submit(cancel)
+
+    async def cancel(tx):
+        await tx.execute("UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL")
+
+    async with Receiver() as receiver:
+        await rig.channel("hook", receiver.url)
+        await rig.fail(await rig.monitor())
+        monkeypatch.setattr(rig.engine, "submit", cancelled_at_once)
+        await rig.start()
+        await rig.until(lambda rows: rows[0][1] == "cancelled")
+        async with asyncio.timeout(10):
+            while await fetch(rig.engine.reader, "SELECT 1 FROM deliveries WHERE begun_at IS NOT NULL"):
+                await asyncio.sleep(0.01)
+    assert receiver.requests == []
+    assert await fetch(rig.engine.reader, ATTEMPTS) == []

@@ -53,6 +53,23 @@ def test_the_list_says_in_plain_words_whether_a_channel_works(initialised, monke
     assert "s3cret" not in shown
 
 
+@pytest.mark.parametrize("type_", ["webhook", "slack", "apprise", "email"])
+def test_a_channel_of_each_type_can_begin_with_rules(initialised, monkeypatch, type_):
+    for key, value in {"HOST": "127.0.0.1", "SENDER": "luota@example.org"}.items():
+        monkeypatch.setenv(f"LUOTA_EMAIL_{key}", value)
+    url = ("--url", "json://192.0.2.1/" if type_ == "apprise" else "http://192.0.2.1/")
+    where = ("--to", "ann@example.org") if type_ == "email" else url
+    rules = ("--kind", "missed", "--kind", "stale", "--notify", "opened", "--delay", "10m")
+    assert (
+        "is not one of"
+        in initialised.run("channel", "add", type_, "--name", "w", *where, "--kind", "x", status=2).stderr
+    )
+    made = initialised.json("channel", "add", type_, "--name", "w", *where, *rules)["channel"]
+    assert (made["kinds"], made["notify"], made["delaySeconds"]) == (["missed", "stale"], ["opened"], 600)
+    refused = initialised.run("channel", "add", type_, "--name", "v", *where, "--delay", "2d", status=1).stderr
+    assert refused.startswith("error: --delay must be")
+
+
 @pytest.mark.parametrize("kind", ["webhook", "slack", "apprise", "email"])
 def test_without_a_daemon_a_test_that_this_commands_settings_refuse_leaves_the_channel_as_it_was(
     initialised, monkeypatch, kind

@@ -51,6 +51,16 @@ def test_a_file_is_brought_about_once_and_doing_it_again_changes_nothing(luota, 
     assert luota.json("monitor", "show", "nightly")["monitor"] == shown
 
 
+def test_a_new_channel_is_added_with_its_rules_in_one_change(luota, written):
+    luota.run("apply", written({"channels": [DESK]}))
+    (entry,) = luota.json("audit", "list", "--of", "channel")["entries"]
+    assert (entry["action"], entry["detail"]["kinds"], entry["detail"]["delaySeconds"]) == (
+        "channel.add",
+        ["failed"],
+        60,
+    )
+
+
 def test_what_differs_is_shown_and_edited_and_the_rest_stays(luota, written):
     luota.run("apply", written({"monitors": [JOB, {**JOB, "name": "Other"}], "channels": [DESK]}))
     changed = written(

@@ -1,5 +1,9 @@
 """Drills from the command line."""
 
+import time
+
+from tests.forks import ended
+
 
 def test_a_drill_is_run_and_listed_and_its_status_says_whether_it_is_proven(initialised):
     initialised.run("monitor", "create", "Invoices", "--mode", "run")
@@ -35,3 +39,24 @@ def test_without_a_daemon_a_drill_is_refused_with_what_to_do(initialised):
     refused = initialised.run("drill", "run", "invoices", "failed", status=1)
     assert refused.stderr == "error: A drill needs the running daemon. Start it: luota serve\n"
     assert initialised.run("drill", "list", "invoices").stdout.startswith("No drills yet.")
+
+
+def test_who_waits_for_a_drill_is_told_at_once_that_the_daemon_died_and_leaves_the_file_to_the_next(initialised):
+    initialised.run("monitor", "create", "Quick", "--mode", "heartbeat", "--every", "1h")
+    with (
+        initialised.daemon() as daemon,
+        ended(initialised.fork("drill", "run", "quick", "missed", "--wait")) as command,
+    ):
+        while not initialised.json("drill", "list", "quick")["drills"]:
+            time.sleep(0.02)
+        time.sleep(1)  # it waits by now
+        (drill,) = initialised.json("drill", "list", "quick")["drills"]
+        assert drill["state"] == "running"
+        owner = (initialised.data_dir / "luota.lock").read_text()
+        daemon.kill()
+        assert command.wait(10) == 1
+    assert (initialised.data_dir / "luota.lock").read_text() == owner
+    assert initialised.said() == (
+        f"error: The daemon went away in the middle of the drill {drill['id']}, which proves nothing now. "
+        "Start it (luota serve), and run the drill again.\n"
+    )

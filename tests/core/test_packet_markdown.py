@@ -84,7 +84,7 @@ def packet(text, kind="failed", mode=Mode.RUN):
     rules = Rules(mode=mode, schedule=parse_schedule({"cron": "0 2 * * *", "timezone": "Europe/Helsinki"}))
     definition = Definition(name=text, slug="slug", rules=rules, environment=text, tags={text: text}, channels=(text,))
     attempt = Attempt(1, NOW, NOW + 120, False, 503, text, text)
-    answered = (NOW, NOW, None, text, text, None)
+    answered = (NOW, NOW, None, text, text, None, None)
     return Packet(
         incident=incident,
         monitor=MonitorFacts("m", definition, None, (Edit(NOW, text, (text,)),)),

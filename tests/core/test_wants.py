@@ -30,15 +30,18 @@ def test_what_a_channel_hears_of_an_incident_is_decided_by_type_and_kind(
 
 
 @pytest.mark.parametrize(
-    ("wants", "end"),
+    ("wants", "beginning", "end"),
     [
-        (EVERYTHING, "if_told"),
-        (Wants(kinds=(FAILED,)), "if_told"),
-        (Wants(resolved=False), "if_on_its_way"),
+        (EVERYTHING, "if_lost", "if_told"),
+        (Wants(kinds=(FAILED,)), "never", "if_told"),
+        (Wants(opened=False), "never", "if_told"),
+        (Wants(resolved=False), "if_lost", "if_on_its_way"),
     ],
 )
-def test_where_a_monitor_is_not_routed_only_the_end_of_what_was_told_is_heard(wants, end):
-    assert {wants.hears(type_, MISSED, routed=False) for type_ in BEGINNINGS} == {"never"}
+def test_where_a_monitor_is_not_routed_what_was_lost_elsewhere_is_heard_and_the_end_of_what_was_told(
+    wants, beginning, end
+):
+    assert {wants.hears(type_, MISSED, routed=False) for type_ in BEGINNINGS} == {beginning}
     assert wants.hears(END, MISSED, routed=False) == end
 
 

@@ -222,7 +222,7 @@ async def test_a_digest_that_was_on_its_way_at_a_kill_is_repeated_as_it_was_and_
                     await asyncio.sleep(0.02)
             digests = luota.rows("SELECT id, state, attempts FROM deliveries WHERE type = 'incident.digest'")
     ((digest_id, *told),) = digests
-    assert told == ["delivered", 1], "the attempt that was cut off was not recorded"
+    assert told == ["delivered", 2], "the attempt that was cut off and the one that repeated it"
     *singles, first, second = server.mails
     assert first.raw == second.raw
     assert {mail.message["X-Luota-Delivery"] for mail in (first, second)} == {digest_id}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.e2e.connection import BROKEN, Connection, Reply, connected
+from luota.store.deliveries import CUT_OFF
 from luota.store.heartbeats import newest_first
 from tests.process import NO_LIMITS, Daemon, Job
 from tests.receiver import Receiver, hang
@@ -188,5 +189,7 @@ async def test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_s
         assert first.json["type"] == "incident.opened"
         assert second.body == first.body
         async with asyncio.timeout(10):
-            while luota.rows("SELECT state, attempts FROM deliveries") != [("delivered", 1)]:
+            while luota.rows("SELECT state, attempts FROM deliveries") != [("delivered", 2)]:
                 await asyncio.sleep(0.05)
+        cut_off, made = luota.rows("SELECT ok, error FROM attempts ORDER BY number")
+        assert (cut_off, made) == ((0, CUT_OFF), (1, None))

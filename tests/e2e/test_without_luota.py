@@ -65,7 +65,8 @@ async def test_with_luota_down_every_job_runs_soon_and_ends_with_its_own_status(
             }
             writes["vercel"] = writes["node"]
             shell = f": >{stamp}; exit 7" if mode == "run" else f": >{stamp}"
-            calls.append(partial(timed, partial(it.run, writes.get(key, shell)), stamp))
+            it.prepare(writes.get(key, shell))
+            calls.append(partial(timed, it.run, stamp))
         stamp = tmp_path / "stamp"
         calls.append(partial(timed, partial(by_exec, dead, stamp), stamp))
         *outcomes, (by_luota, soon, ended) = await together(calls)
@@ -91,7 +92,9 @@ async def test_a_restart_of_luota_loses_nothing(tmp_path):
         port = luota.port
         await luota.terminate()
     cases = list(everywhere(tmp_path / "all", f"http://127.0.0.1:{port}", jobs))
-    calls = asyncio.create_task(together([partial(it.run, PASSES.get(key, "echo done")) for key, _, it in cases]))
+    for key, _, it in cases:
+        it.prepare(PASSES.get(key, "echo done"))
+    calls = asyncio.create_task(together([it.run for _, _, it in cases]))
     await asyncio.sleep(2)
     async with Daemon(tmp_path / "data", args=("--port", str(port))) as luota:
         for (key, mode, _), done in zip(cases, await calls, strict=True):

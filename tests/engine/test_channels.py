@@ -102,7 +102,30 @@ async def test_a_channel_hears_of_every_monitor_unless_the_monitor_names_its_own
     await served.api("PATCH", f"/api/monitors/{own.id}", {"channels": None})
     served.clock.advance(1000)
     await own.success(await own.started("next"))
-    assert [row[:2] for row in deliveries(served)[3:]] == [("one", "incident.resolved"), ("two", "incident.resolved")]
+    assert [row[:2] for row in deliveries(served)[3:]] == [
+        ("one", "incident.opened"),
+        ("one", "incident.resolved"),
+        ("two", "incident.resolved"),
+    ]
+
+
+async def test_a_new_channel_is_told_of_what_is_open_by_its_own_rules_and_a_restart_keeps_them(tmp_path):
+    rules = {"kinds": ["stuck"], "notify": ["resolved"], "delaySeconds": 600}
+    async with serving(tmp_path, allow=LOOPBACK) as served:
+        await failing(served)
+        await add(served, "other kinds", "http://127.0.0.1:1/", kinds=["stuck"])
+        await add(served, "ends", "http://127.0.0.1:1/", notify=["resolved"])
+        await add(served, "all of it", "http://127.0.0.1:1/", **rules)
+        assert deliveries(served) == []
+        await add(served, "patient", "http://127.0.0.1:1/", delaySeconds=600)
+        assert served.rows("SELECT next_attempt_at FROM deliveries") == [(NOW + 600_000,)]
+        (detail,) = served.row("SELECT detail FROM audit_entries WHERE detail LIKE '%all of it%'")
+        assert json.loads(detail) == {"name": "all of it", "type": "webhook", **rules}
+        await failing(served)
+        assert [row[0] for row in deliveries(served)] == ["patient", "patient"]
+    async with serving(tmp_path) as served:
+        shown = {one["name"]: one for one in (await served.api("GET", "/api/channels"))["channels"]}
+        assert {key: shown["all of it"][key] for key in rules} == rules
 
 
 async def test_routes_outlive_a_restart(tmp_path):

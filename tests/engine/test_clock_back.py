@@ -6,9 +6,10 @@ from luota.core.model import RunState
 from luota.core.retry import AttemptResult
 from luota.core.spec.ingest import Close, Start
 from luota.engine import channels, monitors
-from luota.engine.deliveries import RecordAttempt
+from luota.engine.deliveries import BeginAttempt, RecordAttempt, gather, record_cut_off, renew
 from luota.engine.ingest import CloseRun, StartRun
 from luota.engine.reminders import remind
+from luota.store.deliveries import first_attempt_at
 from luota.store.reads import fetch
 from tests.engines import ACTOR, workspace_of
 
@@ -23,8 +24,13 @@ async def hook(engine):
 
 async def failed(engine, **doc):
     live = await engine.submit(monitors.create(workspace_of(engine), {"name": "job", "mode": "run", **doc}, ACTOR))
-    run = (await engine.submit(StartRun(live.id, Start("1"), engine.clock.now()))).run
-    await engine.submit(CloseRun(run.id, RunState.FAILED, Close(), engine.clock.now()))
+    await ended(engine, live, RunState.FAILED)
+    return live
+
+
+async def ended(engine, live, state):
+    run = (await engine.submit(StartRun(live.id, Start(state.value), engine.clock.now()))).run
+    await engine.submit(CloseRun(run.id, state, Close(), engine.clock.now()))
 
 
 async def rows(engine, sql):
@@ -50,6 +56,15 @@ async def test_what_waits_waits_no_longer_when_the_clock_is_set_back(engine, clo
     assert await rows(engine, "SELECT rests_until FROM channels") == [HOUR]
 
 
+async def test_an_attempt_that_was_cut_off_before_the_clock_was_set_back_is_none_of_the_future(engine, clock, hook):
+    await failed(engine)
+    ((delivery_id,),) = await fetch(engine.reader, "SELECT id FROM deliveries")
+    await engine.submit(BeginAttempt(delivery_id))
+    clock.step(-30 * DAY)
+    await engine.submit(record_cut_off)
+    assert await rows(engine, "SELECT started_at, finished_at FROM attempts") == [0, 0]
+
+
 async def test_what_a_small_step_back_leaves_in_the_past_stays_as_it_was(engine, clock, hook):
     await refused(engine, hook)
     clock.advance(5_000)
@@ -66,6 +81,23 @@ async def test_two_steps_back_are_taken_once_each(engine, clock, hook):
         await engine.stamp()
         await engine.stamp()
     assert await rows(engine, "SELECT rests_until FROM channels") == [HOUR]
+
+
+async def test_a_digest_is_tried_no_longer_for_the_attempts_of_those_before_it(engine, clock, hook):
+    jobs = [await failed(engine) for _ in range(2)]
+    ids = [id_ for (id_,) in await fetch(engine.reader, "SELECT id FROM deliveries")]
+    await engine.submit(gather(workspace_of(engine).id, hook, ids))
+    ((digest_id,),) = await fetch(engine.reader, "SELECT id FROM deliveries WHERE type = 'incident.digest'")
+    now, answer = clock.now(), AttemptResult(ok=False, status=503)
+    await engine.submit(RecordAttempt(digest_id, hook, 1, now, now, answer, now))
+    clock.advance(1000)
+    await ended(engine, jobs[0], RunState.SUCCESS)
+    await engine.submit(renew(digest_id))
+    sql = f"SELECT {first_attempt_at('d')} FROM deliveries d WHERE next_attempt_at IS NOT NULL"
+    for back in (0, 30 * DAY):
+        clock.step(-back)
+        await engine.stamp()
+        assert await rows(engine, sql) == [-1000]
 
 
 async def test_a_reminder_comes_one_pace_after_the_clock_was_set_back(engine, clock, hook):

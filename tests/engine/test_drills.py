@@ -206,6 +206,13 @@ async def test_a_dead_route_is_the_twins_alone_and_leaves_nothing_behind(engine)
     assert twin.id not in engine.registry.routes
 
 
+async def test_a_channel_that_joins_while_a_drill_runs_hears_nothing_of_it(engine):
+    drill = await begun(engine, await monitor(engine))
+    await missed(engine, drill)
+    await channel(engine, "desk")
+    assert await fetch(engine.reader, "SELECT 1 FROM deliveries") == []
+
+
 async def test_the_state_of_the_monitor_is_the_same_to_the_byte(engine):
     live = await monitor(engine)
     await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))

@@ -136,6 +136,26 @@ async def test_a_digest_is_kept_with_its_attempts_until_the_last_incident_that_i
     assert (await count(engine, "attempts"), await count(engine, "deliveries")) == (0, 0)
 
 
+async def test_an_incident_is_kept_until_the_digest_has_ended_that_is_to_tell_its_end(engine, clock):
+    doc = {"type": "slack", "name": "hook", "url": "http://192.0.2.1/"}
+    channel_id = await engine.submit(channels.add(workspace_of(engine), doc, ACTOR))
+    for _ in range(2):
+        live = await created(engine, mode="run")
+        for state in (RunState.FAILED, RunState.SUCCESS):
+            clock.advance(1000)
+            await run_to_its_end(engine, live, state.value, state)
+    waiting = [row[0] for row in await fetch(engine.reader, "SELECT id FROM deliveries WHERE state = 'queued'")]
+    await engine.submit(gather(workspace_of(engine).id, channel_id, waiting))
+    await kept(engine, incident_days=7)
+    for ends, left in ((False, 2), (True, 0)):
+        if ends:
+            sql = "UPDATE deliveries SET state = 'delivered', next_attempt_at = NULL WHERE next_attempt_at IS NOT NULL"
+            await engine.submit(lambda tx: tx.execute(sql))  # noqa: B023
+        clock.advance(40 * DAY)
+        await prune(engine)
+        assert await count(engine, "incidents") == left
+
+
 async def test_retention_finds_what_a_digest_tells_by_an_index(engine):
     plan = await fetch(engine.reader, f"EXPLAIN QUERY PLAN {retention._OLD_DELIVERIES}", ("x", 0, 1))
     steps = [row[3] for row in plan]

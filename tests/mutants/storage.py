@@ -126,8 +126,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "what was cancelled before its attempt is sent",
         "luota/alerts/attempt.py",
-        "            return await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())\n",
-        "            return True\n",
+        "            due = await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())\n",
+        "            due = True\n",
         "tests/alerts/test_turns.py::test_an_opening_whose_incident_ended_while_it_waited_is_not_sent",
     ),
     mutant(
@@ -139,12 +139,35 @@ MUTANTS: list[Mutant] = [
         "test_an_opening_that_was_cut_off_before_a_storm_is_repeated_as_it_was_and_no_digest_tells_it",
     ),
     mutant(
+        "an attempt that was cut off forgotten",
+        "luota/alerts/sender.py",
+        "            await self._engine.submit(record_cut_off)\n",
+        "            pass\n",
+        "tests/alerts/test_digest_again.py::"
+        "test_a_digest_that_was_cut_off_is_repeated_as_it_was_though_the_repeat_was_refused_and_there_is_news",
+    ),
+    mutant(
+        "a digest tried for 72 hours anew with each news",
+        "luota/engine/deliveries.py",
+        "said, tried, tried_since)",
+        "said, tried)",
+        "tests/alerts/test_digest_again.py::"
+        "test_a_digest_is_given_up_72_hours_after_the_first_attempt_of_what_it_tells_and_told_elsewhere[news]",
+    ),
+    mutant(
         "a rest of a channel forgotten by a restart",
         "luota/engine/deliveries.py",
         "        if self.rests_until is not None:\n",
         "        if False:\n",
         "tests/alerts/test_lanes.py::"
         "test_a_channel_rests_on_after_a_restart_though_the_incident_ended_whose_notice_was_refused",
+    ),
+    mutant(
+        "the 72 hours begun anew by every attempt",
+        "luota/alerts/attempt.py",
+        "            first_at = outgoing.first_attempt_at or started_at\n",
+        "            first_at = started_at\n",
+        "tests/alerts/test_horizon.py",
     ),
     mutant(
         "a tick judged at the writer's time",
@@ -163,8 +186,8 @@ MUTANTS: list[Mutant] = [
     mutant(
         "no order per incident",
         "luota/store/deliveries.py",
-        "AND e.seq < d.seq AND {ON_ITS_WAY})",
-        "AND e.seq < 0 AND {ON_ITS_WAY})",
+        '"AND e.channel_id = d.channel_id AND e.seq < d.seq)"',
+        '"AND e.channel_id = d.channel_id AND e.seq < 0)"',
         SENDER + "test_an_update_waits_for_the_opening_that_is_still_to_be_delivered",
     ),
     mutant(

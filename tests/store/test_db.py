@@ -284,3 +284,28 @@ async def test_the_heartbeats_of_an_older_schema_are_chained_and_new_ones_go_on_
         assert walked == [(61, 21), *((seq, (seq + 1) // 3) for seq, who, _ in reversed(sent) if who == "h2")]
     finally:
         await engine.close()
+
+
+async def test_what_was_begun_and_announced_before_there_were_columns_for_that_stays_so(tmp_path):
+    steps = [*files.migrations()[1:10], "PRAGMA user_version = 10;"]
+    announced = '{"channel":{"id":"c1"}}'
+    change = f"""
+        INSERT INTO channels (id, workspace_id, name, type, settings, created_at, failed_at)
+        SELECT 'c2', workspace_id, 'other', type, settings, 1, 90 FROM channels;
+        UPDATE channels SET failed_at = 80 WHERE id = 'c1';
+        UPDATE deliveries SET notice = json_set(notice, '$.begun', 2);
+        INSERT INTO deliveries (id, workspace_id, channel_id, type, notice, state, queued_at, finished_at, last_error)
+        VALUES ('d2', 'w1', 'c1', 'watch.gap', '{{}}', 'failed_terminal', 1, 80, 'gone'),
+            ('d3', 'w1', 'c2', 'channel.failed', '{announced}', 'failed_terminal', 85, 90, 'gone, too'),
+            ('d4', 'w1', 'c2', 'channel.failed', '{announced}', 'delivered', 86, 91, NULL);
+    """
+    of_the_first_schema(tmp_path, "".join([*steps, change]))
+    engine = await opened(tmp_path)
+    try:
+        sql = "SELECT failed_error, announced_at FROM channels ORDER BY id"
+        assert await fetch(engine.reader, sql) == [("gone", 86), ("gone, too", None)]
+        assert await fetch(engine.reader, "SELECT id, begun_at FROM deliveries WHERE begun_at IS NOT NULL") == [
+            ("d1", 1900)
+        ]
+    finally:
+        await engine.close()

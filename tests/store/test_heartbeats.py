@@ -121,10 +121,31 @@ async def pruned_and_checked(engine, lives, days, most):
 
 async def test_no_walk_scans_the_table(engine):
     queries = [heartbeats.newest_first("h.id"), heartbeats.newest_first("h.id", since=True)]
-    for sql in (*queries, heartbeats.back_from("h.id"), heartbeats.first_since(), heartbeats.EXPIRED):
+    queries += [heartbeats.back_from("h.id"), heartbeats.at_place("h.id"), heartbeats.first_since()]
+    for sql in (*queries, heartbeats.EXPIRED):
         values = [1] * len(set(re.findall(r"\?\d", sql)))
         plan = [row[3] for row in await fetch(engine.reader, f"EXPLAIN QUERY PLAN {sql}", values)]
         assert not [step for step in plan if re.match("SCAN (heartbeats|h|monitor_states)", step)], (sql, plan)
+
+
+async def test_a_place_that_is_not_there_is_looked_for_among_those_of_its_instant_alone(engine):
+    live, other, _ = await three(engine)
+    await pinged(engine, [live], [(0, 1)] * 200)
+    place, *_ = await scanned(engine, live)
+    found, one = await counted(engine, live, place)
+    assert found == [(place[1],)]
+    missing, all_that_is_read = await counted(engine, live, (place[0], other.id))
+    assert missing == []
+    assert all_that_is_read < 2 * one
+
+
+async def counted(engine, live, place):
+    """Look for a place in the history of a monitor; return what is found, and how many steps SQLite took."""
+    steps = []
+    await engine.reader.set_progress_handler(lambda: steps.append(1), 1)
+    found = await fetch(engine.reader, heartbeats.at_place("h.id"), (live.id, *place))
+    await engine.reader.set_progress_handler(None, 1)
+    return found, len(steps)
 
 
 async def test_only_a_few_heartbeats_are_in_an_index(engine):

@@ -130,7 +130,9 @@ async def test_incidents_are_filtered_by_monitor_and_state(served):
     assert await found(f"?monitor={one.id}") == {one.id}
     assert await found("?state=acknowledged") == set()
     await refused(served, 400, "state", "GET", "/api/incidents?state=closed")
+    await refused(served, 400, "state", "GET", "/api/incidents?state=")
     await refused(served, 404, "monitor", "GET", "/api/incidents?monitor=nope")
+    await refused(served, 400, "monitor", "GET", "/api/incidents?monitor=")
     await one.archive()
     assert await found("?monitor=one") == {one.id}
 

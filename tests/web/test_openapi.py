@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from luota import __version__
 from luota.cli.app import app
+from luota.core.spec.channels import WANTS_KEYS
 from luota.core.spec.monitors import KEYS
 from luota.web.api import ROUTES
 from luota.web.ingest import Ingest
@@ -56,6 +57,14 @@ def test_a_definition_has_the_keys_that_the_spec_has():
     for path, method in (("/api/monitors", "post"), ("/api/monitors/{monitor}", "patch")):
         body = DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
         assert set(body["properties"]) == set(KEYS)
+
+
+def test_a_new_channel_takes_the_rules_that_an_edit_takes():
+    new, edit = (
+        DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        for path, method in (("/api/channels", "post"), ("/api/channels/{channel}", "patch"))
+    )
+    assert set(edit) == set(WANTS_KEYS) < set(new)
 
 
 @pytest.mark.parametrize(

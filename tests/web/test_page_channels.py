@@ -13,6 +13,8 @@ from tests.served import LOOPBACK, NOBODY
 from tests.web.reading import words
 
 WHERE = "/w/default/channels"
+FRESH = {"kinds": ["missed", "stuck", "failed", "stale"], "notify": ["opened", "resolved"], "delaySeconds": ""}
+"""Which notices are chosen in the form of a new channel, as it is opened."""
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{40,}")
 
 
@@ -23,7 +25,8 @@ class Operator:
         self.served, self.client, self.csrf = served, client, csrf
 
     async def post(self, path="", **fields):
-        return await self.client.post(WHERE + path, data={"csrf": self.csrf, **fields})
+        rules = {} if path else FRESH
+        return await self.client.post(WHERE + path, data={"csrf": self.csrf, **rules, **fields})
 
     async def get(self, path=""):
         return await self.client.get(WHERE + path)
@@ -108,11 +111,27 @@ async def test_all_that_is_wrong_with_a_channel_or_its_rules_is_said_at_once(ope
     assert re.findall('href="#f-(.*?)"', page.text) == ["name", "url", "headers"]
     assert "Give the address and the headers again: they hold secrets" in page.text
     assert " novalidate>" in page.text, "a browser would say one at a time"
+    page = await operator.post(type="webhook", name="x", url="ftp://x", kinds=[], notify="x", delaySeconds="soon")
+    assert re.findall('href="#f-(.*?)"', page.text) == ["url", "kinds", "notify", "delaySeconds"]
     assert operator.served.rows("SELECT id FROM channels") == []
     channel_id = await operator.webhook(hook.url)
     page = await operator.post(f"/{channel_id}", kinds="x", notify="x", delaySeconds="soon")
     assert page.status_code == 400
     assert re.findall('href="#f-(.*?)"', page.text) == ["kinds", "notify", "delaySeconds"]
+
+
+async def test_a_channel_begins_with_the_rules_that_its_form_chooses(operator, hook):
+    fresh = (await operator.get("/new?type=webhook")).text
+    assert len(re.findall(r'name="(?:kinds|notify)"[^>]* checked', fresh)) == 6
+    assert '<details class="more block" id="rules">' in fresh, "nobody has to look at them"
+    rules = {"kinds": ["failed"], "notify": ["resolved"], "delaySeconds": "5m"}
+    refused = await operator.post(type="webhook", name="", url=hook.url, **rules)
+    assert '<details class="more block" id="rules" open>' in refused.text
+    assert len(re.findall(r'name="(?:kinds|notify)"[^>]* checked', refused.text)) == 2
+    assert 'value="5m"' in refused.text
+    await operator.done(type="webhook", name="desk", url=hook.url, **rules)
+    (shown,) = (await operator.served.api("GET", "/api/channels"))["channels"]
+    assert (shown["kinds"], shown["notify"], shown["delaySeconds"]) == (["failed"], ["resolved"], 300)
 
 
 async def test_a_name_that_is_taken_is_refused_beside_the_name(operator, hook):
@@ -154,6 +173,16 @@ async def test_a_test_is_sent_awaited_and_shown_with_the_providers_answer(operat
     assert "That notice was given up. Mend its destination" in page
 
 
+async def test_after_a_test_that_a_busy_destination_refused_it_is_said_to_wait_and_not_to_mend(operator, hook):
+    channel = await operator.webhook(hook.url)
+    hook.default = reply(429, {"retry-after": "60"})
+    page = words(await operator.done(f"/{channel}/test"))
+    assert "did not take it: HTTP 429" in page
+    for said in (page, words(await operator.get())):
+        assert "That notice was given up: the destination asked to wait (429). Send a test notice again later." in said
+        assert "Mend its destination" not in said
+
+
 async def test_a_dead_route_stands_first_and_says_what_to_do(operator, hook):
     await operator.webhook(hook.url, "z-dead")
     hook.default = reply(410)
@@ -169,6 +198,27 @@ async def test_a_dead_route_stands_first_and_says_what_to_do(operator, hook):
     assert "dead route" in said
     assert "Mend its destination" in said
     assert "unproven" in said
+
+
+async def test_a_dead_route_says_what_it_was_answered_though_retention_has_taken_the_notice(operator, hook):
+    channel = await operator.webhook(hook.url)
+    hook.default = reply(410)
+    job = await operator.served.monitor("run")
+    await job.fail(await job.started())
+    async with asyncio.timeout(20):
+        while "dead route" not in words(await operator.get()):
+            await asyncio.sleep(0.02)
+
+    async def forget(tx):
+        for table in ("attempts", "deliveries"):
+            await tx.execute(f"DELETE FROM {table}")
+
+    await operator.served.engine.submit(forget)
+    for path in ("", f"/{channel}"):
+        said = words(await operator.get(path))
+        assert "nothing was delivered since: HTTP 410 from the receiver. Mend its destination" in said
+        assert "Nothing sent yet" not in said
+    assert "nothing delivered since: HTTP 410 from the receiver" in words(await operator.client.get("/w/default"))
 
 
 async def test_every_attempt_of_a_delivery_is_shown_with_its_answer_and_the_next_one(operator, hook):

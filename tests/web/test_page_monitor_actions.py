@@ -35,6 +35,7 @@ async def test_a_refused_address_is_told_once_with_the_lines_that_allow_it(serve
     job = await served.monitor()
     tested = await client.post(f"/w/default/channels/{made['channel']['id']}/test", data={"csrf": csrf})
     form = {"csrf": csrf, "type": "webhook", "name": "near", "url": "http://127.0.0.1:9/"}
+    form |= {"kinds": "failed", "notify": "opened"}
     pages = [
         await client.get(tested.headers["location"]),
         await client.post("/w/default/channels", data=form),

@@ -67,7 +67,7 @@ async def test_a_channel_whose_last_attempt_failed_for_good_needs_a_human_until_
     await prove(served, desk)
     said = await needs(served, operator)
     assert "desk cannot be reached The last attempt failed, and none follows" in said
-    assert "mend it, then send a test notice: HTTP 503" in said
+    assert "mend it or wait, then send a test notice: HTTP 503" in said
     assert "unproven" not in said, "it is told once, by what is worst"
     await prove(served, desk)
     assert (await needs(served, operator)).startswith("All is proven")

@@ -32,29 +32,38 @@ _OWN = frozenset(
 _APPRISE = re.compile(r"[a-z][a-z0-9]{0,30}://[\x21-\x7e]*", re.ASCII | re.IGNORECASE)
 _MAX_APPRISE = 2000
 
-_WANTS_KEYS = {"kinds", "notify", "delaySeconds"}
+WANTS_KEYS = ("kinds", "notify", "delaySeconds")
+"""What tells which notices a channel wants."""
+_KEYS = {"type", "name", "to", "url", "headers", "secret", *WANTS_KEYS}
 
 Document = dict[str, Any]
 
 
 class ChannelSpec(Struct, frozen=True):
-    """A channel to be added. `settings` is what its type needs, and holds secrets."""
+    """A channel to be added, and which notices it wants. `settings` is what its type needs, and holds secrets."""
 
     name: str
     type: str
     settings: dict[str, Any]
+    wants: Wants
 
 
 def parse_channel(doc: Document) -> ChannelSpec:
-    """Return the channel that `doc` defines; INVALID names the key to blame and never repeats a secret."""
+    """Return the channel that `doc` defines; INVALID names the key to blame and never repeats a secret.
+
+    A key that no type has is refused as well: a rule that is spelled wrong would let it hear of everything.
+    """
     type_ = doc.get("type")
     parse = SETTINGS.get(type_) if isinstance(type_, str) else None
     if parse is None:
         raise invalid("type", f"type must be one of {', '.join(SETTINGS)}.")
+    if unknown := sorted(set(doc) - _KEYS):
+        raise invalid(unknown[0], f"A channel has no {unknown[0]}. Known are {', '.join(sorted(_KEYS))}.")
     name = parse_text(doc.get("name"), "name", minimum=1, maximum=MAX_NAME)
     if not name.strip() or not name.isprintable():
         raise invalid("name", "name must be printable text.")
-    return ChannelSpec(name, str(type_), parse(doc))
+    wants = {key: value for key, value in doc.items() if key in WANTS_KEYS}
+    return ChannelSpec(name, str(type_), parse(doc), parse_wants(wants))
 
 
 def parse_wants(doc: Document) -> Wants:
@@ -62,8 +71,8 @@ def parse_wants(doc: Document) -> Wants:
 
     INVALID names the key to blame, also one that is not known.
     """
-    if unknown := sorted(set(doc) - _WANTS_KEYS):
-        raise invalid(unknown[0], f"A channel has no {unknown[0]} to edit. Known are {', '.join(sorted(_WANTS_KEYS))}.")
+    if unknown := sorted(set(doc) - set(WANTS_KEYS)):
+        raise invalid(unknown[0], f"A channel has no {unknown[0]} to edit. Known are {', '.join(sorted(WANTS_KEYS))}.")
     kinds = _choice(doc.get("kinds"), "kinds", tuple(Kind))
     notify = _choice(doc.get("notify"), "notify", ("opened", "resolved"))
     delay = doc.get("delaySeconds")

@@ -37,4 +37,7 @@ def parse_filter(query: Mapping[str, str]) -> tuple[str | None, str | None, int]
     limit = query.get("limit", "1000")
     if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:7]) <= MOST_LISTED and len(limit) < 7):
         raise invalid("limit", f"limit must be a whole number from 1 to {MOST_LISTED}.")
-    return query.get("monitor"), state, int(limit)
+    monitor = query.get("monitor")
+    if monitor == "":
+        raise invalid("monitor", "monitor must be an id or a slug.")
+    return monitor, state, int(limit)

@@ -41,7 +41,7 @@ async def _asked(call: Call) -> tuple[str, Place | None, int]:
     """Return of which monitor a list is asked for, after which row, and how many; the monitor may be archived."""
     query = call.request.query_params
     wanted = query.get("monitor")
-    if wanted is None:
+    if not wanted:
         raise invalid("monitor", "monitor is required: its id or its slug.")
     before, most = parse_page(query, MOST_SIGNALS)
     return await call.monitor_id(wanted), before, most

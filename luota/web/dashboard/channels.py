@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Kind
-from luota.core.spec.channels import SETTINGS, parse_channel, parse_wants, wants_json
+from luota.core.spec.channels import SETTINGS, WANTS_KEYS, parse_channel, parse_wants, wants_json
 from luota.core.text import visible
+from luota.core.wants import EVERYTHING
 from luota.engine import channels as commands
 from luota.store import deliveries as rows
 from luota.store import incidents as incident_rows
@@ -46,7 +47,7 @@ _ORDER = tuple(_STATES)
 _ADDED = "Added. It is unproven until something was delivered by it: send a test notice."
 _SECRET = ("url", "headers")
 """What a form is not filled with again: it holds secrets, which stand on no page."""
-_EVERYTHING = {"kinds": None, "notify": None, "delaySeconds": None}
+_FINE_RULES = dict.fromkeys(WANTS_KEYS)
 """Rules of a channel that nothing refuses."""
 
 
@@ -67,7 +68,7 @@ async def new(visit: Visit) -> Response:
 
 async def add(visit: Visit) -> Response:
     """Add a channel; the secret of a webhook is shown once, on its page."""
-    form, site = visit.form, visit.site
+    form, site = {**visit.form, **_rules(visit)}, visit.site
     type_ = form.get("type", "")
     try:
         wrong = refusals(lambda given: parse_channel(_document(given)), form, _fine(type_))
@@ -93,9 +94,8 @@ async def channel(visit: Visit) -> Response:
 async def edit(visit: Visit) -> Response:
     """Change which notices the channel wants."""
     found = await _found(visit)
-    delay = visit.form.get("delaySeconds", "").strip()
-    doc = {"kinds": visit.values("kinds"), "notify": visit.values("notify"), "delaySeconds": delay or 0}
-    wrong = refusals(parse_wants, doc, _EVERYTHING)
+    doc = _rules(visit)
+    wrong = refusals(parse_wants, doc, _FINE_RULES)
     if wrong:
         return await _page(visit, status=400, values=doc, errors=messages(wrong))
     await visit.engine.submit(commands.edit(visit.workspace.id, found.id, found.name, doc, visit.actor))
@@ -140,17 +140,21 @@ async def _found(visit: Visit) -> incident_rows.Channel:
 async def _form(
     visit: Visit,
     type_: str | None,
-    values: dict[str, str] | None = None,
+    values: dict[str, Any] | None = None,
     wrong: Mapping[str, LuotaError] | None = None,
 ) -> Response:
+    everything = wants_json(EVERYTHING)
+    values = values or everything
     return await visit.html(
         "channel-new.html",
         status(wrong or {}),
         type=type_,
         types=TYPES,
         missing=None if type_ is None else visit.site.sender.missing(type_),
-        values={key: value for key, value in (values or {}).items() if key not in _SECRET},
-        again=any((values or {}).get(key) for key in _SECRET),
+        kinds=[kind.value for kind in Kind],
+        narrow=any(values[key] != everything[key] for key in WANTS_KEYS),
+        values={key: value for key, value in values.items() if key not in _SECRET},
+        again=any(values.get(key) for key in _SECRET),
         errors=messages(wrong or {}),
     )
 
@@ -210,6 +214,7 @@ def _shown(visit: Visit, channel: incident_rows.Channel, last: dict[str, Any] | 
         "mark": mark,
         "word": word,
         "failed_at": channel.failed_at,
+        "failed_error": visible(channel.failed_error or ""),
         "proven_at": channel.proven_at,
         "last": last,
     }
@@ -239,10 +244,16 @@ def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
     }
 
 
-def _document(form: dict[str, str]) -> dict[str, Any]:
-    """Return the definition that the form holds, as the API takes it."""
-    type_ = form.get("type")
-    doc: dict[str, Any] = {"type": type_, "name": form.get("name", "").strip()}
+def _rules(visit: Visit) -> dict[str, Any]:
+    """Return which notices the form chooses, as the API takes it."""
+    delay = visit.form.get("delaySeconds", "").strip()
+    return {"kinds": visit.values("kinds"), "notify": visit.values("notify"), "delaySeconds": delay or 0}
+
+
+def _document(form: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition that the form holds, with its rules, as the API takes it."""
+    type_, rules = form.get("type"), {key: form.get(key) for key in WANTS_KEYS}
+    doc: dict[str, Any] = {"type": type_, "name": form.get("name", "").strip(), **rules}
     if type_ == "email":
         doc["to"] = [one.strip() for one in form.get("to", "").replace(",", "\n").split("\n") if one.strip()]
     else:
@@ -252,10 +263,10 @@ def _document(form: dict[str, str]) -> dict[str, Any]:
     return doc
 
 
-def _fine(type_: str) -> dict[str, str]:
+def _fine(type_: str) -> dict[str, Any]:
     """Return for each field of the form something that no rule refuses."""
     url = "json://example.org" if type_ == "apprise" else "https://example.org"
-    return {"name": "x", "to": "ann@example.org", "url": url, "headers": ""}
+    return {"name": "x", "to": "ann@example.org", "url": url, "headers": "", **_FINE_RULES}
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from luota.core.packet import DELIVERY_WORDS, Delivery
+from luota.core.retry import TOO_MANY_REQUESTS
 from luota.core.text import visible
 from luota.store import deliveries as rows
 from luota.store.incidents import Channel
@@ -17,6 +18,12 @@ _MARKS = {
     "failed_terminal": "incident",
     "cancelled": "paused",
 }
+_WAITS = {
+    "rest": "the channel rests until then",
+    "order": "an earlier notice goes first",
+    "delay": "held back by the delay of the channel",
+}
+"""Why nothing is tried before the next attempt, by what it waits for."""
 _DEAD_ROUTE = re.compile(r"dead route of drill [0-9a-f-]{36}", re.ASCII)
 """What a drill calls its own channel: in an incident there is but one drill, and a phone has no room for its id."""
 
@@ -31,6 +38,8 @@ def delivery_shown(delivery: Delivery) -> dict[str, Any]:
         "mark": _MARKS[delivery.state],
         "at": delivery.since,
         "next_at": delivery.next_attempt_at,
+        "waits": _WAITS.get(delivery.waits_for or ""),
+        "busy": bool(delivery.attempts) and delivery.attempts[-1].status == TOO_MANY_REQUESTS,
         "error": visible(delivery.last_error or ""),
         "provider_id": visible(delivery.provider_id or ""),
     }

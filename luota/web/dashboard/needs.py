@@ -115,7 +115,7 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
         if failed is None:
             unproven += [name] if channel.proven_at is None else []
             continue
-        answer = allowing(visible((last and last.last_error) or ""))[0]
+        answer = allowing(visible((last and last.last_error) or channel.failed_error or ""))[0]
         text, path = f"{failed}: {answer}" if answer else failed, visit.path("channels", channel.id)
         if channel.failed_at is not None:
             dead.append(_need("incident", name, text, kind="is a dead route", path=path))
@@ -141,7 +141,7 @@ def _failed(channel: incident_rows.Channel, *, long: bool) -> str | None:
     if channel.last is None or not channel.failing:
         return None
     if channel.last.next_attempt_at is None:
-        return "The last attempt failed, and none follows; mend it, then send a test notice"
+        return "The last attempt failed, and none follows; mend it or wait, then send a test notice"
     return "Nothing has been delivered yet, and a notice is tried again" if channel.proven_at is None else None
 
 

@@ -87,9 +87,9 @@ def _told(visit: Visit, delivery: Delivery, states: dict[str, str]) -> list[tupl
         at = delivery.finished_at or delivery.queued_at
         why = shown["error"] if delivery.told_by is None else _digest(states.get(delivery.told_by))
         found.append((at, {"type": "cancelled", "at": at, "delivery": shown, "why": why}))
-    if shown["next_at"] is not None and delivery.attempts:
-        due = max(shown["next_at"], visit.now)
-        found.append((due, {"type": "next", "at": shown["next_at"], "delivery": shown}))
+    following = delivery.next_attempt_at
+    if following is not None and (delivery.attempts or following > visit.now):
+        found.append((max(following, visit.now), {"type": "next", "at": following, "delivery": shown}))
     return found
 
 

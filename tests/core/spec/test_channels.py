@@ -43,6 +43,10 @@ def test_a_webhook_has_an_address_and_may_have_headers_and_a_secret():
         ({**HOOK, "secret": "A" * 32}, "secret"),
         ({**HOOK, "secret": "whsec_" + "A" * 28}, "secret"),
         ({**HOOK, "secret": 5}, "secret"),
+        ({**HOOK, "kinds": ["down"]}, "kinds"),
+        ({**HOOK, "notify": []}, "notify"),
+        ({**HOOK, "delaySeconds": "2d"}, "delaySeconds"),
+        ({**HOOK, "kind": ["failed"]}, "kind"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_secret_repeated(doc, field):
@@ -69,6 +73,12 @@ def test_what_is_wrong_is_named_and_no_secret_repeated(doc, field):
 )
 def test_headers_that_http_or_luota_reserve_or_that_would_break_a_request_are_refused(headers):
     assert refused({**HOOK, "headers": headers}) == "headers"
+
+
+def test_a_channel_begins_with_the_rules_that_it_is_given_or_with_none():
+    rules = {"kinds": ["missed"], "notify": ["resolved"], "delaySeconds": "10m"}
+    assert parse_channel({**HOOK, **rules}).wants == parse_wants(rules)
+    assert parse_channel(HOOK).wants == parse_wants({})
 
 
 def test_headers_are_kept_as_given():
