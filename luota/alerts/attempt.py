@@ -19,7 +19,7 @@ from luota.core.spec.monitors import Definition
 from luota.engine import Engine
 from luota.engine.deliveries import BeginAttempt, LeaveAttempt, RecordAttempt, Rest, give_up, prove, withdraw
 from luota.engine.work import Command, Work
-from luota.store.deliveries import Channel, Evidence, Outgoing, is_due
+from luota.store.deliveries import Channel, Evidence, Outgoing, next_number
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ async def _never() -> bool:
 
 
 class Attempts:
-    """Makes attempts by `routes`, until it is `stopping`. `rests` has until when a channel rests, by its id.
+    """Makes attempts by `routes`, until it is `stopping`. `rests` has until when a channel is read to rest, by its id.
 
     That is by a clock that is never set back: the wall clock and `Clocks.back`.
     """
@@ -59,14 +59,29 @@ class Attempts:
         route = self._routes.get(channel.type)
         return None if route is None or route.address is None else route.address(channel.settings)
 
-    def rests_until(self, channel_id: str, channel: Channel | None = None) -> int:
-        """Return until when a channel rests, with others of its address if it is given; the past if it never did."""
-        until = self.rests.get(channel_id, 0)
-        if channel is not None and (address := self._address(channel)) is not None:
+    def rests_until(self, channel: Channel | None) -> int:
+        """Return until when a channel rests, with others of its address; the past if it never did, or was removed."""
+        if channel is None:
+            return 0
+        until = self.rests.get(channel.id, 0)
+        if (address := self._address(channel)) is not None:
             until = max(until, self._addresses_rest.get(address, 0))
-        if until:
-            self.rests[channel_id] = until
         return until - self._engine.writer.clocks.back
+
+    async def rests_now(self, channel: Channel | None) -> bool:
+        """Tell whether a channel rests; if it does so with another of its address, people can read it by then.
+
+        Unless nothing can be written: then the next call tries that again.
+        """
+        until = self.rests_until(channel)
+        if channel is None or self._engine.clock.now() >= until:
+            return False
+        back = self._engine.writer.clocks.back
+        if self.rests.get(channel.id, 0) < until + back:
+            with contextlib.suppress(LuotaError):
+                await self._engine.submit(Rest(channel.workspace_id, channel.id, until))
+                self.rests[channel.id] = until + back
+        return True
 
     def spawn(self, group: asyncio.TaskGroup, attempt: Coroutine[None, None, None], delivery_id: str) -> None:
         """Let `attempt` be made and recorded in a task of `group`, for whose end `finish` waits."""
@@ -102,14 +117,14 @@ class Attempts:
             route = None if channel is None else self._routes.get(channel.type)
             if channel is not None and route is not None:
                 await turn.enter_async_context(route.turn(channel.settings, test))
-            if self.stopping or (not test and await self._rests(outgoing.channel_id, channel)):
+            if self.stopping or (not test and await self.rests_now(channel)):
                 return None
-            if await held() or not await self._begin(outgoing):
+            if await held() or (begun := await self._begin(outgoing)) is None:
                 return None
+            number, noted = begun
             started_at = clock.now()
             result = await self._send(outgoing, channel, route, monitor, evidence, started_at)
         finished_at = clock.now()
-        number = outgoing.attempts + 1
         again = None
         if not (result.ok or result.terminal or test):
             jitter = random.random()  # noqa: S311 (spreads retries; nothing secret)
@@ -121,39 +136,29 @@ class Attempts:
         if not result.ok:
             log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)
         where = None if channel is None else channel.workspace_id
-        return RecordAttempt(outgoing.id, to, number, started_at, finished_at, result, again, where, rests)
+        return RecordAttempt(outgoing.id, to, number, started_at, finished_at, result, again, where, rests, noted)
 
-    async def _rests(self, channel_id: str, channel: Channel | None) -> bool:
-        """Tell whether a channel rests; if it does so with another of its address, people can read it by then."""
-        known = self.rests.get(channel_id, 0)
-        until = self.rests_until(channel_id, channel)
-        if self._engine.clock.now() >= until:
-            return False
-        if channel is not None and self.rests[channel_id] != known:
-            with contextlib.suppress(LuotaError):
-                await self._engine.submit(Rest(channel.workspace_id, channel_id, until))
-        return True
+    async def _begin(self, outgoing: Outgoing) -> tuple[int, bool] | None:
+        """Return the number of the attempt to make, and whether it is noted; None when it is not to be made any more.
 
-    async def _begin(self, outgoing: Outgoing) -> bool:
-        """Tell whether a notice is still to be sent; if so, the file says by then that it may arrive.
-
-        It says so of what another message could tell instead (a digest, the end of the incident), should Luota be
-        killed: digests, and first attempts. Of all else an attempt is on record already.
+        By then the file says that the notice may arrive, should Luota be killed, unless nothing can be written.
         """
-        noted = outgoing.type == "incident.digest" or (outgoing.incident_id is not None and not outgoing.attempts)
-        if noted:
-            with contextlib.suppress(LuotaError):  # nothing can be written: rather twice than not at all
-                await self._engine.submit(BeginAttempt(outgoing.id))
+        noted = False
+        with contextlib.suppress(LuotaError):  # nothing can be written: rather twice than not at all
+            await self._engine.submit(BeginAttempt(outgoing.id))
+            noted = True
+        number = None
         try:
-            due = await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())
+            number = await next_number(self._engine.reader, outgoing.id, self._engine.clock.now())
         except sqlite3.Error as error:
             log.warning("delivery %s cannot be read: %s", outgoing.id, error)
             await asyncio.sleep(STORAGE_PAUSE_S)
-            due = False
-        if noted and not due:
+        if number is not None:
+            return number, noted
+        if noted:
             with contextlib.suppress(LuotaError):
                 await self._engine.submit(LeaveAttempt(outgoing.id))
-        return due
+        return None
 
     async def record(self, made: RecordAttempt, type_: str, withdrawn: str | None = None) -> None:
         """Record an attempt of a notice of `type_`, however long that takes: forgetting would repeat it at once.

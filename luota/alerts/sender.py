@@ -120,8 +120,9 @@ class Sender:
             poked.clear()
             try:
                 await self._drain(channel_id)
-                at = await self._next(channel_id)
-                if at is None and await deliveries.channel_of(self._engine.reader, channel_id) is None:
+                channel = await deliveries.channel_of(self._engine.reader, channel_id)
+                at = await self._next(channel_id, channel)
+                if at is None and channel is None:
                     self._close(channel_id)  # it was removed
                     return
                 now = self._engine.clock.now()
@@ -141,9 +142,9 @@ class Sender:
         """Attempt all that is due now, a wave at a time; no tests."""
         while True:
             now = self._engine.clock.now()
-            if self._attempts.stopping or now < self._attempts.rests_until(channel_id):
-                return
             channel = await deliveries.channel_of(self._engine.reader, channel_id)
+            if self._attempts.stopping or await self._attempts.rests_now(channel):
+                return
             storm = channel is not None and await self._gather(channel, now)
             wave = await deliveries.due(self._engine.reader, channel_id, now, WAVE, storm=storm)
             if not wave:
@@ -157,13 +158,13 @@ class Sender:
                     one = self._attempt(places, outgoing, channel, monitor, evidence.get(outgoing.id, Evidence()))
                     self._attempts.spawn(group, one, outgoing.id)
 
-    async def _next(self, channel_id: str) -> int | None:
+    async def _next(self, channel_id: str, channel: Channel | None) -> int | None:
         """Return when a lane has something to do next, or None."""
         held = self._storms.get(channel_id)
         at = await deliveries.next_due(self._engine.reader, channel_id, storm=held is not None)
         if held is not None:
             at = held if at is None else min(at, held)
-        return None if at is None else max(at, self._attempts.rests_until(channel_id))
+        return None if at is None else max(at, self._attempts.rests_until(channel))
 
     async def _gather(self, channel: Channel, now: int) -> bool:
         """Let a digest tell what a storm brought, when its time has come; tell whether one is going on.

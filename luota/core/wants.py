@@ -7,9 +7,9 @@ from msgspec import Struct
 from luota.core.model import Kind
 
 Hears = Literal["always", "if_lost", "if_told", "if_on_its_way", "never"]
-"""Whether a channel hears of something: always; if nobody was told of the incident, and a notice of it was lost to each
-channel of its monitor's own that was to tell it; if an earlier notice of the incident told it, or is to; if one, or the
-digest that tells it, is still on its way; never."""
+"""Whether a channel hears of something: always; if a notice of the incident was lost, and either an earlier one told
+it, or is to, or nobody was told and it was lost to each channel of the monitor's own that was to tell it; if an earlier
+notice of the incident told it, or is to; if one, or the digest that tells it, is still on its way; never."""
 
 
 class Wants(Struct, frozen=True):

@@ -191,11 +191,13 @@ class Batch:
 
         The monitor goes to `own`, or else to where it is routed at present. The other channels of the workspace are
         asked too: it may have been routed to them when they were told of the beginning, or nobody else may be left to
-        hear of it. With `to`, those alone are asked. On the dead route of a drill no end takes the place of the
-        opening, which is to show how it is tried again.
+        hear of it. With `to`, those alone are asked. Of a drill none hears but to whom its twin goes now; on its dead
+        route no end takes the place of the opening, which is to show how it is tried again.
         """
         if live.drill_of is not None:
             facts["drill"] = True
+            routed = self.registry.channels_of(live)
+            to = routed if to is None else tuple(one for one in to if one in routed)
         notice, kind = _encode(facts).decode(), str(facts["kind"])
         workspace = self.registry.workspaces[live.workspace_id]
         own = self.registry.channels_of(live) if own is None else own

@@ -14,11 +14,11 @@ from luota.core.verdicts import undecided
 from luota.core.wants import EVERYTHING, Wants
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
-from luota.engine.dead_routes import tell_joined
+from luota.engine.dead_routes import call_off, tell_joined
 from luota.engine.registry import LiveWorkspace
 from luota.engine.routes import tell_channel, tell_without
 from luota.engine.work import Transaction, Work
-from luota.store.deliveries import HELD, UNTRIED
+from luota.store.deliveries import HELD, UNTRIED, WITH_CHANNEL
 
 SECRET_OVERLAP = 86_400_000
 """How long the old secret of a webhook is still signed with after a rotation."""
@@ -127,10 +127,10 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
     async def work(tx: Transaction) -> list[str]:
         await tx.execute("UPDATE channels SET removed_at = ? WHERE id = ?", tx.now, channel_id)
         sql = (
-            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, "
-            "last_error = 'the channel was removed' WHERE channel_id = ? AND next_attempt_at IS NOT NULL RETURNING id"
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, last_error = ? "
+            "WHERE channel_id = ? AND next_attempt_at IS NOT NULL RETURNING id"
         )
-        lost = [delivery_id for (delivery_id,) in await tx.fetch(sql, tx.now, channel_id)]
+        lost = [delivery_id for (delivery_id,) in await tx.fetch(sql, tx.now, WITH_CHANNEL, channel_id)]
         sql = (
             "SELECT m.id FROM monitors m JOIN monitor_channels r ON r.monitor_id = m.id "
             "WHERE r.channel_id = ? ORDER BY m.slug"
@@ -138,6 +138,7 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
         named = [monitor_id for (monitor_id,) in await tx.fetch(sql, channel_id)]
         await tx.execute("DELETE FROM monitor_channels WHERE channel_id = ?", channel_id)
         audit(tx.batch, actor, workspace_id, "channel.remove", channel_id, name=name)
+        call_off(tx.batch, channel_id, tx.now, "was removed")
         await tell_without(tx, workspace_id, channel_id, lost)
 
         def publish() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from luota.engine.batch import Batch
 from luota.engine.work import Transaction
 
 _UNTOLD = (
@@ -25,6 +26,11 @@ async def announce(tx: Transaction, workspace_id: str, channel_id: str) -> None:
 async def tell_joined(tx: Transaction, workspace_id: str, channel_id: str) -> None:
     """Tell a channel, new or just proven, of the other dead routes of which nobody was told, nor itself is to be."""
     _queue(tx, workspace_id, (channel_id,), await tx.fetch(_ALL, workspace_id, channel_id))
+
+
+def call_off(batch: Batch, channel_id: str, at: int, why: str) -> None:
+    """Cancel what is still to be sent of a channel being a dead route: it is none any more."""
+    batch.rows.add("unannounced", (at, f"the channel that it tells of {why}", channel_id))
 
 
 def _queue(tx: Transaction, workspace_id: str, to: Iterable[str], dead: list[tuple[str, str, str, int, str]]) -> None:

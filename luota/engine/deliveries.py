@@ -8,10 +8,10 @@ import msgspec
 from luota.core.model import UTC_NAME
 from luota.core.retry import AttemptResult
 from luota.engine.batch import Batch, new_id
-from luota.engine.dead_routes import announce, tell_joined
+from luota.engine.dead_routes import announce, call_off, tell_joined
 from luota.engine.routes import tell_channel, tell_others
 from luota.engine.work import Command, Transaction, Work
-from luota.store.deliveries import ALL_RECORDED, CUT_OFF, UNTOLD, first_attempt_at
+from luota.store.deliveries import ALL_RECORDED, UNTOLD, first_attempt_at
 
 _TOLD_TOGETHER = {
     "opened": "opened",
@@ -32,14 +32,15 @@ class BeginAttempt(Command):
     """An attempt is about to be made: the notice may arrive, though Luota might not live to record that.
 
     From then on it is repeated as what it is, under its id. Nothing is noted of what is not due any more. What Luota
-    did not live to record is put on record by `record_cut_off`.
+    did not live to record is put on record by `record_cut_off`, or else by this, before it is begun again.
     """
 
     def __init__(self, delivery_id: str) -> None:
         self.delivery_id = delivery_id
 
     def plan(self, batch: Batch) -> None:
-        """Stage the mark."""
+        """Stage the mark, after what another one says that is still there."""
+        _cut_off(batch, self.delivery_id)
         batch.rows.add("begun", (self.delivery_id, batch.now))
 
 
@@ -57,7 +58,8 @@ class LeaveAttempt(Command):
 class RecordAttempt(Command):
     """One attempt that was made: its outcome, when the next one follows and until when its channel rests, if they do.
 
-    Those who look on in the workspace of its channel hear of it; without one the channel is gone.
+    Those who look on in the workspace of its channel hear of it; without one the channel is gone. Unless it was `noted`
+    (`BeginAttempt`), a mark that is there is of another one and stays.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class RecordAttempt(Command):
         again_at: int | None,
         workspace_id: str | None = None,
         rests_until: int | None = None,
+        noted: bool = True,
     ) -> None:
         self.delivery_id = delivery_id
         self.channel_id = channel_id
@@ -81,6 +84,7 @@ class RecordAttempt(Command):
         self.again_at = again_at
         self.workspace_id = workspace_id
         self.rests_until = rests_until
+        self.noted = noted
 
     def plan(self, batch: Batch) -> None:
         """Stage the attempt, the delivery's new state, and that the channel has proven itself or is to rest."""
@@ -100,7 +104,7 @@ class RecordAttempt(Command):
                 result.provider_id,
             ),
         )
-        batch.rows.add("made", (self.delivery_id, self.number))
+        batch.rows.add("made", (self.delivery_id, self.number, +self.noted))
         failed = "failed_terminal" if self.again_at is None else "failed_retrying"
         batch.rows.add(
             "attempted",
@@ -115,6 +119,7 @@ class RecordAttempt(Command):
         )
         if result.ok:
             batch.rows.add("proven", (self.finished_at, self.channel_id))
+            call_off(batch, self.channel_id, self.finished_at, "delivers again")
             batch.rows.add("announced", (self.finished_at, self.delivery_id))
         if self.rests_until is not None:
             batch.rows.add("rested", (self.rests_until, self.channel_id))
@@ -179,21 +184,16 @@ def prove(record: RecordAttempt) -> Work:
 async def record_cut_off(tx: Transaction) -> None:
     """Put on record, with their outcome unknown, the attempts that were under way when Luota ended.
 
-    For use before new ones are begun. They stand at their beginning alone: nobody knows their end.
+    For use before new ones are begun: where this cannot be written, `BeginAttempt` does it. They stand at their
+    beginning alone: nobody knows their end.
     """
-    await tx.execute(
-        "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok, error) "
-        "SELECT id, attempts + 1, min(begun_at, ?1), min(begun_at, ?1), 0, ?2 FROM deliveries "
-        "WHERE begun_at IS NOT NULL",
-        tx.now,
-        CUT_OFF,
-    )
-    await tx.execute(
-        "UPDATE deliveries SET attempts = attempts + 1, begun_at = NULL, "
-        "state = iif(next_attempt_at IS NULL, state, 'failed_retrying'), "
-        "last_error = iif(next_attempt_at IS NULL, last_error, ?) WHERE begun_at IS NOT NULL",
-        CUT_OFF,
-    )
+    for (delivery_id,) in await tx.fetch("SELECT id FROM deliveries WHERE begun_at IS NOT NULL"):
+        _cut_off(tx.batch, delivery_id)
+
+
+def _cut_off(batch: Batch, delivery_id: str) -> None:
+    batch.rows.add("cut_off_attempts", (delivery_id, batch.now))
+    batch.rows.add("cut_off", (delivery_id,))
 
 
 def withdraw(record: RecordAttempt, why: str) -> Work:
@@ -203,8 +203,8 @@ def withdraw(record: RecordAttempt, why: str) -> Work:
         if record.workspace_id is not None:
             tx.batch.concern(record.workspace_id, record.delivery_id, record.channel_id)
         await tx.execute(
-            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?, last_error = ? "
-            "WHERE id = ?",
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, begun_at = NULL, finished_at = ?, "
+            "last_error = ? WHERE id = ?",
             record.finished_at,
             why,
             record.delivery_id,

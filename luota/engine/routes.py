@@ -7,7 +7,7 @@ import msgspec
 from luota.core.wants import EVERYTHING
 from luota.engine.registry import Live
 from luota.engine.work import Transaction
-from luota.store.deliveries import DELIVERED, ON_ITS_WAY, TOLD, UNTRIED
+from luota.store.deliveries import DELIVERED, LOST, ON_ITS_WAY, TOLD, UNTRIED
 
 _CALL_OFF = (
     "UPDATE deliveries AS w SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
@@ -32,7 +32,9 @@ def _channels(what: str) -> str:
 
 
 _TOLD_NOBODY = (
-    f"SELECT i.id, i.kind, i.summary, {_channels(ON_ITS_WAY)}, {_channels(TOLD)} "
+    "SELECT i.id, i.kind, i.summary, "
+    f"EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = i.id AND {LOST}), "
+    f"{_channels(ON_ITS_WAY)}, {_channels(TOLD)} "
     "FROM incidents i WHERE i.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS "
     f"(SELECT 1 FROM deliveries e WHERE e.incident_id = i.id AND {DELIVERED}) ORDER BY i.opened_at"
 )
@@ -45,6 +47,19 @@ _ENDED_UNTOLD = (
     f"(SELECT 1 FROM deliveries e WHERE e.incident_id = i.id AND ({DELIVERED} OR {ON_ITS_WAY})) ORDER BY i.resolved_at"
 )
 """The incidents of notices that ended, no drills, of which nobody was or is to be told, with the notice of the end."""
+
+# The last bound spares it all older deliveries: a notice is never queued before its window ends.
+_SAME = (
+    "FROM deliveries e WHERE e.type = 'watch.gap' AND e.notice = d.notice "
+    "AND e.channel_id IN (SELECT id FROM channels WHERE workspace_id = d.workspace_id) "
+    "AND e.queued_at >= json_extract(d.notice, '$.to')"
+)
+_GAPS_UNTOLD = (
+    f"SELECT DISTINCT d.workspace_id, d.notice, (SELECT json_group_array(e.channel_id) {_SAME}) FROM deliveries d "
+    "WHERE d.id IN (SELECT value FROM json_each(?)) AND d.type = 'watch.gap' "
+    f"AND NOT EXISTS (SELECT 1 {_SAME} AND (e.state = 'delivered' OR e.next_attempt_at IS NOT NULL))"
+)
+"""What notices of blind windows say that nobody has heard nor is to, and the channels that were to."""
 
 Heard = tuple[Live, tuple[str, ...], Collection[str]]
 """A monitor, the channels that it names, and those that join: who hear of it from now on, or are to hear anew."""
@@ -77,6 +92,7 @@ async def tell_without(tx: Transaction, workspace_id: str, channel_id: str, lost
     The file has it by now that the channel is gone, and they with it. All others join a monitor that named it alone.
     """
     others = _without((channel_id,), tx.registry.workspaces[workspace_id].channels)
+    await _tell_gaps(tx, lost)
     await _tell_ends(tx, lost, others)
     heard = []
     for live in tx.registry.monitors.values():
@@ -88,6 +104,7 @@ async def tell_without(tx: Transaction, workspace_id: str, channel_id: str, lost
 
 async def tell_others(tx: Transaction, delivery_id: str) -> None:
     """Tell the other channels what a notice or a digest was to tell that is given up: the file has that already."""
+    await _tell_gaps(tx, [delivery_id])
     if found := await tx.fetch(_TELL_OF, _json([delivery_id])):
         everybody = tx.registry.workspaces[found[0][0]].channels
         await _tell_ends(tx, [delivery_id], everybody)
@@ -97,20 +114,22 @@ async def tell_others(tx: Transaction, delivery_id: str) -> None:
 
 
 async def _tell(tx: Transaction, heard: Iterable[Heard], everybody: tuple[str, ...]) -> None:
-    """Queue the openings of the monitors' open incidents of which no notice was delivered to anybody, drills aside.
+    """Queue the openings of the monitors' open incidents of which no notice was delivered to anybody.
 
     They go to the channels that each one names or else to `everybody`, the channels of its workspace; to the others of
     these if all was lost (`Hears`). A channel that joins gets one unless it has one on its way, any other if it never
     had one.
 
-    One query, however many incidents are open: the writer holds up all signals meanwhile.
+    One query, however many incidents are open, and the others are asked where something was lost alone: the writer
+    holds up all signals meanwhile.
     """
-    opened = {one[0].incident_id: one for one in heard if one[0].incident_id is not None and one[0].drill_of is None}
-    for incident_id, kind, summary, *channels in await tx.fetch(_TOLD_NOBODY, _json(opened)):
+    opened = {one[0].incident_id: one for one in heard if one[0].incident_id is not None}
+    for incident_id, kind, summary, lost, *channels in await tx.fetch(_TOLD_NOBODY, _json(opened)):
         on_its_way, had = (set(msgspec.json.decode(one)) for one in channels)
         live, own, joining = opened[incident_id]
         facts = {"at": tx.now, "kind": kind, "state": "open", "reason": summary}
-        to = tuple(one for one in everybody if one not in (on_its_way if one in joining else had))
+        asked = everybody if lost else own or everybody
+        to = tuple(one for one in asked if one not in (on_its_way if one in joining else had))
         tx.batch.notify(live, "incident.opened", incident_id, facts, own or everybody, to)
 
 
@@ -127,6 +146,13 @@ async def _tell_ends(tx: Transaction, lost: list[str], everybody: tuple[str, ...
             # By when it ended: it is given up up to 72 hours later, so the queue's own rule for the delay fails here.
             if wants.hears("incident.resolved", kind) == "always" and lasted >= wants.delay:
                 tx.batch.queue(workspace_id, channel_id, incident_id, monitor_id, "incident.resolved", notice)
+
+
+async def _tell_gaps(tx: Transaction, lost: list[str]) -> None:
+    """Queue notices of blind windows that are `lost`, and that nobody else heard or is to, where they never were."""
+    for workspace_id, notice, had in await tx.fetch(_GAPS_UNTOLD, _json(lost)):
+        for channel_id in _without(msgspec.json.decode(had), tx.registry.workspaces[workspace_id].channels):
+            tx.batch.queue(workspace_id, channel_id, None, None, "watch.gap", notice)
 
 
 def _without(some: Collection[str], channels: tuple[str, ...]) -> tuple[str, ...]:

@@ -105,20 +105,23 @@ class Channel(Struct, frozen=True):
     settings: dict[str, Any]
 
 
-def _ended(state: str) -> str:
-    """Return SQL for: a delivery `e` ended in `state`, or the digest did that tells it."""
-    digest = f"EXISTS (SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND g.state = '{state}')"
-    return f"(e.state = '{state}' OR {digest})"
+def _ended(so: str) -> str:
+    """Return SQL for: a delivery `e` ended so, or the digest did that tells it; `so` is SQL about a delivery `{0}`."""
+    digest = f"EXISTS (SELECT 1 FROM deliveries g WHERE g.id = e.told_by AND {so.format('g')})"
+    return f"({so.format('e')} OR {digest})"
 
 
-DELIVERED = _ended("delivered")
+DELIVERED = _ended("{0}.state = 'delivered'")
 """Of a delivery `e`: it was delivered, or the digest was that tells it."""
 
-LOST = (
-    f"({_ended('failed_terminal')} "
-    "OR EXISTS (SELECT 1 FROM channels c WHERE c.id = e.channel_id AND c.removed_at IS NOT NULL))"
+WITH_CHANNEL = "the channel was removed"
+"""The error of what was cancelled with its channel, by which alone it is known: with other words, the old is, too."""
+
+# Not all of a channel that is gone: what a reroute had called off before was to tell nobody by then.
+LOST = _ended(
+    f"({{0}}.state = 'failed_terminal' OR ({{0}}.state = 'cancelled' AND {{0}}.last_error = '{WITH_CHANNEL}'))"
 )
-"""Of a delivery `e` that was not delivered: it, or the digest that tells it, was given up, or its channel is gone."""
+"""Of a delivery `e`: it, or the digest that tells it, was given up, or was still to be sent when its channel went."""
 
 UNTOLD = (
     "NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = d.incident_id AND e.channel_id = d.channel_id "
@@ -139,12 +142,9 @@ HELD = f"(d.type <> 'incident.resolved' AND {FIRST})"
 """Of a delivery `d` about an incident: the delay of its channel holds it back. An end within it comes to nothing."""
 
 CUT_OFF = "Luota ended during this attempt: nobody knows whether it arrived"
-"""The error of an attempt that was cut off, by which alone it is known: with other words, the old ones must be, too."""
+"""The error of an attempt that was cut off (`attempts.cut_off`)."""
 
-ALL_RECORDED = (
-    "(g.begun_at IS NULL AND NOT EXISTS "
-    f"(SELECT 1 FROM attempts a WHERE a.delivery_id = g.id AND a.error = '{CUT_OFF}'))"
-)
+ALL_RECORDED = "(g.begun_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = g.id AND a.cut_off))"
 """Of a digest `g`: none of its attempts was cut off, so that it is known not to have arrived."""
 
 
@@ -189,10 +189,14 @@ async def due(db: aiosqlite.Connection, channel_id: str, now: int, most: int, *,
     return [Outgoing(*row) for row in await fetch(db, sql, (channel_id, now, most))]
 
 
-async def is_due(db: aiosqlite.Connection, delivery_id: str, now: int) -> bool:
-    """Tell whether a delivery may be sent at `now`: not what was cancelled or put off, or what has ended."""
-    sql = "SELECT 1 FROM deliveries WHERE id = ? AND next_attempt_at <= ?"
-    return bool(await fetch(db, sql, (delivery_id, now)))
+async def next_number(db: aiosqlite.Connection, delivery_id: str, now: int) -> int | None:
+    """Return the number of the attempt that may be made of a delivery at `now`.
+
+    None for what was cancelled or put off, or has ended.
+    """
+    sql = "SELECT attempts + 1 FROM deliveries WHERE id = ? AND next_attempt_at <= ?"
+    rows = await fetch(db, sql, (delivery_id, now))
+    return rows[0][0] if rows else None
 
 
 async def waiting_tests(db: aiosqlite.Connection) -> list[Outgoing]:

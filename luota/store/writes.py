@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from luota.core.model import EndedRun, OpenRun, RunState, State
-from luota.store.deliveries import DELIVERED, FIRST, LOST, ON_ITS_WAY, TOLD
+from luota.store.deliveries import CUT_OFF, DELIVERED, FIRST, LOST, ON_ITS_WAY, TOLD
 
 Row = tuple[Any, ...]
 
@@ -74,14 +74,15 @@ def _open_incidents(rows: int) -> str:
     )
 
 
-def _queue_if(earlier: str, no_earlier: str = "0") -> str:
-    """Insert a delivery if its incident has an earlier one `e` that is so, and none that is `no_earlier`."""
+def _queue_if(condition: str) -> str:
+    """Insert a delivery if that is so of its incident ?4 and its channel ?3."""
     places = ", ".join(f"?{n}" for n in range(1, len(_COLUMNS["deliveries"]) + 1))
-    of_incident = "(SELECT 1 FROM deliveries e WHERE e.incident_id = ?4 AND"
-    return (
-        f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT {places} "
-        f"WHERE EXISTS {of_incident} {earlier}) AND NOT EXISTS {of_incident} {no_earlier})"
-    )
+    return f"INSERT INTO deliveries ({', '.join(_COLUMNS['deliveries'])}) SELECT {places} WHERE {condition}"
+
+
+def _earlier(such: str) -> str:
+    """Return SQL for whether the incident has an earlier delivery `e` that is such."""
+    return f"EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?4 AND {such})"
 
 
 _TO_IT = "e.channel_id = ?3 AND"
@@ -113,21 +114,33 @@ _ROW_BY_ROW = {
     "exit_code = ?, output = ?, close_payload = ?, deploy_sha = coalesce(?, deploy_sha), "
     "host = coalesce(?, host), environment = coalesce(?, environment), tags = coalesce(?, tags), "
     "skewed = skewed OR ?, counted = ? WHERE id = ?",
+    "cut_off_attempts": "INSERT INTO attempts (delivery_id, number, started_at, finished_at, ok, error, cut_off) "
+    f"SELECT id, attempts + 1, min(begun_at, ?2), min(begun_at, ?2), 0, '{CUT_OFF}', 1 FROM deliveries "
+    "WHERE id = ?1 AND begun_at IS NOT NULL",
+    "cut_off": "UPDATE deliveries SET attempts = attempts + 1, begun_at = NULL, "
+    "state = iif(next_attempt_at IS NULL, state, 'failed_retrying'), "
+    f"last_error = iif(next_attempt_at IS NULL, last_error, '{CUT_OFF}') WHERE id = ? AND begun_at IS NOT NULL",
     "begun": "UPDATE deliveries SET begun_at = ?2 WHERE id = ?1 AND next_attempt_at <= ?2",
     "unmade": "UPDATE deliveries SET begun_at = NULL WHERE id = ?",
     # Also of what was cancelled while it was under way.
-    "made": "UPDATE deliveries SET attempts = ?2, begun_at = NULL WHERE id = ?1",
+    "made": "UPDATE deliveries SET attempts = ?2, begun_at = iif(?3, NULL, begun_at) WHERE id = ?1",
     "attempted": "UPDATE deliveries SET state = ?2, next_attempt_at = ?3, finished_at = ?4, last_error = ?5, "
     "provider_id = ?6 WHERE id = ?1 AND (state <> 'cancelled' OR ?2 = 'delivered')",
     "proven": "UPDATE channels SET proven_at = coalesce(proven_at, ?1), failed_at = NULL, failed_error = NULL, "
     "announced_at = NULL WHERE id = ?2 AND (proven_at IS NULL OR failed_at IS NOT NULL)",
+    # Those under way at this moment may still arrive.
+    "unannounced": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
+    "last_error = ?2 WHERE type = 'channel.failed' AND next_attempt_at IS NOT NULL "
+    "AND json_extract(notice, '$.channel.id') = ?3",
     "announced": "UPDATE channels SET announced_at = ?1 FROM deliveries d WHERE d.id = ?2 "
     "AND d.type = 'channel.failed' AND channels.id = json_extract(d.notice, '$.channel.id') "
     "AND channels.failed_at = json_extract(d.notice, '$.failing')",
     "rested": "UPDATE channels SET rests_until = ? WHERE id = ?",
-    "deliveries_if_lost": _queue_if(LOST, f"({DELIVERED} OR {_STILL_TO_OWN})"),
-    "deliveries_if_told": _queue_if(f"{_TO_IT} {TOLD}"),
-    "deliveries_if_on_its_way": _queue_if(f"{_TO_IT} {ON_ITS_WAY}"),
+    "deliveries_if_lost": _queue_if(
+        f"{_earlier(LOST)} AND ({_earlier(f'{_TO_IT} {TOLD}')} OR NOT {_earlier(f'({DELIVERED} OR {_STILL_TO_OWN})')})"
+    ),
+    "deliveries_if_told": _queue_if(_earlier(f"{_TO_IT} {TOLD}")),
+    "deliveries_if_on_its_way": _queue_if(_earlier(f"{_TO_IT} {ON_ITS_WAY}")),
     "held": f"UPDATE deliveries AS d SET next_attempt_at = queued_at + ?1 WHERE id = ?2 AND {FIRST}",
     "ended_early": "UPDATE deliveries AS d SET state = 'cancelled', next_attempt_at = NULL, finished_at = queued_at, "
     f"last_error = '{_LASTED_LESS}' WHERE id = ?2 AND {FIRST} AND queued_at < ?1 + "
@@ -168,12 +181,15 @@ _ORDER = (
     "hushed_first",
     "deliveries_if_on_its_way",  # what was hushed is none of these any more
     "overtaken",
+    "cut_off_attempts",
+    "cut_off",
     "begun",
     "unmade",
     "attempts",
     "made",
     "attempted",
     "proven",
+    "unannounced",
     "announced",
     "rested",
     "audit_entries",

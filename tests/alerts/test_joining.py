@@ -8,6 +8,7 @@ from luota.core.model import RunState
 from luota.core.retry import AttemptResult
 from luota.engine import channels, people
 from luota.engine.deliveries import RecordAttempt, gather, give_up
+from luota.engine.routes import tell_channel
 from luota.store.reads import fetch
 from tests.alerts.test_routes import (
     NOWHERE,
@@ -357,3 +358,13 @@ async def test_an_edit_by_which_a_channel_wants_no_opening_more_asks_nothing_of_
     for change in changes:
         asked = await queries(routed, edited(routed, routed.ids["a"], **change))
         assert [statement for statement in asked if "FROM incidents" in statement] == []
+
+
+async def test_a_channel_that_joins_is_not_asked_about_monitors_that_name_others_while_nothing_was_lost(routed):  # noqa: F811
+    await failed(routed, channels=["a"])
+
+    async def work(tx):
+        await tell_channel(tx, routed.workspace.id, routed.ids["b"])
+        return tx.batch.queued_notice
+
+    assert await routed.engine.submit(work) is False

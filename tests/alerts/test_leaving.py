@@ -151,6 +151,15 @@ async def test_what_a_reroute_calls_off_and_the_channels_it_goes_to_do_not_want_
     assert await ledger(routed) == [("a", "opened", "cancelled")]
 
 
+async def test_the_removal_of_a_channel_of_which_a_reroute_had_called_all_off_loses_nothing(routed):  # noqa: F811
+    await edited(routed, routed.ids["b"], kinds=["stuck"])
+    live = await failed(routed, channels=["a"])
+    await route(routed, live, "b")
+    await removed(routed, routed.ids["a"])
+    await routed.channel("d", NOWHERE)
+    assert await ledger(routed) == [("a", "opened", "cancelled")]
+
+
 async def test_a_rise_to_a_kind_that_the_monitors_own_channels_do_not_want_is_told_to_the_others_if_nobody_knows(
     routed,
 ):  # noqa: F811
@@ -172,7 +181,7 @@ async def test_a_channel_that_joins_hears_of_what_was_lost_to_its_monitors_chann
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_a_rise_that_the_monitors_own_channels_hear_of_or_that_somebody_knows_of_is_told_to_no_other(
+async def test_of_others_a_rise_is_told_to_those_alone_that_were_told_of_the_opening_in_place_of_the_monitors_own(
     routed,  # noqa: F811
     known,
 ):
@@ -187,7 +196,8 @@ async def test_a_rise_that_the_monitors_own_channels_hear_of_or_that_somebody_kn
         await refused(routed, "a")
         await routed.sent()
     await routed.end(run, RunState.FAILED)
-    assert [row for row in await ledger(routed) if row[1] == "updated" and row[0] != "a"] == []
+    told = [row[0] for row in await ledger(routed) if row[1] == "updated" and row[0] != "a"]
+    assert told == (["c"] if known else [])
 
 
 async def mended(rig, receiver, **more):

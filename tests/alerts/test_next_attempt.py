@@ -2,16 +2,18 @@
 
 import asyncio
 
+import pytest
 from msgspec import structs
 
 from luota.alerts.resolver import Resolver
 from luota.alerts.types import routes
+from luota.core.errors import Code, LuotaError
 from luota.core.model import RunState
 from luota.core.packet import to_json
 from luota.core.retry import AttemptResult
 from luota.core.spec.values import format_instant
 from luota.engine import channels
-from luota.engine.deliveries import RecordAttempt, gather
+from luota.engine.deliveries import RecordAttempt, Rest, gather
 from luota.store import deliveries, drills, incidents, packet
 from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, plain_client
@@ -119,7 +121,16 @@ async def test_a_test_is_tried_at_once_though_its_channel_rests(timed):
     assert (shown.next_attempt_at, shown.waits_for) == (shown.queued_at, None)
 
 
-async def test_a_channel_of_the_address_of_one_that_rests_is_read_to_rest_as_well(timed):
+@pytest.mark.parametrize("writable", [True, False], ids=["writable", "not at first"])
+async def test_a_channel_of_the_address_of_one_that_rests_is_read_to_rest_as_well(timed, monkeypatch, writable):
+    submit, refused = timed.engine.submit, asyncio.Event()
+
+    async def but_for_rests(change):
+        if isinstance(change, Rest):
+            refused.set()
+            raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: the disk is full.")
+        return await submit(change)
+
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(429, {"retry-after": "600"})]
         timed.client = plain_client(LOOPBACK, Resolver())
@@ -129,7 +140,13 @@ async def test_a_channel_of_the_address_of_one_that_rests_is_read_to_rest_as_wel
         await timed.fail(await timed.monitor(channels=["one"]))
         await timed.until(lambda rows: rows[0][1] == "failed_retrying")
         await timed.channel("other", receiver.url)
-        await timed.fail(await timed.monitor(channels=["other"]))
+        with monkeypatch.context() as full:
+            if not writable:
+                full.setattr(timed.engine, "submit", but_for_rests)
+            await timed.fail(await timed.monitor(channels=["other"]))
+            if not writable:
+                await asyncio.wait_for(refused.wait(), 10)
+        timed.engine.notices_queued.set()
         rests = timed.engine.clock.now() + 10 * MINUTE
         async with asyncio.timeout(10):
             while await fetch(timed.engine.reader, "SELECT rests_until FROM channels") != [(rests,)] * 2:

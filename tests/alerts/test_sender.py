@@ -6,8 +6,9 @@ from luota.alerts.guard import AddressPolicy
 from luota.alerts.resolver import Resolver
 from luota.alerts.sender import STUCK_MS, Sender
 from luota.alerts.types import routes
+from luota.core.errors import Code, LuotaError
 from luota.engine import channels, monitors
-from luota.engine.deliveries import BeginAttempt
+from luota.engine.deliveries import BeginAttempt, record_cut_off
 from luota.store.deliveries import CUT_OFF
 from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, Rig, plain_client
@@ -34,6 +35,10 @@ async def test_an_incident_and_its_recovery_reach_the_receiver_in_order_with_the
         assert [row[2] for row in rows] == [1, 1]
 
 
+async def due_now(tx):
+    await tx.execute("UPDATE deliveries SET next_attempt_at = ? WHERE next_attempt_at IS NOT NULL", tx.now)
+
+
 async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
     async with Receiver() as receiver:
         receiver.answers[:] = [reply(503)]
@@ -42,10 +47,6 @@ async def test_a_failed_attempt_is_kept_and_repeated_with_the_same_id(rig):
         assert rows[0][3] > rig.engine.clock.now()
         assert rows[0][4] == "HTTP 503 from the receiver"
         await rig.stop()
-
-        async def due_now(tx):
-            await tx.execute("UPDATE deliveries SET next_attempt_at = ?", tx.now)
-
         await rig.engine.submit(due_now)
         await rig.start()
         rows = await rig.until(lambda rows: rows[0][1] == "delivered")
@@ -240,6 +241,80 @@ async def test_an_attempt_of_a_cancelled_notice_that_was_cut_off_is_on_record_an
     assert opening == (*before[:2], 1, *before[3:])
     sql = "SELECT ok, error FROM attempts WHERE delivery_id = ?"
     assert await fetch(rig.engine.reader, sql, (opening[5],)) == [(0, CUT_OFF)]
+
+
+async def test_a_repeat_that_was_cut_off_is_on_record_with_its_own_number(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [reply(503), hang]
+        await rig.first(receiver, "failed_retrying")
+        await rig.stop()
+        await rig.engine.submit(due_now)
+        await rig.start()
+        await receiver.wait(2)
+        await rig.stop()
+        await rig.start()
+        await rig.until(lambda rows: rows[0][1:3] == ("delivered", 3))
+    refused = (1, 0, 503, "HTTP 503 from the receiver")
+    assert await fetch(rig.engine.reader, ATTEMPTS) == [refused, (2, 0, None, CUT_OFF), (3, 1, 200, None)]
+
+
+async def test_a_test_that_was_cut_off_is_on_record_and_made_once_more(rig):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [hang, reply(503)]
+        channel_id = await rig.channel("hook", receiver.url)
+        await rig.engine.submit(channels.test(rig.workspace.id, channel_id, "hook", ACTOR))
+        await rig.start()
+        await receiver.wait(1)
+        await rig.stop()
+        await rig.start()
+        await rig.until(lambda rows: rows[0][:4] == ("channel.test", "failed_terminal", 2, None))
+    refused = (2, 0, 503, "HTTP 503 from the receiver")
+    assert await fetch(rig.engine.reader, ATTEMPTS) == [(1, 0, None, CUT_OFF), refused]
+
+
+def refusing(engine, monkeypatch, refused):
+    """Let the engine refuse the changes for which `refused` holds, as if nothing could be written."""
+    submit = engine.submit
+
+    async def unless_refused(change):
+        if refused(change):
+            raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: the disk is full.")
+        return await submit(change)
+
+    monkeypatch.setattr(engine, "submit", unless_refused)
+
+
+async def test_an_attempt_that_was_cut_off_and_not_recorded_at_the_start_is_when_the_next_one_begins(rig, monkeypatch):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [hang]
+        await rig.channel("hook", receiver.url)
+        await rig.start()
+        await rig.fail(await rig.monitor())
+        await receiver.wait(1)
+        await rig.stop()
+        refusing(rig.engine, monkeypatch, lambda change: change is record_cut_off)
+        await rig.start()
+        await rig.until(lambda rows: rows[0][1:3] == ("delivered", 2))
+    assert await fetch(rig.engine.reader, ATTEMPTS) == [(1, 0, None, CUT_OFF), (2, 1, 200, None)]
+
+
+async def test_what_was_cut_off_is_not_forgotten_over_a_repeat_that_could_not_be_noted(rig, monkeypatch):
+    async with Receiver() as receiver:
+        receiver.answers[:] = [hang, reply(503)]
+        await rig.channel("hook", receiver.url)
+        await rig.start()
+        await rig.fail(await rig.monitor())
+        await receiver.wait(1)
+        await rig.stop()
+        with monkeypatch.context() as full:
+            refusing(rig.engine, full, lambda change: change is record_cut_off or isinstance(change, BeginAttempt))
+            await rig.start()
+            await rig.until(lambda rows: rows[0][1:3] == ("failed_retrying", 1))
+            await rig.stop()
+        await rig.start()
+        await rig.until(lambda rows: rows[0][2] == 2)
+    refused = (1, 0, 503, "HTTP 503 from the receiver")
+    assert await fetch(rig.engine.reader, ATTEMPTS) == [refused, (2, 0, None, CUT_OFF)]
 
 
 async def test_an_attempt_that_was_begun_and_not_made_leaves_no_mark(rig, monkeypatch):

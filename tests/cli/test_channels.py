@@ -88,6 +88,9 @@ def test_without_a_daemon_a_test_that_this_commands_settings_refuse_leaves_the_c
     (channel,) = initialised.json("channel", "list")["channels"]
     assert (channel["failing"], channel["failedAt"], channel["lastDelivery"]["attempts"]) == (False, None, 0)
     assert channel["lastDelivery"]["state"] == "cancelled"
+    with initialised.daemon():
+        (channel,) = initialised.json("channel", "list")["channels"]
+    assert channel["lastDelivery"]["attempts"] == 0, "nor does the next start take it for one that was cut off"
 
 
 def test_the_daemon_marks_a_channel_as_failing_whose_test_its_settings_refuse(initialised, monkeypatch):

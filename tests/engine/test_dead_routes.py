@@ -7,7 +7,7 @@ from luota.core.retry import AttemptResult
 from luota.engine import channels, dead_routes, retention
 from luota.engine.deliveries import RecordAttempt, give_up, prove
 from luota.engine.retention import DAY, prune
-from luota.store import incidents
+from luota.store import incidents, writes
 from luota.store.reads import fetch
 from tests.alerts.rig import rigged
 from tests.clock import FakeClock
@@ -117,14 +117,52 @@ async def test_a_channel_whose_test_arrives_hears_of_a_dead_route_of_which_nobod
     assert await announced(rig) == [("b", "a", "failed_terminal"), ("b", "a", "queued")]
 
 
-async def test_an_announcement_that_is_still_on_its_way_when_the_route_dies_again_stands_for_no_other(rig):
+async def delivers(rig, name):
+    """Let a notice to a channel arrive that is no test."""
+    await rig.fail(await rig.monitor(channels=[name]))
+    await answered(rig, name, TAKEN)
+
+
+async def leaves(rig, name):
+    await rig.engine.submit(channels.remove(rig.workspace.id, rig.ids[name], name, ACTOR))
+
+
+@pytest.mark.parametrize(
+    ("what", "why"), [(proven, "delivers again"), (delivers, "delivers again"), (leaves, "was removed")]
+)
+async def test_nobody_is_told_any_more_of_a_dead_route_that_delivers_again_or_is_gone(rig, what, why):
     await join(rig, "b")
     await fails(rig, "a")
-    await rig.fail(await rig.monitor(channels=["a"]))
-    await answered(rig, "a", TAKEN)
+    await what(rig, "a")
+    assert await announced(rig) == [("b", "a", "cancelled")]
+    sql = "SELECT last_error, next_attempt_at FROM deliveries WHERE type = 'channel.failed'"
+    assert await fetch(rig.engine.reader, sql) == [(f"the channel that it tells of {why}", None)]
+
+
+async def test_the_other_dead_routes_are_told_of_all_the_same_when_one_delivers_again(rig):
     await fails(rig, "a")
-    assert await announced(rig) == [("b", "a", "queued")] * 2
-    await answered(rig, "b", TAKEN, "channel.failed", most=1)
+    await join(rig, "b")
+    await fails(rig, "b")
+    await join(rig, "c")
+    before = await announced(rig)
+    assert ("c", "a", "queued") in before
+    assert ("c", "b", "queued") in before
+    await delivers(rig, "a")
+    after = await announced(rig)
+    assert ("c", "a", "cancelled") in after
+    assert ("c", "b", "queued") in after
+
+
+async def test_an_announcement_that_arrives_when_the_route_has_died_again_stands_for_no_other(rig):
+    await join(rig, "b")
+    await fails(rig, "a")
+    sql = "SELECT id FROM deliveries WHERE type = 'channel.failed'"
+    ((under_way,),) = await fetch(rig.engine.reader, sql)
+    await delivers(rig, "a")
+    await fails(rig, "a")
+    assert await announced(rig) == [("b", "a", "cancelled"), ("b", "a", "queued")]
+    now = rig.engine.clock.now()
+    await rig.engine.submit(RecordAttempt(under_way, rig.ids["b"], 1, now, now, TAKEN, None, rig.workspace.id))
     await join(rig, "c")
     assert await announced(rig) == [("b", "a", "delivered"), ("b", "a", "queued"), ("c", "a", "queued")]
 
@@ -157,7 +195,10 @@ async def test_why_a_channel_is_a_dead_route_is_known_when_retention_has_taken_t
     assert (listed.failed_at, listed.failed_error) == (None, None)
 
 
-async def test_whether_an_announcement_is_on_its_way_is_found_by_an_index(rig):
-    plan = await fetch(rig.engine.reader, f"EXPLAIN QUERY PLAN {dead_routes._THIS}", ("x",))
+@pytest.mark.parametrize(
+    ("sql", "values"), [(dead_routes._THIS, ("x",)), (writes._ROW_BY_ROW["unannounced"], (1, "why", "x"))]
+)
+async def test_whether_an_announcement_is_on_its_way_is_found_by_an_index(rig, sql, values):
+    plan = await fetch(rig.engine.reader, f"EXPLAIN QUERY PLAN {sql}", values)
     steps = [row[3] for row in plan]
     assert any("deliveries_announcing" in step for step in steps), steps

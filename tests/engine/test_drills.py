@@ -213,6 +213,23 @@ async def test_a_channel_that_joins_while_a_drill_runs_hears_nothing_of_it(engin
     assert await fetch(engine.reader, "SELECT 1 FROM deliveries") == []
 
 
+async def test_what_a_drill_rises_to_is_told_to_no_other_though_its_channels_refused_to_hear_of_it(engine):
+    await channel(engine, "desk")
+    await channel(engine, "night")
+    drill = await begun(engine, await monitor(engine, channels=["night"]))
+    await missed(engine, drill)
+
+    async def refuse(tx):
+        await tx.execute("UPDATE deliveries SET state = 'failed_terminal', next_attempt_at = NULL")
+        facts = {"at": tx.now, "kind": "failed", "state": "open", "reason": "worse"}
+        twin = tx.batch.live(drill.twin.id)
+        tx.batch.notify(twin, "incident.updated", twin.incident_id, facts)
+
+    await engine.submit(refuse)
+    sql = "SELECT c.name, d.type FROM deliveries d JOIN channels c ON c.id = d.channel_id ORDER BY d.seq"
+    assert await fetch(engine.reader, sql) == [("night", "incident.opened"), ("night", "incident.updated")]
+
+
 async def test_the_state_of_the_monitor_is_the_same_to_the_byte(engine):
     live = await monitor(engine)
     await engine.submit(RecordPing(live.id, Ping(), engine.clock.now()))

@@ -118,7 +118,7 @@ MUTANTS: list[Mutant] = [
         "            started_at = clock.now()\n",
         "            started_at = clock.now()\n"
         "            done = AttemptResult(ok=True)\n"
-        "            number, to = outgoing.attempts + 1, outgoing.channel_id\n"
+        "            to = outgoing.channel_id\n"
         "            record = RecordAttempt(outgoing.id, to, number, started_at, started_at, done, None)\n"
         "            await self._engine.submit(record)\n",
         KILL + "test_a_notice_that_was_under_way_at_the_kill_is_sent_again_under_the_same_id",
@@ -126,15 +126,15 @@ MUTANTS: list[Mutant] = [
     mutant(
         "what was cancelled before its attempt is sent",
         "luota/alerts/attempt.py",
-        "            due = await is_due(self._engine.reader, outgoing.id, self._engine.clock.now())\n",
-        "            due = True\n",
+        "            number = await next_number(self._engine.reader, outgoing.id, self._engine.clock.now())\n",
+        "            number = outgoing.attempts + 1\n",
         "tests/alerts/test_turns.py::test_an_opening_whose_incident_ended_while_it_waited_is_not_sent",
     ),
     mutant(
-        "not noted that a first attempt begins",
+        "not noted that an attempt begins",
         "luota/alerts/attempt.py",
-        "(outgoing.incident_id is not None and not outgoing.attempts)",
-        "False",
+        "            await self._engine.submit(BeginAttempt(outgoing.id))\n",
+        "            pass\n",
         "tests/alerts/test_digest_again.py::"
         "test_an_opening_that_was_cut_off_before_a_storm_is_repeated_as_it_was_and_no_digest_tells_it",
     ),
@@ -143,8 +143,16 @@ MUTANTS: list[Mutant] = [
         "luota/alerts/sender.py",
         "            await self._engine.submit(record_cut_off)\n",
         "            pass\n",
-        "tests/alerts/test_digest_again.py::"
-        "test_a_digest_that_was_cut_off_is_repeated_as_it_was_though_the_repeat_was_refused_and_there_is_news",
+        "tests/alerts/test_sender.py::"
+        "test_an_attempt_of_a_cancelled_notice_that_was_cut_off_is_on_record_and_it_stays_cancelled",
+    ),
+    mutant(
+        "an attempt that was cut off forgotten with the next one",
+        "luota/engine/deliveries.py",
+        "        _cut_off(batch, self.delivery_id)\n",
+        "",
+        "tests/alerts/test_sender.py::"
+        "test_an_attempt_that_was_cut_off_and_not_recorded_at_the_start_is_when_the_next_one_begins",
     ),
     mutant(
         "a digest tried for 72 hours anew with each news",

@@ -288,24 +288,33 @@ async def test_the_heartbeats_of_an_older_schema_are_chained_and_new_ones_go_on_
 
 async def test_what_was_begun_and_announced_before_there_were_columns_for_that_stays_so(tmp_path):
     steps = [*files.migrations()[1:10], "PRAGMA user_version = 10;"]
-    announced = '{"channel":{"id":"c1"}}'
+    announced, on_its_way = '{"channel":{"id":"c1"}}', '{"channel":{"id":"c3"}}'
     change = f"""
         INSERT INTO channels (id, workspace_id, name, type, settings, created_at, failed_at)
-        SELECT 'c2', workspace_id, 'other', type, settings, 1, 90 FROM channels;
+        SELECT 'c2', workspace_id, 'other', type, settings, 1, 90 FROM channels WHERE id = 'c1';
+        INSERT INTO channels (id, workspace_id, name, type, settings, created_at, failed_at)
+        SELECT 'c3', workspace_id, 'third', type, settings, 1, 95 FROM channels WHERE id = 'c1';
         UPDATE channels SET failed_at = 80 WHERE id = 'c1';
         UPDATE deliveries SET notice = json_set(notice, '$.begun', 2);
         INSERT INTO deliveries (id, workspace_id, channel_id, type, notice, state, queued_at, finished_at, last_error)
         VALUES ('d2', 'w1', 'c1', 'watch.gap', '{{}}', 'failed_terminal', 1, 80, 'gone'),
             ('d3', 'w1', 'c2', 'channel.failed', '{announced}', 'failed_terminal', 85, 90, 'gone, too'),
-            ('d4', 'w1', 'c2', 'channel.failed', '{announced}', 'delivered', 86, 91, NULL);
+            ('d4', 'w1', 'c2', 'channel.failed', '{announced}', 'delivered', 86, 91, NULL),
+            ('d5', 'w1', 'c1', 'channel.test', '{{}}', 'failed_terminal', 90, 92, 'a test');
+        INSERT INTO deliveries (id, workspace_id, channel_id, type, notice, state, queued_at, next_attempt_at)
+        VALUES ('d6', 'w1', 'c1', 'channel.failed', '{on_its_way}', 'failed_retrying', 95, 99),
+            ('d7', 'w1', 'c2', 'channel.failed', '{on_its_way}', 'failed_retrying', 94, 99);
     """
     of_the_first_schema(tmp_path, "".join([*steps, change]))
     engine = await opened(tmp_path)
     try:
         sql = "SELECT failed_error, announced_at FROM channels ORDER BY id"
-        assert await fetch(engine.reader, sql) == [("gone", 86), ("gone, too", None)]
-        assert await fetch(engine.reader, "SELECT id, begun_at FROM deliveries WHERE begun_at IS NOT NULL") == [
-            ("d1", 1900)
-        ]
+        assert await fetch(engine.reader, sql) == [("gone", 86), ("gone, too", None), (None, None)]
+        sql = "SELECT id, json_extract(notice, '$.failing') FROM deliveries WHERE type = 'channel.failed' ORDER BY id"
+        assert await fetch(engine.reader, sql) == [("d3", None), ("d4", None), ("d6", 95), ("d7", None)], (
+            "what is still on its way is known by the failure that it announces"
+        )
+        begun = await fetch(engine.reader, "SELECT id, begun_at FROM deliveries WHERE begun_at IS NOT NULL")
+        assert begun == [("d1", 99_999)], "no attempt begins before it is due"
     finally:
         await engine.close()

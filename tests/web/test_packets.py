@@ -181,7 +181,7 @@ async def test_a_notice_that_a_digest_told_names_it_and_shows_its_attempts(serve
         "INSERT INTO deliveries (id, workspace_id, channel_id, type, notice, state, queued_at) "
         "SELECT 'digest', workspace_id, channel_id, 'incident.digest', '{}', 'delivered', queued_at FROM deliveries"
     )
-    await db.execute("INSERT INTO attempts VALUES ('digest', 1, ?, ?, 1, 200, NULL, 'p-1')", (NOW, NOW + 7))
+    await db.execute("INSERT INTO attempts VALUES ('digest', 1, ?, ?, 1, 200, NULL, 'p-1', 0)", (NOW, NOW + 7))
     await db.execute("UPDATE deliveries SET state = 'cancelled', told_by = 'digest' WHERE id = ?", (told,))
     first, second = (await exported(served, incident))["deliveries"]
     assert (first["state"], first["toldBy"], first["attempts"]) == ("cancelled", "digest", [])

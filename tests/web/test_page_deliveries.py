@@ -71,6 +71,23 @@ async def behind_a_delay(served, job):
     await job.fail(await job.started())
 
 
+async def test_a_rest_that_is_over_is_not_told_of_what_is_still_to_be_tried_again(served):
+    job = await served.monitor("run", name="Payroll")
+    await served.api("POST", "/api/channels", {"type": "webhook", "name": "desk", "url": "https://x.example/"})
+    await job.fail(await job.started())
+    await refused(served, served.clock.now() + HOUR // 6 + 1000)
+    path = f"{HOME}/incidents/{(await job.shown())['incidentId']}"
+    client, _ = await served.sign_in("viewer")
+    why = "the channel rests until then"
+    for advance, rests in ((0, True), (HOUR // 6 + 1000, False)):
+        served.clock.advance(advance)
+        pages = [(await client.get(one)).text for one in (path, f"{path}/print")]
+        assert "Next attempt to tell desk" in words(await client.get(path))
+        assert [why in page for page in pages] == [rests] * 2
+        assert (why.capitalize() in pages[0]) is rests
+    await client.aclose()
+
+
 @pytest.mark.parametrize(
     ("held_up", "why"),
     [

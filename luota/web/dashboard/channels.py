@@ -225,7 +225,7 @@ def _sent(visit: Visit, one: rows.Sent) -> dict[str, Any]:
     notice = one.delivery.notice
     outcome = _OUTCOMES.get(notice, notice)
     return {
-        **delivery_shown(one.delivery),
+        **delivery_shown(one.delivery, visit.now),
         "id": one.delivery.id,
         "title": outcome if one.incident_id is None else f"{one.monitor}: {one.kind}, {outcome}",
         "path": None if one.incident_id is None else visit.path("incidents", one.incident_id),

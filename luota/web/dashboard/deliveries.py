@@ -28,8 +28,9 @@ _DEAD_ROUTE = re.compile(r"dead route of drill [0-9a-f-]{36}", re.ASCII)
 """What a drill calls its own channel: in an incident there is but one drill, and a phone has no room for its id."""
 
 
-def delivery_shown(delivery: Delivery) -> dict[str, Any]:
-    """Return what has become of a notice, and `at` since when."""
+def delivery_shown(delivery: Delivery, now: int) -> dict[str, Any]:
+    """Return what has become of a notice, `at` since when, and what it still `waits` for."""
+    waits = delivery.waits_for if (delivery.next_attempt_at or 0) > now else None
     return {
         "channel": _DEAD_ROUTE.sub("dead route of the drill", visible(delivery.channel)),
         "type": delivery.channel_type,
@@ -38,7 +39,7 @@ def delivery_shown(delivery: Delivery) -> dict[str, Any]:
         "mark": _MARKS[delivery.state],
         "at": delivery.since,
         "next_at": delivery.next_attempt_at,
-        "waits": _WAITS.get(delivery.waits_for or ""),
+        "waits": _WAITS.get(waits or ""),
         "busy": bool(delivery.attempts) and delivery.attempts[-1].status == TOO_MANY_REQUESTS,
         "error": visible(delivery.last_error or ""),
         "provider_id": visible(delivery.provider_id or ""),
@@ -49,4 +50,4 @@ async def last_shown(visit: Visit, channels: Iterable[Channel]) -> dict[str, dic
     """Return what has become of the last delivery of each of these channels that has one, by the channel's id."""
     last = {one.id: one.last.id for one in channels if one.last is not None}
     found = await rows.deliveries(visit.reader, last.values())
-    return {channel: delivery_shown(found[id_]) for channel, id_ in last.items() if id_ in found}
+    return {channel: delivery_shown(found[id_], visit.now) for channel, id_ in last.items() if id_ in found}

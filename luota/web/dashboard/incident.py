@@ -227,7 +227,7 @@ def _payloads(packet: Packet) -> list[dict[str, str]]:
 def _told(packet: Packet) -> list[dict[str, Any]]:
     """Return of each channel what became of its newest notice: whether this incident has reached anybody."""
     newest = {(delivery.channel_type, delivery.channel): delivery for delivery in packet.deliveries}
-    return [delivery_shown(delivery) for delivery in newest.values()]
+    return [delivery_shown(delivery, packet.exported_at) for delivery in newest.values()]
 
 
 _HERE = "/w/{workspace}/incidents/{incident}"

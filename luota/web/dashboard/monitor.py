@@ -196,7 +196,7 @@ async def _tested(visit: Visit) -> list[dict[str, Any]] | None:
     if sent is None:
         return None
     found = await deliveries(visit.reader, sent)
-    return [delivery_shown(found[one]) for one in sent if one in found]
+    return [delivery_shown(found[one], visit.now) for one in sent if one in found]
 
 
 def link_of(text: str) -> str | None:

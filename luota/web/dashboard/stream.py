@@ -18,8 +18,10 @@ MOST_ALONE = 3
 would load no page any more while streams hold all of them."""
 _EVERY_S = 0.5
 """So long the stream rests after a change. It is that of many pages, each of which asks once a second at most."""
-_LEFT_S = 1.0
+_LEFT_S = 2.0
 """So long a stream for which there is no room waits for one that its browser has left, and that has not ended yet."""
+_LOOKS = 20
+"""So often it looks meanwhile."""
 _ALIVE_S = 4.0
 """How long the stream is silent at most, and half a second more after a change: a page that hears nothing for nine
 seconds (`stream.js`) is cut off."""
@@ -74,12 +76,14 @@ async def _events(visit: Visit) -> AsyncIterator[str]:
     if session is None or not following:
         return
     who = (session.user_id, *([session.token_hash.hex()] if visit.query("alone") else []))
-    if _refusal(changes.listeners, who) is not None:
-        await asyncio.sleep(_LEFT_S)
-    refusal = _refusal(changes.listeners, who)
-    if refusal is not None:
-        yield _event("full", why=refusal)
-        return
+    for patience in reversed(range(_LOOKS)):
+        refusal = _refusal(changes.listeners, who)
+        if refusal is None:
+            break
+        if not patience:
+            yield _event("full", why=refusal)
+            return
+        await asyncio.sleep(_LEFT_S / _LOOKS)
     with changes.listen(*following.values(), who=who) as listener:
         yield "retry: 2000\n"
         counts = {of: visit.open_count(here) for of, here in following.items()}

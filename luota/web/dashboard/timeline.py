@@ -56,7 +56,7 @@ def uncounted(packet: Packet) -> int:
 def deliveries(packet: Packet) -> list[dict[str, Any]]:
     """Return what has become of every notice, in the order of queueing, with the last `answer` of its provider."""
     states = {delivery.id: delivery.state for delivery in packet.deliveries}
-    return [{**delivery_shown(one), "answer": _answer(one, states)} for one in packet.deliveries]
+    return [{**delivery_shown(one, packet.exported_at), "answer": _answer(one, states)} for one in packet.deliveries]
 
 
 def _answer(delivery: Delivery, states: dict[str, str]) -> str:
@@ -76,7 +76,7 @@ def _told(visit: Visit, delivery: Delivery, states: dict[str, str]) -> list[tupl
 
     `states` are those of all deliveries of the incident, by id: a digest that was to tell it is one of them.
     """
-    shown = delivery_shown(delivery)
+    shown = delivery_shown(delivery, visit.now)
     found = [(delivery.queued_at, {"type": "notice", "at": delivery.queued_at, "delivery": shown})]
     for attempt in delivery.attempts:
         last = attempt is delivery.attempts[-1] and delivery.state == "failed_terminal"
