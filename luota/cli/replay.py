@@ -18,7 +18,7 @@ from luota.core.replay import Replay, Step
 from luota.core.spec.trace import parse_line
 from luota.core.spec.values import format_instant
 
-_MOST_HELD = 256
+_LINES_AT_ONCE = 512  # between two writes
 _STATUS = max(map(len, Status))
 _COUNTED = Action.COUNTED
 
@@ -69,7 +69,7 @@ def _read(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
     """Print what happens in a history. A line that is refused ends it, after what happened before."""
-    history, held = Replay(), list[Step]()
+    history = Replay()
     write = _write_json if as_json else _Table().write
     try:
         for number, raw in enumerate(lines, 1):
@@ -78,16 +78,13 @@ def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
             if not raw or raw.isspace():
                 continue
             try:
-                steps = history.take(parse_line(raw))
+                history.take(parse_line(raw))
             except LuotaError as error:
                 raise LuotaError(error.code, f"{name} line {number}: {error.message}", field=error.field) from None
-            if steps:
-                held += steps
-                if len(held) > _MOST_HELD:
-                    write(held)
-                    held.clear()
+            if number % _LINES_AT_ONCE == 0:
+                write(history.told())
     finally:
-        write(held)
+        write(history.told())
 
 
 def _write_json(steps: Iterable[Step]) -> None:

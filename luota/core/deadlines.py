@@ -33,9 +33,11 @@ class Deadlines:
     def set(self, key: str, at: int | None) -> None:
         """Make `at` the deadline of `key`, in place of any other; None discards."""
         known = self._at
+        if known.get(key) == at:
+            return
         if at is None:
-            known.pop(key, None)
-        elif known.get(key) != at:
+            del known[key]
+        else:
             known[key] = at
             keys = self._keys.get(at)
             if keys is None:
@@ -44,8 +46,6 @@ class Deadlines:
             else:
                 keys.append(key)
             self._entries += 1
-        else:
-            return
         if self._entries > 2 * len(known) + 64:
             self._build()
 

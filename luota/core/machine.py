@@ -89,8 +89,9 @@ def evaluate(rules: Rules, state: State, event: Event, now: int, windows: Window
     case = Case(rules, state, now, windows)
     kind = type(event)
     if kind is Tick:
-        case.settle(now)
+        due = case.settle(now)
     else:
         case.settle(now - 1)
         _HANDLERS[kind](case, event)
-    return Outcome(case.state, case.transitions, case.ended, case.mark, case.run, case.rearmed)
+        due = wake_at(case.state)
+    return Outcome(case.state, due, case.transitions, case.ended, case.mark, case.run, case.rearmed)

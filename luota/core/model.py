@@ -195,9 +195,13 @@ class EndedRun(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What one event did. `run` is the run that a start opened, `rearmed` are open runs that it changed."""
+    """What one event did. `run` is the run that a start opened, `rearmed` are open runs that it changed.
+
+    `wake_at` is when the monitor needs its next tick.
+    """
 
     state: State
+    wake_at: int | None = None
     transitions: tuple[Transition, ...] = ()
     ended: tuple[EndedRun, ...] = ()
     mark: Mark | None = None

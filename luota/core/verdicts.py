@@ -80,9 +80,7 @@ def undecided(rules: Rules, state: State, window: Window) -> int | None:
 
 def newest(one: int | None, other: int | None) -> int | None:
     """Return the later of two instants, of which either may be missing."""
-    if one is None or other is None:
-        return one if other is None else other
-    return max(one, other)
+    return other if one is None or (other is not None and other > one) else one
 
 
 class Case(Struct, gc=False):
@@ -141,8 +139,8 @@ class Case(Struct, gc=False):
         )
         self.state = replace(state, status=after, since=state.since if after is before else at, reason=said)
 
-    def settle(self, until: int) -> None:
-        """Judge all that falls due up to and including `until`, in order."""
+    def settle(self, until: int) -> int | None:
+        """Judge all that falls due up to and including `until`, in order; return what `wake_at` says after it."""
         while (at := wake_at(self.state)) is not None and at <= until:
             state = self.state
             if state.pause is not None:
@@ -153,6 +151,7 @@ class Case(Struct, gc=False):
                 self.late(max(at, state.set_at))
             else:
                 self.deadline(at)
+        return at
 
     def late(self, at: int) -> None:
         """Say that silence has begun: only what is healthy waits for that."""

@@ -31,18 +31,23 @@ def told(step):
     return shown
 
 
+def take(history, *lines):
+    for doc in lines:
+        history.take(parse_line(json.dumps(doc).encode()))
+
+
 def replay(*lines):
     history = Replay()
-    return [told(step) for doc in lines for step in history.take(parse_line(json.dumps(doc).encode()))]
+    take(history, *lines)
+    return [told(step) for step in history.told()]
 
 
 def refusal(*lines):
     *before, last = lines
     history = Replay()
-    for doc in before:
-        history.take(parse_line(json.dumps(doc).encode()))
+    take(history, *before)
     with pytest.raises(LuotaError) as refused:
-        history.take(parse_line(json.dumps(last).encode()))
+        take(history, last)
     return refused.value
 
 
@@ -132,10 +137,11 @@ def test_a_century_of_silence_in_an_open_incident_takes_no_longer_than_what_is_s
     judged = []
 
     def counted(*case):
-        judged.append(case)
+        outcome = evaluate(*case)
+        judged.extend(outcome.transitions)
         if len(judged) > 3000:
             pytest.fail("each occurrence is judged")
-        return evaluate(*case)
+        return outcome
 
     monkeypatch.setattr("luota.core.replay.evaluate", counted)
     assert replay(*lines) == [
@@ -302,16 +308,16 @@ def test_a_run_that_was_stuck_and_then_fails_counts_once():
 
 def test_client_times_and_the_summary_reach_the_core():
     history = Replay()
-    steps = []
-    for doc in (
+    take(
+        history,
         line("00:00:00", "monitor", "out", mode="freshness", expectedFreshnessSeconds=3600),
         run("00:00:00", limit=600),
         line("01:00:00", "ping", "out", occurredAt="2026-03-02T00:30:00+00:00"),
         line("01:00:00", "start", "job", run="1", startedAt="2026-03-02T00:56:00Z"),
         line("01:05:00", "fail", "job", run="1", finishedAt="2026-03-02T01:04:00Z", summary="disk full"),
         line("02:00:00", "end"),
-    ):
-        steps += history.take(parse_line(json.dumps(doc).encode()))
+    )
+    steps = history.told()
     assert [told(step) for step in steps][2:] == [
         "01:05:00 job healthy>incident failed opened",
         "01:30:00 out healthy>incident stale opened",
@@ -353,11 +359,48 @@ def test_a_line_that_contradicts_those_before_it_is_refused_with_its_field(lines
 
 def test_a_refused_line_changes_nothing():
     history = Replay()
-    lines = [heartbeat("00:00:00"), line("00:00:00", "ping", "hb"), line("05:00:00", "ping", "nobody")]
-    for doc in lines[:2]:
-        history.take(parse_line(json.dumps(doc).encode()))
+    take(history, heartbeat("00:00:00"), line("00:00:00", "ping", "hb"))
     with pytest.raises(LuotaError):
-        history.take(parse_line(json.dumps(lines[2]).encode()))
-    assert [told(step) for step in history.take(parse_line(json.dumps(line("01:00:00", "end")).encode()))] == [
-        "01:00:00 hb healthy>late"
+        take(history, line("05:00:00", "ping", "nobody"))
+    assert [told(step) for step in history.told()] == ["00:00:00 hb draft>healthy"]
+    take(history, line("01:00:00", "end"))
+    assert [told(step) for step in history.told()] == ["01:00:00 hb healthy>late"]
+
+
+def test_what_happens_at_one_instant_is_told_in_the_order_of_the_names():
+    assert replay(
+        heartbeat("00:00:00", "b"),
+        heartbeat("00:00:00", "a"),
+        line("00:00:00", "ping", "b"),
+        line("00:00:00", "ping", "a"),
+        line("01:00:00", "ping", "b"),
+        line("01:00:10", "ping", "b"),
+        line("01:00:20", "ping", "a"),
+    ) == [
+        "00:00:00 a draft>healthy",
+        "00:00:00 b draft>healthy",
+        "01:00:00 a healthy>late",
+        "01:00:20 a late>healthy",
+    ]
+
+
+def test_while_luota_is_down_there_is_nothing_to_tell():
+    history = Replay()
+    take(
+        history,
+        heartbeat("00:00:00"),
+        heartbeat("00:00:00", "other"),
+        line("00:00:00", "ping", "hb"),
+        line("00:00:00", "ping", "other"),
+        line("00:30:00", "down"),
+        line("03:00:00", "pause", "hb"),
+    )
+    assert [told(step) for step in history.told()] == ["00:00:00 hb draft>healthy", "00:00:00 other draft>healthy"]
+    take(history, line("04:00:00", "up"))
+    assert [told(step) for step in history.told()] == [
+        "01:00:00 hb healthy>late",
+        "01:00:00 other healthy>late",
+        "01:01:00 hb late>unverified missed unverified",
+        "01:01:00 other late>unverified missed unverified",
+        "03:00:00 hb unverified>paused",
     ]

@@ -132,17 +132,33 @@ def directly(lines, name):
     return [t for t in made if t.before is not t.after or t.action not in (None, Action.COUNTED)]
 
 
-@pytest.mark.parametrize(
+def replayed(lines, *, each):
+    """Return the steps of a history that is asked for them after each line, or once at its end."""
+    history, steps = Replay(), []
+    for at, doc in lines:
+        history.take(parse_line(json.dumps({"at": format_instant(at), **doc}).encode()))
+        if each:
+            steps += history.told()
+    return steps + history.told()
+
+
+HISTORIES = pytest.mark.parametrize(
     ("seed", "longest"), [*((seed, 900_000) for seed in range(30)), *((seed, 200_000_000) for seed in range(5))]
 )
+
+
+@HISTORIES
 def test_a_replay_gives_the_same_transitions_as_the_machine_fed_directly(seed, longest):
     lines = invented(random.Random(seed), longest)
-    history = Replay()
-    steps = []
-    for at, doc in lines:
-        steps += history.take(parse_line(json.dumps({"at": format_instant(at), **doc}).encode()))
+    steps = replayed(lines, each=False)
     for name in map(str, range(len(DEFINITIONS))):
         assert [transition for monitor, transition in steps if monitor == name] == directly(lines, name)
     instants = [transition.at for _, transition in steps]
     assert instants == sorted(instants)
     assert len(steps) > 50
+
+
+@HISTORIES
+def test_a_replay_tells_the_same_however_often_it_is_asked(seed, longest):
+    lines = invented(random.Random(seed), longest)
+    assert replayed(lines, each=True) == replayed(lines, each=False)
