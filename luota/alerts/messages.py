@@ -66,6 +66,7 @@ def _incident(notice: Notice, incident: IncidentFacts) -> dict[str, Any]:
         "summary": notice.summary,
         "openedSummary": incident.opened_summary,
         "firstNotice": incident.first_notice,
+        "openAgainAt": _iso(incident.open_again_at),
         "url": incident.url,
     }
 

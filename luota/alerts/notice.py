@@ -18,8 +18,9 @@ from luota.store.deliveries import Evidence, Outgoing
 class IncidentFacts(Struct, frozen=True):
     """The incident at the time of the notice; `opened_summary` is why it is open, or was.
 
-    `first_notice` tells that the channel has not been told of it before. `url` is its page; None where Luota's own
-    address is not known.
+    `first_notice` tells that the channel has not been told of it before. `open_again_at` is when the incident opened
+    that has followed this one, None unless that one is open. `url` is its page; None where Luota's own address is not
+    known.
     """
 
     id: str
@@ -30,6 +31,7 @@ class IncidentFacts(Struct, frozen=True):
     resolved_at: int | None
     opened_summary: str
     first_notice: bool = False
+    open_again_at: int | None = None
     url: str | None = None
 
     @property
@@ -201,6 +203,7 @@ def _incident(outgoing: Outgoing, said: dict[str, Any], base_url: str | None) ->
         resolved_at=said["at"] if resolved else None,
         opened_summary=outgoing.incident_summary or "",
         first_notice=bool(outgoing.untold),
+        open_again_at=outgoing.open_again_at if resolved else None,
         url=_page(base_url, outgoing.incident_id),
     )
 

@@ -41,6 +41,8 @@ def title(notice: Notice) -> str:
         state = "open"
         if incident.lasted is not None:
             state = f"resolved after {format_duration(incident.lasted)}"
+            if incident.open_again_at is not None:
+                state += ", open again"
         elif notice.type == "incident.updated":
             state = "open, it became worse"
         elif notice.type == "incident.reminder":
@@ -124,6 +126,8 @@ def _incident_facts(notice: Notice) -> Iterator[tuple[str, str]]:
     yield "Opened", local_time(incident.opened_at, monitor.timezone)
     if incident.resolved_at is not None:
         yield "Resolved", local_time(incident.resolved_at, monitor.timezone)
+    if incident.open_again_at is not None:
+        yield "Open again", f"since {local_time(incident.open_again_at, monitor.timezone)}, another incident"
     yield LINK, incident.url or ""
 
 

@@ -69,7 +69,7 @@ def _read(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
     """Print what happens in a history. A line that is refused ends it, after what happened before."""
-    history = Replay()
+    history, taken = Replay(), 0
     write = _write_json if as_json else _Table().write
     try:
         for number, raw in enumerate(lines, 1):
@@ -81,7 +81,8 @@ def _print(lines: Iterable[bytes], name: str, *, as_json: bool) -> None:
                 history.take(parse_line(raw))
             except LuotaError as error:
                 raise LuotaError(error.code, f"{name} line {number}: {error.message}", field=error.field) from None
-            if number % _LINES_AT_ONCE == 0:
+            taken += 1
+            if taken % _LINES_AT_ONCE == 0:
                 write(history.told())
     finally:
         write(history.told())

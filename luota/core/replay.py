@@ -12,6 +12,7 @@ what is said about it, not for how long a history lasts.
 """
 
 import sys
+from operator import itemgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -48,6 +49,7 @@ Step = tuple[str, Transition]
 AT_ONCE = 5 * MINUTE
 """A signal judges so much silence before it together with itself; no schedule is denser than a second."""
 
+_PLACE = itemgetter(0, 1)
 _TICK, _PING = events.Tick(), events.Ping()
 _RUN = Mode.RUN  # found through its class, it costs ten times as much
 _TOLD = (Action.OPENED, Action.UPDATED, Action.RESOLVED, Action.UNVERIFIED)
@@ -73,7 +75,7 @@ class Replay:
         self._now = -sys.maxsize
         self._down_at: int | None = None
         self._ended = False
-        self._steps: list[Step] = []
+        self._steps: list[tuple[int, str, Step]] = []
         self._told: list[Step] = []
 
     def take(self, line: trace.Line) -> None:
@@ -102,7 +104,9 @@ class Replay:
         self._now = at
 
     def told(self) -> list[Step]:
-        """Return the steps since the last call, up to the last line, in order of time, then of the monitors' names.
+        """Return the steps since the last call, up to the last line, in order of time.
+
+        Of one instant, what the lines say comes first, in their order, then what falls due, by the monitors' names.
 
         Left out is what changes neither a status nor an incident: one more miss or failure of an open
         incident. While Luota is down, there is nothing to tell.
@@ -226,7 +230,7 @@ class Replay:
             at, monitors = due
             for monitor in monitors:
                 self._apply(self._monitors[monitor], _TICK, at)
-        self._told += sorted(self._steps, key=_place)
+        self._told += [step for _, _, step in sorted(self._steps, key=_PLACE)]
         self._steps.clear()
 
     def _blind(self, start: int, end: int) -> None:
@@ -244,7 +248,8 @@ class Replay:
         self._deadlines.set(watched.id, due if state.incident is None else _next_step(state))
         for made in outcome.transitions:
             if made.before is not made.after or made.action in _TOLD:
-                self._steps.append((watched.id, made))
+                due_by = watched.id if made.at < at or event is _TICK else ""
+                self._steps.append((made.at, due_by, (watched.id, made)))
         if outcome.run is not None:
             watched.runs[outcome.run.id] = outcome.run
         for ended in outcome.ended:
@@ -273,10 +278,6 @@ def _next_step(state: State) -> int | None:
     if state.pause is not None:
         return wake_at(state)
     return state.runs[0].limit_at if state.runs else None
-
-
-def _place(step: Step) -> tuple[int, str]:
-    return step[1].at, step[0]
 
 
 def _client(text: str | None, field: str) -> int | None:

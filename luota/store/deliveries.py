@@ -58,7 +58,8 @@ class Outgoing(Struct, frozen=True):
 
     `untold` is 1 when no earlier notice of its incident was delivered to its channel. `told_by` is the digest that
     told its channel of the incident first, if one did. `tried` are attempts of digests that this one replaces,
-    the first of which is the one at `first_attempt_at`.
+    the first of which is the one at `first_attempt_at`. `open_again_at` is when another incident of its monitor opened
+    that is open now.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Outgoing(Struct, frozen=True):
     untold: int
     told_by: str | None
     tried: int
+    open_again_at: int | None
 
 
 class Evidence(Struct, frozen=True):
@@ -166,7 +168,8 @@ _OUTGOING = (
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
     "i.monitor_name, i.promise, i.owner, i.runbook, "
     f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD}, "
-    f"{_TOLD_BY}, coalesce(json_extract(d.notice, '$.tried'), 0) "
+    f"{_TOLD_BY}, coalesce(json_extract(d.notice, '$.tried'), 0), "
+    "(SELECT opened_at FROM incidents WHERE monitor_id = d.monitor_id AND state <> 'resolved' AND id <> d.incident_id) "
 )
 _RUN = (
     "SELECT id, external_run_id, state, started_at, finished_at, summary, exit_code, output, host, deploy_sha, "

@@ -35,6 +35,8 @@ def about_an_incident(type_, kind="missed", environment="here"):
     """A notice in which each field has something."""
     facts = notice(type_, text="x")
     incident = {"kind": kind, "expected_at": AT, "url": "https://luota.example.org/incidents/1", "first_notice": True}
+    if type_ == "incident.resolved":
+        incident["open_again_at"] = AT
     return structs.replace(
         facts,
         incident=structs.replace(facts.incident, **incident),

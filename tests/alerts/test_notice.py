@@ -9,6 +9,7 @@ from luota.alerts.notice import notice_of
 from luota.alerts.words import facts, local_time, text, title
 from luota.core.model import RunState
 from luota.core.spec.ingest import Close, Ping, Start
+from luota.core.spec.values import parse_instant
 from luota.engine import Engine, channels, monitors
 from luota.engine.channels import tell_gaps
 from luota.engine.incidents import resolve
@@ -108,6 +109,23 @@ async def test_a_recovery_tells_how_long_it_lasted_and_which_signal_ended_it(eng
     assert body["run"]["summary"] == "mended"
     assert body["incident"]["firstNotice"] is False
     assert "Note" not in said
+
+
+async def test_a_recovery_that_comes_after_the_next_failure_tells_that_the_monitor_is_down_again(engine):
+    live = await created(engine, name="Report", mode="run")
+    await ran(engine, live, "1", RunState.FAILED)
+    await ran(engine, live, "2", RunState.SUCCESS)
+    await ran(engine, live, "3", RunState.FAILED)
+    again_at = engine.clock.now() - 1000
+    ended, again = await notices(engine)
+    assert title(ended) == "Report: failed (resolved after 1 min 1 s, open again)"
+    assert dict(facts(ended))["Open again"] == f"since {local_time(again_at, 'UTC')}, another incident"
+    assert parse_instant(messages.body_of(ended)["incident"]["openAgainAt"], "at") == again_at
+    assert again.incident.open_again_at is None
+
+    await ran(engine, live, "4", RunState.SUCCESS)
+    (ended,) = await notices(engine)
+    assert ended.incident.open_again_at is None
 
 
 async def test_a_recovery_that_is_the_first_word_of_an_incident_tells_both(engine):

@@ -114,6 +114,15 @@ def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path):
     assert done.stderr == ""
 
 
+def test_what_happens_is_told_while_the_history_goes_on_also_where_every_other_line_is_blank():
+    command = [sys.executable, "-m", "luota", "replay", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdin.write(f"{MONITOR}\n\n" + f"{PING}\n\n" * 600)
+        process.stdin.flush()
+        assert process.stdout.readline() == STEP
+        process.stdin.close()
+
+
 def test_the_examples_of_the_page_are_what_happens(tmp_path):
     (tmp_path / "luota").write_text(f'#!/bin/sh\nexec {sys.executable} -m luota "$@"\n')
     (tmp_path / "luota").chmod(0o755)

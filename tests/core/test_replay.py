@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from luota.core.errors import LuotaError
 from luota.core.machine import evaluate
 from luota.core.model import Action
 from luota.core.replay import Replay
@@ -40,15 +39,6 @@ def replay(*lines):
     history = Replay()
     take(history, *lines)
     return [told(step) for step in history.told()]
-
-
-def refusal(*lines):
-    *before, last = lines
-    history = Replay()
-    take(history, *before)
-    with pytest.raises(LuotaError) as refused:
-        take(history, last)
-    return refused.value
 
 
 def test_each_verdict_comes_at_its_own_deadline_and_all_in_order():
@@ -325,61 +315,27 @@ def test_client_times_and_the_summary_reach_the_core():
     assert steps[2][1].reason == "run 1 failed: disk full"
 
 
-OTHER = heartbeat("00:00:00", "other")
-JOB = run("00:00:00")
-CLOSED = (JOB, line("00:01:00", "start", "job", run="1"), line("00:02:00", "success", "job", run="1"))
-
-
-@pytest.mark.parametrize(
-    ("lines", "field", "words"),
-    [
-        ((OTHER, line("00:00:01", "ping", "hb")), "monitor", "hb is unknown"),
-        ((OTHER, line("00:00:01", "archive", "other"), line("00:00:02", "ping", "other")), "monitor", "archived"),
-        ((OTHER, line("00:00:01", "start", "other", run="1")), "monitor", "takes ping"),
-        ((JOB, line("00:00:01", "ping", "job")), "monitor", "takes start"),
-        ((JOB, line("00:00:01", "success", "job", run="1")), "run", "unknown"),
-        ((*CLOSED, line("00:03:00", "fail", "job", run="1")), "event", "already ended: success"),
-        ((JOB, line("00:00:01", "start", "job", run="")), "run", "empty"),
-        ((JOB, heartbeat("00:00:01", "job")), "mode", "cannot change"),
-        ((run("00:00:01"), line("00:00:00.999", "end")), "at", "before 2026-03-02T00:00:01.000Z"),
-        ((JOB, line("00:00:01", "end"), line("00:00:02", "end")), "event", "has ended"),
-        ((JOB, line("00:00:01", "up")), "event", "not down"),
-        ((JOB, line("00:00:01", "down"), line("00:00:02", "down")), "event", "down already"),
-        ((OTHER, line("00:00:01", "pause", "other", until="2026-03-02T00:00:01Z")), "until", "after"),
-        ((OTHER, line("00:00:01", "ping", "other", occurredAt="yesterday")), "occurredAt", "ISO 8601"),
-        ((heartbeat("00:00:00", every=0),), "schedule.every", "from 1 s"),
-        ((heartbeat("00:00:00", monitor=""),), "monitor", "empty"),
-    ],
-)
-def test_a_line_that_contradicts_those_before_it_is_refused_with_its_field(lines, field, words):
-    refused = refusal(*lines)
-    assert refused.field == field
-    assert words in refused.message
-
-
-def test_a_refused_line_changes_nothing():
-    history = Replay()
-    take(history, heartbeat("00:00:00"), line("00:00:00", "ping", "hb"))
-    with pytest.raises(LuotaError):
-        take(history, line("05:00:00", "ping", "nobody"))
-    assert [told(step) for step in history.told()] == ["00:00:00 hb draft>healthy"]
-    take(history, line("01:00:00", "end"))
-    assert [told(step) for step in history.told()] == ["01:00:00 hb healthy>late"]
-
-
-def test_what_happens_at_one_instant_is_told_in_the_order_of_the_names():
+def test_at_one_instant_comes_first_what_the_lines_say_and_then_what_falls_due_by_name():
     assert replay(
         heartbeat("00:00:00", "b"),
+        heartbeat("00:00:00", "c"),
         heartbeat("00:00:00", "a"),
         line("00:00:00", "ping", "b"),
         line("00:00:00", "ping", "a"),
-        line("01:00:00", "ping", "b"),
+        heartbeat("00:59:00", "d"),
+        heartbeat("00:59:00", "e"),
+        line("01:00:00", "ping", "e"),
+        line("01:00:00", "ping", "d"),
         line("01:00:10", "ping", "b"),
         line("01:00:20", "ping", "a"),
     ) == [
-        "00:00:00 a draft>healthy",
         "00:00:00 b draft>healthy",
+        "00:00:00 a draft>healthy",
+        "01:00:00 e draft>healthy",
+        "01:00:00 d draft>healthy",
         "01:00:00 a healthy>late",
+        "01:00:00 b healthy>late",
+        "01:00:10 b late>healthy",
         "01:00:20 a late>healthy",
     ]
 

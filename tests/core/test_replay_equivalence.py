@@ -36,7 +36,7 @@ def invented(chance, longest):
     for name, definition in enumerate(DEFINITIONS):
         lines.append((now, {"event": "monitor", "monitor": str(name), **definition}))
     while now < began + 48 * longest:
-        now += chance.choice((0, 1, 60_000, 299_000, longest)) + chance.randrange(200_000)
+        now += chance.choice((0, 1, 60_000, 299_000, longest)) + chance.choice((0, chance.randrange(200_000)))
         if down is not None:
             if chance.random() < 0.7:
                 down = None
