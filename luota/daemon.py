@@ -6,6 +6,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -15,7 +16,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from luota import systemd
-from luota.alarm import Alarm, stamp
+from luota.alarm import STORAGE_PAUSE_S, Alarm, stamp
 from luota.alerts.apprise import Services
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.resolver import Resolver
@@ -25,6 +26,7 @@ from luota.alerts.transport import open_client, trusted
 from luota.alerts.types import routes
 from luota.clock import Clock, SystemClock
 from luota.config import Config
+from luota.core.errors import LuotaError
 from luota.core.limits import Limits
 from luota.core.spec.values import format_instant
 from luota.drills import Drills, own_url
@@ -78,6 +80,10 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         log.critical("%s ended by itself; Luota stops rather than watch nothing", name, exc_info=error)
         if not stopped.done():
             stopped.set_result(1)
+
+    def told(name: str, error: BaseException | None) -> None:
+        if error is not None:
+            died(name, error)
 
     engine = await Engine.open(config.data_dir, clock, "luota serve")
     async with contextlib.AsyncExitStack() as reverse:
@@ -161,8 +167,8 @@ async def _serve(config: Config, clock: Clock, beside: Beside | None) -> int:
         )
         if beside is not None:
             tasks.append(spawn(beside(own_url(config.server.host, server.port)), "what runs beside", died))
-        elif (setup := await auth.setup_link()) is not None:
-            log.info("nobody can sign in yet; create the first owner here, within 24 h: %s%s", base_url(), setup)
+        else:
+            tasks.append(spawn(_tell_setup_link(auth, base_url()), "set-up link", told))
         systemd.notify(systemd.READY, os.environ)
         status = await stopped
         systemd.notify(systemd.STOPPING, os.environ)
@@ -244,6 +250,19 @@ async def _clock_is_past(engine: Engine, stopped: "asyncio.Future[int]") -> bool
         systemd.notify(systemd.extend_timeout(60), os.environ)
         await asyncio.wait([stopped], timeout=1.0)
     return not stopped.done()
+
+
+async def _tell_setup_link(auth: Auth, base_url: str) -> None:
+    """Log the link by which the first owner is made, once it could be written; nothing where there are users."""
+    while True:
+        try:
+            link = await auth.setup_link()
+        except (LuotaError, sqlite3.Error):  # the writer tells of the storage; here it is tried again
+            await asyncio.sleep(STORAGE_PAUSE_S)
+        else:
+            if link is not None:
+                log.info("nobody can sign in yet; create the first owner here, within 24 h: %s%s", base_url, link)
+            return
 
 
 async def _feed_watchdog(engine: Engine, sickness: Callable[[], str | None], interval: float) -> None:

@@ -204,7 +204,9 @@ class _Course:
             await self._look()
             if not waiting(self.steps, *phases):
                 return
-            concerned = {twin.id, "*", *self._engine.registry.channels_of(twin)}
+            # Those that are removed meanwhile, too: what is under way there may still arrive.
+            listeners = (one.id for one in self._begun.listeners)
+            concerned = {twin.id, "*", *listeners, *self._engine.registry.channels_of(twin)}
             while True:
                 changed = await heard.next(_LOOK_EVERY_S)
                 if not changed or changed[twin.workspace_id] & concerned:

@@ -13,6 +13,9 @@ from luota.core.spec.values import kind_of, parse_http_url
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+"""Addresses of IPv4 in the form of IPv6 (RFC 4291, section 2.5.5.2)."""
+
 
 class WrongValueError(Exception):
     """A value that its setting does not take."""
@@ -110,14 +113,17 @@ def _network(value: object) -> Network:
     if not isinstance(value, str):
         raise WrongValueError(f"it holds {kind_of(value)}")
     try:
-        return ipaddress.ip_network(value)
-    except ValueError:
-        pass
-    try:
         near = ipaddress.ip_network(value, strict=False)
     except ValueError:
         raise WrongValueError(f"{value[:60]!r} is none") from None
-    raise WrongValueError(f"{value!r} is an address inside a network: write {str(near)!r}")
+    # As it stands, ::ffff:10.0.0.1 would lie in it and 10.0.0.1 would not.
+    if isinstance(near, ipaddress.IPv6Network) and near.subnet_of(_MAPPED):
+        plain = ipaddress.IPv4Network((int(near.network_address) & 0xFFFF_FFFF, near.prefixlen - 96))
+        raise WrongValueError(f"{value!r} is a network of IPv4 in the form of IPv6: write {str(plain)!r}")
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError:
+        raise WrongValueError(f"{value!r} is an address inside a network: write {str(near)!r}") from None
 
 
 _NETWORKS: Final = Setting(

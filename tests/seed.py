@@ -85,6 +85,17 @@ FRIENDLY = [
     ("Seasonal sync", "heartbeat", {"schedule": {"every": 3600}}),
 ]
 """Name, mode and definition, one of each mode first."""
+UNBROKEN = {
+    "name": "x" * 120,
+    "slug": "x" * 63,
+    "mode": "run",
+    "promise": "x" * 500,
+    "owner": "x" * 120,
+    "environment": "x" * 100,
+    "runbook": f"https://wiki.example.org/{'x' * 1900}",
+    "tags": {"x" * 40: "x" * 120},
+}
+"""One of `hostile` of whose texts each is a single long word."""
 
 
 async def seed(data_dir, hook, now=None, *, hostile=True):
@@ -211,13 +222,22 @@ async def _hostile(served, hook):
         }
         made = await served.api("POST", f"/api/monitors{where}", definition)
         jobs.append((mode, Monitor(served, made["monitor"], made["token"])))
-    return jobs
+    made = await served.api("POST", f"/api/monitors{where}", UNBROKEN)
+    await served.api("POST", f"/api/channels{where}", {**channel, "name": "x" * 80, "url": f"{hook}?{'x' * 500}"})
+    return [*jobs, ("unbroken", Monitor(served, made["monitor"], made["token"]))]
 
 
 async def _hostile_signals(jobs):
     html = HOSTILE["html"]
     payload = {"payload": {html: html, **{name: text[:800] for name, text in HOSTILE.items()}}}
     for mode, job in jobs:
+        if mode == "unbroken":
+            label = {"host": "x" * 200, "environment": "x" * 200, "tags": UNBROKEN["tags"], "deploySha": "x" * 200}
+            run = await job.started(
+                f"{job.served.clock.now()}{'x' * 100}", {**label, "payload": {"x" * 300: "x" * 300}}
+            )
+            await job.fail(run, {"summary": "x" * 240, "exitCode": 1, "output": "x" * 5000})
+            continue
         if mode != "run":
             await job.ping({"payload": {**payload["payload"], "host": html, "deploySha": html}})
             continue

@@ -158,6 +158,27 @@ def test_a_mistake_in_the_file_is_refused_naming_file_key_and_what_is_allowed(tm
         assert part in error.message
 
 
+@pytest.mark.parametrize("name", ["alerts.deny_networks", "alerts.allow_networks", "server.trusted_proxies"])
+@pytest.mark.parametrize(
+    ("mapped", "plain"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::FFFF:a00:1", "10.0.0.1/32"),
+        ("0:0:0:0:0:ffff:a9fe:0/112", "169.254.0.0/16"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+    ],
+)
+def test_a_network_of_ipv4_in_the_form_of_ipv6_is_refused_with_the_one_that_covers_its_addresses(name, mapped, plain):
+    message = refusal(environ={variable(name): mapped}).message
+    assert f"{mapped!r} is a network of IPv4 in the form of IPv6: write {plain!r}" in message
+    assert load(None, {variable(name): plain}, {})
+
+
+@pytest.mark.parametrize("network", ["::/0", "::/64", "::ffff:0:0:0/96", "::fffe:0:0/96", "64:ff9b::/96", "::/96"])
+def test_other_networks_of_ipv6_are_taken_as_they_are(network):
+    assert load(None, {"LUOTA_ALERTS_DENY_NETWORKS": network}, {}).alerts.deny_networks == (ip_network(network),)
+
+
 def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path):
     assert f"{tmp_path / 'none.toml'}: No such file" in refusal(tmp_path / "none.toml").message
     assert f"{tmp_path}: Is a directory" in refusal(None, {"LUOTA_CONFIG": str(tmp_path)}).message

@@ -16,10 +16,11 @@ from luota.alerts.types import Route
 from luota.core.errors import LuotaError
 from luota.core.retry import AttemptResult, rests_until, retry_at
 from luota.core.spec.monitors import Definition
+from luota.core.text import visible
 from luota.engine import Engine
 from luota.engine.deliveries import BeginAttempt, LeaveAttempt, RecordAttempt, Rest, give_up, prove, withdraw
 from luota.engine.work import Command, Work
-from luota.store.deliveries import Channel, Evidence, Outgoing, next_number
+from luota.store.deliveries import WITH_CHANNEL, Channel, Evidence, Outgoing, next_number
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,14 @@ class Attempts:
         self.stopping = False
 
     def rest(self, channel: Channel, until: int) -> None:
-        """Let a channel rest, and from their next turn on all others of its address."""
+        """Let a channel rest, and from their next turn on all others of its address; a longer rest stays as it is."""
         back = self._engine.writer.clocks.back
-        self.rests[channel.id] = until + back
-        now, address = self._engine.clock.now() + back, self._address(channel)
+        now, until = self._engine.clock.now() + back, until + back
+        self.rests[channel.id] = max(until, self.rests.get(channel.id, 0))
         # Addresses are secrets: none is kept for longer than it rests.
         self._addresses_rest = {key: at for key, at in self._addresses_rest.items() if at > now}
-        if address is not None:
-            self._addresses_rest[address] = until + back
+        if (address := self._address(channel)) is not None:
+            self._addresses_rest[address] = max(until, self._addresses_rest.get(address, 0))
 
     def _address(self, channel: Channel) -> str | None:
         route = self._routes.get(channel.type)
@@ -134,7 +135,8 @@ class Attempts:
         if channel is not None and rests is not None:
             self.rest(channel, rests)
         if not result.ok:
-            log.warning("delivery %s, attempt %d: %s", outgoing.id, number, result.error)
+            name = "a channel that was removed" if channel is None else visible(channel.name)
+            log.warning("%s to %s, delivery %s, attempt %d: %s", outgoing.type, name, outgoing.id, number, result.error)
         where = None if channel is None else channel.workspace_id
         return RecordAttempt(outgoing.id, to, number, started_at, finished_at, result, again, where, rests, noted)
 
@@ -192,7 +194,7 @@ class Attempts:
     ) -> AttemptResult:
         """Put the message together and send it."""
         if channel is None:
-            return AttemptResult(ok=False, terminal=True, error="the channel was removed")
+            return AttemptResult(ok=False, terminal=True, error=WITH_CHANNEL)
         if route is None:
             return AttemptResult(ok=False, error=f"this program cannot send to channels of type {channel.type}")
         if route.missing is not None:

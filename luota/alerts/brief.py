@@ -30,6 +30,7 @@ def brief(notice: Notice, shown: Callable[[str], str] = visible, most: int | Non
     latest = {(told.incident_id, told.monitor): told for told in notice.digest}
     for told in latest.values():
         state = "opened and resolved" if told.opened_by else _STATES.get(told.type, "open")
+        state += ", open again" if told.open_again else ""
         lists.setdefault(f"{told.kind} ({state})", []).append(told.monitor)
     if notice.gap is not None:
         lists["Could not verify"] = [one.name for one in notice.gap.unverified]

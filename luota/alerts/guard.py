@@ -82,7 +82,8 @@ class AddressPolicy:
 
     `deny` wins over everything, `allow` over the defaults. By default private networks are allowed, while
     loopback, link-local, site-local, cloud metadata, multicast, unspecified and reserved addresses are not, nor IPv6
-    addresses that carry such an IPv4 one. An address that carries another is judged as both.
+    addresses that carry such an IPv4 one. An address that carries another is judged as both. A network of IPv4 is given
+    as such, for one of IPv6 holds no IPv4 address: the settings see to that.
     """
 
     allow: tuple[Network, ...] = ()

@@ -8,6 +8,7 @@ or could be read as an encoded word, is encoded whole: it is shown as it was wri
 """
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from email.charset import QP, Charset
 from email.mime.multipart import MIMEMultipart
@@ -29,6 +30,8 @@ FIRST_WORD_BYTES = 42
 FIRST_WORD = 69
 """What fits beside `Subject: ` in a line of 78. A longer word would leave a first line that is empty (RFC 5322 section
 3.2.2), and a subject that is read with a space before it."""
+MOST_ANSWERED = 50
+"""How many messages one answers: with the longest of domains they fill half of the header that sendmail takes."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("luota.alerts"),
@@ -47,7 +50,8 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
 
     `sender` and `recipients` are what `luota.core.spec.addresses` accepts. The message of an incident's opening
     is the root of a thread, or the digest that told of it in its place; all others about that incident, to that
-    channel, answer it (RFC 5322 section 3.6.4), whether it has been sent or not. `Date` is when the notice was queued.
+    channel, answer it (RFC 5322 section 3.6.4), whether it has been sent or not. A digest answers those of all its
+    incidents that have been told before, above all the one that told of most. `Date` is when the notice was queued.
     """
     domain = sender.rpartition("@")[2]
     message = MIMEMultipart("alternative", boundary=f"=_{notice.delivery_id}")  # not to be had in quoted-printable
@@ -55,15 +59,15 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
     message["To"] = ", ".join(recipients)
     message["Subject"] = _opaque(head(visible(title(notice)), SUBJECT_CHARACTERS))
     message["Date"] = formatdate(notice.queued_at / 1000)
-    root = None if notice.incident is None else f"<{uuid5(UUID(notice.incident.id), notice.channel)}@{domain}>"
-    if root is not None and notice.type == "incident.opened":
-        message["Message-ID"] = root
+    if notice.incident is not None and notice.type == "incident.opened":
+        message["Message-ID"] = _first(notice, domain, notice.incident.id, None)
     else:
         message["Message-ID"] = f"<{notice.delivery_id}@{domain}>"
-        if root is not None:
-            answered = root if notice.told_by is None else f"<{notice.told_by}@{domain}>"
-            message["In-Reply-To"] = answered
-            message["References"] = answered
+        if answered := _answered(notice, domain):
+            message["In-Reply-To"] = answered[0]
+            # A mail program shows a message below the last one. To name several puts the threads of several incidents
+            # together; to name one would leave the others without their end.
+            message["References"] = "\n ".join(reversed(answered))
     # RFC 3834 section 5; Exchange; RFC 2919, which sieve's vacation (RFC 5230 section 4.6) keeps quiet at too.
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
@@ -82,6 +86,20 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> bytes:
         part.set_payload(_TEMPLATES.get_template(template).render(said), _UTF8)
         message.attach(part)
     return message.as_bytes(policy=_WIRE)
+
+
+def _answered(notice: Notice, domain: str) -> list[str]:
+    """Return the Message-IDs that a notice answers, those that told of most of its incidents first."""
+    told = [(one.incident_id, one.told_by) for one in notice.digest if not one.first_notice]
+    if notice.incident is not None:
+        told = [(notice.incident.id, notice.told_by)]
+    found = Counter(_first(notice, domain, *one) for one in told)
+    return [message_id for message_id, _ in found.most_common(MOST_ANSWERED)]
+
+
+def _first(notice: Notice, domain: str, incident_id: str, told_by: str | None) -> str:
+    """Return the Message-ID of what told the channel of an incident first: the digest `told_by`, or its opening."""
+    return f"<{told_by or uuid5(UUID(incident_id), notice.channel)}@{domain}>"
 
 
 def _opaque(line: str) -> str:

@@ -98,7 +98,9 @@ class GapFacts(Struct, frozen=True):
 class Told(Struct, frozen=True):
     """One notice in a digest, `lasted` ms after its incident opened; `opened_by` is why it did, where untold.
 
-    `timezone` is the zone in which people read the monitor's times.
+    `timezone` is the zone in which people read the monitor's times. `first_notice` tells that the channel had not been
+    told of the incident before, `told_by` which digest had done so first, None if it was a message of its own.
+    `open_again` tells of an end that another incident of the monitor was open when the digest was put together.
     """
 
     type: str
@@ -110,6 +112,9 @@ class Told(Struct, frozen=True):
     lasted: int | None = None
     opened_by: str | None = None
     timezone: str = UTC_NAME
+    first_notice: bool = True
+    told_by: str | None = None
+    open_again: bool = False
 
 
 class DeadRoute(Struct, frozen=True):
@@ -179,10 +184,20 @@ def notice_of(
 
 
 def _told(said: dict[str, Any], base_url: str | None) -> Told:
-    id_ = said["incident"]
-    lasted = None if said.get("openedAt") is None else max(0, said["at"] - said["openedAt"])
-    page, by, zone = _page(base_url, id_), said.get("openedBy"), said.get("timezone", UTC_NAME)
-    return Told(said["type"], id_, said["monitor"], said["kind"], said["reason"], page, lasted, by, zone)
+    return Told(
+        type=said["type"],
+        incident_id=said["incident"],
+        monitor=said["monitor"],
+        kind=said["kind"],
+        summary=said["reason"],
+        url=_page(base_url, said["incident"]),
+        lasted=None if said.get("openedAt") is None else max(0, said["at"] - said["openedAt"]),
+        opened_by=said.get("openedBy"),
+        timezone=said.get("timezone", UTC_NAME),
+        first_notice=said.get("firstNotice", True),
+        told_by=said.get("toldBy"),
+        open_again=said.get("openAgain", False),
+    )
 
 
 def _page(base_url: str | None, incident_id: str) -> str | None:

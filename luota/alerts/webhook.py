@@ -21,6 +21,8 @@ from luota.core.spec.channels import secret_key
 DEADLINE_SECONDS = 10.0
 BODY_BYTES = 4096
 
+_OPEN = frozenset(("content-type", "webhook-id", "webhook-timestamp"))
+"""Headers that hold no secret: Luota's own, which no channel can set (`core.spec.channels.parse_headers`)."""
 _ID_HEADERS = ("x-request-id", "request-id")
 _SANE_ID = re.compile(r"[\x20-\x7e]{1,200}")
 _WHOLE_SECONDS = re.compile(r"[0-9]{1,15}")
@@ -44,7 +46,7 @@ async def send(
     `deadline` (seconds) covers the attempt from the name lookup to the end of the answer's headers. Only 2xx
     is ok; 410 is terminal. The answer's status decides as soon as its headers are in: of its body about
     BODY_BYTES are read at most. `sent` is called once the request is written, if it comes to that. What may be a
-    secret is told of no answer: what was sent, and `secrets`, which were not.
+    secret is told of no answer: the URL, `headers` but for those that are _OPEN, and `secrets`, which were not sent.
     """
     result = answered = None
     unsent = whole = False
@@ -80,8 +82,9 @@ async def send(
         error = "the URL or a header of the channel is not valid"
     if result is None or answered is None:
         return AttemptResult(ok=False, error=error[:ERROR_LENGTH], unsent=unsent)
+    hidden = httpx.Headers({name: value for name, value in headers.items() if name.lower() not in _OPEN})
     # Twenty long headers, each of which may be repeated in any spelling, would hold up the loop.
-    return await asyncio.to_thread(_with_words, result, answered, asked, secrets, bytes(answer[:BODY_BYTES]), whole)
+    return await asyncio.to_thread(_with_words, result, answered, hidden, secrets, bytes(answer[:BODY_BYTES]), whole)
 
 
 def secrets_in(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +112,7 @@ def signed(delivery_id: str, body: bytes, settings: Mapping[str, Any], now: int)
 def _with_words(
     result: AttemptResult,
     response: httpx.Response,
-    sent: httpx.Headers,
+    hidden: httpx.Headers,
     secrets: Collection[str],
     answer: bytes,
     whole: bool,
@@ -117,10 +120,10 @@ def _with_words(
     """Return `result` with the id and the start of the text that an answer has, without what may be a secret."""
     url, text = response.request.url, None
     provider_id = next((response.headers[name] for name in _ID_HEADERS if name in response.headers), "")
-    told = _SANE_ID.fullmatch(provider_id) and not echoes(provider_id, url, sent, secrets)
+    told = _SANE_ID.fullmatch(provider_id) and not echoes(provider_id, url, hidden, secrets)
     # A redirect's text repeats where it leads, and what is packed against our wish cannot be read.
     if not response.is_redirect and response.headers.get("content-encoding", "identity") == "identity":
-        text = beginning(answer, whole, secrets_of_request(url, sent, secrets)) or None
+        text = beginning(answer, whole, secrets_of_request(url, hidden, secrets)) or None
     said = f"{result.error}: {text}" if result.error and text else result.error
     return msgspec.structs.replace(result, error=said, answer=text, provider_id=provider_id if told else None)
 

@@ -144,6 +144,7 @@ def _gap_facts(notice: Notice) -> Iterator[tuple[str, str]]:
     gap = notice.gap
     if gap is None:
         return
+    # UTC says nothing of where people are: it is what a schedule without a zone has, such as `every`.
     zones = {monitor.timezone for monitor in (*gap.unverified, *gap.undecided)} - {UTC_NAME}
     zone = zones.pop() if len(zones) == 1 else UTC_NAME
     yield "Not watching", f"{local_time(gap.start, zone)} to {local_time(gap.end, zone)}"
@@ -201,7 +202,8 @@ def _line(told: Told) -> str:
     """Return what a digest says of one incident, in a line."""
     lasted = "" if told.lasted is None else f" after {format_duration(told.lasted)}"
     states = {"opened": "open", "updated": "open, it became worse", "reminder": f"still open{lasted}"}
-    state = states.get(told.type.removeprefix("incident."), f"resolved{lasted}")
+    ended = f"resolved{lasted}{', open again' if told.open_again else ''}"
+    state = states.get(told.type.removeprefix("incident."), ended)
     news = _reason(told.summary, told.timezone)
     said = head(news, DIGEST_LINE)
     if told.opened_by:

@@ -35,7 +35,7 @@ def advise(
     spreads = (("between signals", found["intervals"]), ("runs that succeeded in time", found["durations"]))
     keys = ("shortestSeconds", "medianSeconds", "p90Seconds", "p95Seconds", "longestSeconds")
     rows = [(word, one["count"], *(_lasting(one[key]) for key in keys)) for word, one in spreads if one]
-    headers = ("OF THE LAST 90 DAYS", "COUNT", "SHORTEST", "MEDIAN", "90 %", "95 %", "LONGEST")
+    headers = ("ON RECORD OF THE LAST 90 DAYS", "COUNT", "SHORTEST", "MEDIAN", "90 %", "95 %", "LONGEST")
     said = [table(headers, rows, empty="There is no history to judge by yet."), ""]
     for one in found["suggestions"]:
         word, value = WORDS[one["key"]], one["seconds"]

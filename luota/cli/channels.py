@@ -10,6 +10,7 @@ from luota.cli.command import Cli, WrongOptionError, among, api
 from luota.cli.output import fields, shown, table
 from luota.core.errors import invalid
 from luota.core.model import Kind
+from luota.core.spec.channels import WANTS_KEYS, parse_wants
 
 Channel = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by name or id.")]
 Workspace = Annotated[
@@ -120,15 +121,21 @@ def rotate_secret(cli: Cli, *, channel: Channel, workspace: Workspace = None) ->
 
 
 def list_all(cli: Cli, *, workspace: Workspace = None) -> None:
-    """List the channels: whether each can be trusted, and what became of its last delivery."""
+    """List the channels: whether each can be trusted, what it wants, and what became of its last delivery."""
     reply = cli.call("GET", api("channels", workspace=workspace))
     rows = [
-        (channel["name"], channel["type"], ", ".join(channel.get("to", ())), _state(channel), _last(channel))
+        (
+            channel["name"],
+            channel["type"],
+            ", ".join(channel.get("to", ())),
+            _state(channel),
+            parse_wants({key: channel.get(key) for key in WANTS_KEYS}).in_words() or "everything",
+            _last(channel),
+        )
         for channel in reply["channels"]
     ]
-    text = table(
-        ("NAME", "TYPE", "TO", "STATE", "LAST DELIVERY"), rows, empty="No channels yet. Nobody is told of incidents."
-    )
+    head = ("NAME", "TYPE", "TO", "STATE", "WANTS", "LAST DELIVERY")
+    text = table(head, rows, empty="No channels yet. Nobody is told of incidents.")
     cli.answer(reply, "\n".join([text, *_warnings(reply["channels"])]))
 
 

@@ -155,7 +155,7 @@ def _described(incident: Mapping[str, Any]) -> str:
         for d in incident["deliveries"]
     ]
     headers = ("CHANNEL", "NOTICE", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "REASON")
-    parts.append(table(headers, notices, empty="Nobody was told: no channel hears of this monitor."))
+    parts.append(table(headers, notices, empty="Nobody was told: no channel was there for it, or none wanted it."))
     attempts = [
         f"{a['startedAt']}  {shown(d['channel'])}, attempt {a['number']}: "
         f"{'delivered' if a['ok'] else shown(a.get('error') or a.get('status'))}"

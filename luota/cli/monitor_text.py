@@ -37,6 +37,7 @@ def described(monitor: Mapping[str, Any], **more: str) -> str:
                 "channels",
                 "every one of the workspace" if monitor.get("channels") is None else monitor["channels"],
             ),
+            *((("untold", f"{', '.join(untold)}: nobody hears of it"),) if (untold := monitor.get("untold")) else ()),
             *more.items(),
         ]
     )

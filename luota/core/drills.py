@@ -81,7 +81,10 @@ class Opened(Struct, frozen=True):
 
 
 class Telling(Struct, frozen=True):
-    """One delivery about that incident; `status` and `provider_id` are the provider's answer to its last attempt."""
+    """One delivery about that incident; `status` and `provider_id` are the provider's answer to its last attempt.
+
+    `under_way` tells that an attempt was begun and its outcome is not known yet, be the delivery cancelled meanwhile.
+    """
 
     channel_id: str
     type: str
@@ -92,6 +95,7 @@ class Telling(Struct, frozen=True):
     error: str | None
     status: int | None
     provider_id: str | None
+    under_way: bool = False
 
 
 class Facts(Struct, frozen=True):
@@ -189,7 +193,7 @@ def advance(
 
     `ends` has the instants (UTC ms) until which `told` and `recovery` are waited for: a notice that is to be
     tried again only later is not proven. Nor is a recovery after the first failed attempt to a channel that was
-    not told of the incident either.
+    not told of the incident either, nor that a channel was told to which no notice was queued with the news.
     """
     lost = {step.key.partition(".")[2] for step in steps if step.state is StepState.NOT_PROVEN}
     found = []
@@ -289,19 +293,26 @@ def _dead_route(step: Step, facts: Facts) -> Step:
 
 
 def _told(step: Step, facts: Facts, channel_id: str, type_: str, end: int) -> Step:
-    for one in facts.tellings:
-        if (one.channel_id, one.type) != (channel_id, type_):
-            continue
+    told = [one for one in facts.tellings if (one.channel_id, one.type) == (channel_id, type_)]
+    if not told and _is_told(facts.opened, type_):
+        return _lost(step, "no notice went to this channel: it was removed, or does not want such notices any more")
+    for one in told:
         if one.state == "delivered":
             return _proven(step, one.finished_at, f"delivered: {_answer(one)}")
         if one.next_attempt_at is None:
-            return _lost(step, f"{DELIVERY_WORDS[one.state]}: {_answer(one)}")
+            said = f"{DELIVERY_WORDS[one.state]}: {_answer(one)}"
+            return replace(step, detail=f"{said}; an attempt is under way") if one.under_way else _lost(step, said)
         said = DELIVERY_WORDS[one.state] + (f"; last error: {_answer(one)}" if one.attempts else "")
         said += f"; next attempt {format_instant(one.next_attempt_at)}"
         if one.next_attempt_at > end and (one.attempts or end):
             return _lost(step, f"{said}, later than this drill waits")
         return replace(step, detail=said)
     return step
+
+
+def _is_told(opened: Opened | None, type_: str) -> bool:
+    """Tell whether what notices of `type_` tell has happened: they are queued in one transaction with it."""
+    return opened is not None and (type_ == TYPE_OF["told"] or opened.resolved_at is not None)
 
 
 def _answer(one: Telling) -> str:

@@ -62,9 +62,9 @@ def retry_at(attempt: int, first_at: int, now: int, jitter: float, retry_after: 
     """Return the instant of the next attempt, always later than `now`, or None when the policy is exhausted.
 
     `attempt` is the number of the attempt that failed at `now`, counted from 1; `first_at` is when attempt 1
-    was due, which is when the delivery was queued; `jitter` is a random number in [0, 1); `retry_after` is
-    the pause in milliseconds that the provider asked for, if it did. None is returned exactly when `now` lies
-    at or after `first_at` + HORIZON.
+    began; both count from the first of the deliveries whose place this one took, if it took any; `jitter` is a
+    random number in [0, 1); `retry_after` is the pause in milliseconds that the provider asked for, if it did.
+    None is returned exactly when `now` lies at or after `first_at` + HORIZON.
     """
     if now >= first_at + HORIZON:
         return None

@@ -1,10 +1,12 @@
-"""Which notices a channel wants (docs/alerts.md, "Which notices")."""
+"""Which notices a channel wants (docs/alerts.md, "Which notices"), and so of which incidents nobody hears."""
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from luota.core.model import Kind
+from luota.core.model import Kind, Mode, Rules
+from luota.core.spec.values import format_duration
 
 Hears = Literal["always", "if_lost", "if_told", "if_on_its_way", "never"]
 """Whether a channel hears of something: always; if a notice of the incident was lost, and either an earlier one told
@@ -41,9 +43,44 @@ class Wants(Struct, frozen=True):
             return "always" if routed and wanted else "if_told"
         return "if_on_its_way"
 
+    def tells(self, kind: Kind) -> bool:
+        """Return whether a channel of a monitor hears when an incident of this kind opens."""
+        return self.hears("incident.opened", kind) == "always"
+
+    def in_words(self) -> str:
+        """Return what it wants in a short phrase, "" for everything."""
+        parts = []
+        if set(self.kinds) != set(Kind):
+            parts.append(f"only {named(self.kinds)}")
+        if not (self.opened and self.resolved):
+            parts.append("not when resolved" if self.opened else "only when resolved")
+        if self.delay:
+            parts.append(f"held back for {format_duration(self.delay)}")
+        return ", ".join(parts)
+
     def wider_than(self, before: "Wants") -> bool:
         """Return whether the channel hears of openings now that it did not want to hear of `before`."""
         return self.opened and not (before.opened and set(self.kinds) <= set(before.kinds))
 
 
 EVERYTHING = Wants()
+
+_ENDS = (Kind.STUCK, Kind.FAILED)
+_KINDS = {Mode.HEARTBEAT: (Kind.MISSED,), Mode.RUN: (Kind.MISSED, *_ENDS), Mode.FRESHNESS: (Kind.STALE,)}
+
+
+def kinds_of(rules: Rules) -> tuple[Kind, ...]:
+    """Return the kinds that an incident of a monitor can have."""
+    return _ENDS if rules.mode is Mode.RUN and rules.schedule is None else _KINDS[rules.mode]
+
+
+def untold(kinds: Iterable[Kind], channels: Iterable[Wants]) -> tuple[Kind, ...]:
+    """Return of which of the kinds nobody hears when an incident opens, given what the channels of its monitor want."""
+    heard = {kind for wants in channels for kind in wants.kinds if wants.tells(kind)}
+    return tuple(kind for kind in kinds if kind not in heard)
+
+
+def named(kinds: Sequence[Kind]) -> str:
+    """Return kinds as people say them: `missed, stuck and failed`."""
+    *most, last = (kind.value for kind in kinds)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -10,7 +10,7 @@ from luota.core.bar import Drawn, Slot
 from luota.core.cron import Named
 from luota.core.model import Mode, Rules
 from luota.core.schedule import Every, Schedule
-from luota.core.spec.values import format_duration
+from luota.core.spec.values import SECOND, format_duration, format_measured
 
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -77,11 +77,7 @@ def said(slot: Slot) -> tuple[str | int, ...]:
         words: tuple[str | int, ...] = ("run of ", start if slot.at is None else slot.at, f": {word}")
         return words if slot.finished_at is None else (*words, ", ended ", slot.finished_at)
     if slot.at is not None:
-        if slot.first or not slot.scheduled or slot.at == slot.expected:
-            off = ""
-        else:
-            after = "after" if slot.at > slot.expected else "before"
-            off = f"{format_duration(abs(slot.at - slot.expected))} {after} expected"
+        off = _off(slot.at - slot.expected) if slot.scheduled and not slot.first and slot.at != slot.expected else ""
         word, late = "first signal at " if slot.first else "signal at ", [", late"] if state is Drawn.LATE else []
         return (word, slot.at, *([f", {off}"] if off else []), *late)
     if slot.first:
@@ -91,6 +87,12 @@ def said(slot: Slot) -> tuple[str | int, ...]:
     if slot.followed is not None:
         return ("no signal of its own, expected ", start, "; the next came within its grace, at ", slot.followed)
     return (f"{_SILENCE_WORDS[state]}, expected ", start)
+
+
+def _off(ms: int) -> str:
+    """Return how far a signal was from the moment at which it was expected."""
+    far = format_duration(abs(ms)) if abs(ms) >= SECOND else format_measured(abs(ms))
+    return f"{far} {'after' if ms > 0 else 'before'} expected"
 
 
 def drawn_said(drawn: Drawn) -> str:

@@ -27,7 +27,7 @@ from luota.engine.work import Command, Transaction, Work
 from luota.engine.writer import Writer
 from luota.store import db as files
 from luota.store import reads
-from luota.store.reserve import Reserve
+from luota.store.reserve import Reserve, refuse_cramped
 from luota.tasks import Died, spawn
 
 SILENT_AFTER = 15_000
@@ -84,7 +84,7 @@ class Engine:
         """Take the directory, bring its file to the present schema and load the live state.
 
         Creates both when they are missing. Raises CONFLICT when another process owns the directory or
-        the file is not one that this program can write.
+        the file is not one that this program can write. On a full disk the reserve is given away for it.
         """
         lock = files.OwnerLock(data_dir)
         try:
@@ -95,14 +95,19 @@ class Engine:
             raise LuotaError(Code.CONFLICT, said) from None
         async with contextlib.AsyncExitStack() as undo:
             undo.callback(lock.release)
-            db = await files.open_writer(data_dir)
-            undo.push_async_callback(db.close)
-            await _initialise(db, clock.now())
-            reader = await files.open_reader(data_dir)
-            undo.push_async_callback(reader.close)
-            registry, alive_at = await _load(db)
+            files.refuse_lost(data_dir)  # before the reserve, which tells of what is lost, is given away
             reserve = Reserve(data_dir)
-            reserve.keep()
+            reserve.claim(make=False)
+            with files.explained(data_dir / files.FILE):
+                if not (reserve.kept or reserve.short):  # there was none to be tried or given away
+                    refuse_cramped(data_dir)
+                db = await files.open_writer(data_dir)
+                undo.push_async_callback(db.close)
+                await _initialise(db, clock.now())
+                reader = await files.open_reader(data_dir)
+                undo.push_async_callback(reader.close)
+                registry, alive_at = await _load(db)
+            reserve.claim(make=True)
             engine = cls(data_dir, clock, lock, (db, reader), registry, alive_at, reserve)
             undo.pop_all()
         return engine
@@ -115,7 +120,7 @@ class Engine:
         window = None
         if self.alive_at is not None and self.alive_at < now:
             window = Window(self.alive_at, now, "Luota was not running")
-            await self.writer.blind(window)
+        await self.writer.blind(window)
         self._start(died)
         return window
 

@@ -15,7 +15,7 @@ from luota.core.wants import EVERYTHING, Wants
 from luota.engine.audit import Actor, audit
 from luota.engine.batch import new_id
 from luota.engine.dead_routes import call_off, tell_joined
-from luota.engine.registry import LiveWorkspace
+from luota.engine.registry import LiveWorkspace, without
 from luota.engine.routes import tell_channel, tell_without
 from luota.engine.work import Transaction, Work
 from luota.store.deliveries import HELD, UNTRIED, WITH_CHANNEL
@@ -38,7 +38,8 @@ def new_secret() -> str:
 def add(workspace: LiveWorkspace, doc: dict[str, Any], actor: Actor) -> Work:
     """Add the channel that `doc` defines; the result is its id. CONFLICT when the name is taken.
 
-    It is told of what is open, of which nobody was told yet, as far as it wants to hear of it, and so of dead routes.
+    It is told of what is open, of which nobody was told yet, as far as it wants to hear of it, and so of blind
+    windows and dead routes.
     """
 
     async def work(tx: Transaction) -> str:
@@ -144,7 +145,7 @@ def remove(workspace_id: str, channel_id: str, name: str, actor: Actor) -> Work:
         def publish() -> None:
             _set_channels(tx, workspace_id, drop=channel_id)
             for monitor_id, routes in list(tx.registry.routes.items()):
-                left = _without(channel_id, routes)
+                left = without((channel_id,), routes)
                 if left:
                     tx.registry.routes[monitor_id] = left
                 else:
@@ -233,10 +234,6 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
     }
 
 
-def _without(channel_id: str, channels: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(other for other in channels if other != channel_id)
-
-
 def _set_wants(tx: Transaction, workspace_id: str, channel_id: str, wants: Wants) -> None:
     """Let a channel want these notices: for the rest of the transaction, and from COMMIT on for all."""
 
@@ -251,5 +248,7 @@ def _set_wants(tx: Transaction, workspace_id: str, channel_id: str, wants: Wants
 
 def _set_channels(tx: Transaction, workspace_id: str, add: str | None = None, drop: str | None = None) -> None:
     workspace = tx.registry.workspaces[workspace_id]
-    channels = tuple(c for c in workspace.channels if c != drop) + ((add,) if add else ())
-    tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, channels=channels)
+    gone = () if drop is None else (drop,)
+    channels = without(gone, workspace.channels) + (() if add is None else (add,))
+    wants = {one: workspace.wants[one] for one in without(gone, tuple(workspace.wants))}
+    tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, channels=channels, wants=wants)

@@ -11,11 +11,12 @@ _UNTOLD = (
     "SELECT id, name, type, failed_at, coalesce(failed_error, 'no reason given') FROM channels c WHERE {} = ?1 "
     "AND failed_at IS NOT NULL AND announced_at IS NULL AND removed_at IS NULL AND drill_of IS NULL AND NOT EXISTS "
     "(SELECT 1 FROM deliveries d WHERE d.type = 'channel.failed' AND d.next_attempt_at IS NOT NULL AND {} "
-    "AND json_extract(d.notice, '$.failing') = c.failed_at AND json_extract(d.notice, '$.channel.id') = c.id)"
+    "AND json_extract(d.notice, '$.channel.id') = c.id)"
 )
-"""Dead routes of which no other channel was told since they fail, nor is to be. `failing` says since when."""
+"""Dead routes of which no other channel was told since they fail, nor is to be: `call_off` leaves no older word."""
 _THIS = _UNTOLD.format("id", "1")
-_ALL = _UNTOLD.format("workspace_id", "d.channel_id = ?2")
+# The plus sign keeps the planner off deliveries_due, by which it would search all that waits in the channel.
+_ALL = _UNTOLD.format("workspace_id", "+d.channel_id = ?2")
 
 
 async def announce(tx: Transaction, workspace_id: str, channel_id: str) -> None:

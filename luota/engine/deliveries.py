@@ -11,7 +11,7 @@ from luota.engine.batch import Batch, new_id
 from luota.engine.dead_routes import announce, call_off, tell_joined
 from luota.engine.routes import tell_channel, tell_others
 from luota.engine.work import Command, Transaction, Work
-from luota.store.deliveries import ALL_RECORDED, UNTOLD, first_attempt_at
+from luota.store.deliveries import ALL_RECORDED, TOLD_BY, UNTOLD, first_attempt_at
 
 _TOLD_TOGETHER = {
     "opened": "opened",
@@ -24,8 +24,15 @@ _TOLD_TOGETHER = {
 
 _WAITING = (
     "SELECT d.id, d.type, d.notice, d.incident_id, i.monitor_name, i.opened_at, i.summary, i.monitor_id, "
-    f"{UNTOLD} FROM deliveries d JOIN incidents i ON i.id = d.incident_id WHERE d.next_attempt_at IS NOT NULL "
+    f"{UNTOLD}, {TOLD_BY} FROM deliveries d JOIN incidents i ON i.id = d.incident_id "
+    "WHERE d.next_attempt_at IS NOT NULL "
 )
+
+_OPEN_AGAIN = (
+    "SELECT i.id FROM incidents i WHERE i.id IN (SELECT value FROM json_each(?)) AND i.state = 'resolved' "
+    "AND EXISTS (SELECT 1 FROM incidents n WHERE n.monitor_id = i.monitor_id AND n.state <> 'resolved')"
+)
+"""Of incidents, those that have ended and that another one of the same monitor has followed, which is open."""
 
 
 class BeginAttempt(Command):
@@ -225,7 +232,7 @@ def gather(workspace_id: str, channel_id: str, delivery_ids: list[str]) -> Work:
         for delivery_id in delivery_ids:
             waiting += await tx.fetch(_WAITING + "AND d.id = ?", delivery_id)
         if len(waiting) > 1:
-            digest_id = _queue_digest(tx, workspace_id, channel_id, [_said(tx, one) for one in waiting])
+            digest_id = await _queue_digest(tx, workspace_id, channel_id, [_said(tx, one) for one in waiting])
             await _told_by(tx, digest_id, [one[0] for one in waiting])
 
     return work
@@ -259,7 +266,7 @@ def renew(digest_id: str) -> Work:
             if not news:
                 return
             tried = before.get("tried", 0) + attempts
-            renewed = _queue_digest(tx, workspace_id, channel_id, said, tried, tried_since)
+            renewed = await _queue_digest(tx, workspace_id, channel_id, said, tried, tried_since)
             await _told_by(tx, renewed, news)
             for incident_id in kept:
                 await _tell_again(tx, incident_id, channel_id, digest_id, renewed)
@@ -304,7 +311,7 @@ async def set_back(tx: Transaction, by: int) -> None:
 
 def _said(tx: Transaction, waiting: tuple[Any, ...]) -> dict[str, Any]:
     """Return what a digest says of a row of _WAITING."""
-    _, type_, notice, incident_id, name, opened_at, summary, monitor_id, untold = waiting
+    _, type_, notice, incident_id, name, opened_at, summary, monitor_id, untold, told_by = waiting
     live = tx.registry.monitors.get(monitor_id)
     return {
         "type": type_,
@@ -313,11 +320,13 @@ def _said(tx: Transaction, waiting: tuple[Any, ...]) -> dict[str, Any]:
         "openedAt": opened_at,
         "openedBy": summary if untold and type_ == "incident.resolved" else None,
         "timezone": UTC_NAME if live is None else live.rules.timezone,
+        "firstNotice": bool(untold),
+        "toldBy": told_by,
         **msgspec.json.decode(notice),
     }
 
 
-def _queue_digest(
+async def _queue_digest(
     tx: Transaction,
     workspace_id: str,
     channel_id: str,
@@ -328,13 +337,16 @@ def _queue_digest(
     """Queue a digest; `tried` are the attempts of those that it replaces, the first one made at `tried_since`.
 
     Its own pauses go on after them, and its attempts end when theirs would have: news alone keeps no dead route alive.
+    Of an end it says whether the monitor is open again by now.
     """
+    again = await tx.fetch(_OPEN_AGAIN, msgspec.json.encode([one["incident"] for one in said]).decode())
+    open_again = {incident_id for (incident_id,) in again}
     of_type = Counter("incident.both" if one["openedBy"] else one["type"] for one in said)
     counts = [(of_type[f"incident.{type_}"], words) for type_, words in _TOLD_TOGETHER.items()]
     facts = {
         "at": tx.now,
         "reason": "Many incidents at once: " + ", ".join(f"{count} {word}" for count, word in counts if count),
-        "incidents": said,
+        "incidents": [{**one, "openAgain": one["incident"] in open_again} for one in said],
         "tried": tried,
         "triedSince": tried_since,
     }

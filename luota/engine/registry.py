@@ -1,5 +1,7 @@
 """The live state: what verdicts and authentication need of every monitor, in memory."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from luota.core.deadlines import Deadlines
@@ -30,7 +32,7 @@ class Live(Struct, gc=False):
 class LiveWorkspace(Struct, frozen=True):
     """One workspace, with the ids of its channels and the slugs of its monitors.
 
-    `wants` has the channels that do not want every notice.
+    `wants` says which notices each channel wants, those of drills that are running included.
     """
 
     id: str
@@ -97,3 +99,8 @@ class Registry:
         """Return the channels that hear of a monitor: its own, else all of its workspace."""
         own = self.routes.get(live.id)
         return own or self.workspaces[live.workspace_id].channels
+
+
+def without(some: Collection[str], channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of `channels` that are none of `some`, in their order."""
+    return tuple(channel_id for channel_id in channels if channel_id not in some)

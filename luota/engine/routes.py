@@ -4,10 +4,14 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
+from luota.core.spec.values import DAY
 from luota.core.wants import EVERYTHING
-from luota.engine.registry import Live
+from luota.engine.registry import Live, without
 from luota.engine.work import Transaction
 from luota.store.deliveries import DELIVERED, LOST, ON_ITS_WAY, TOLD, UNTRIED
+
+GAPS_TOLD_FOR = 7 * DAY
+"""How long after its end a blind window is told to a channel that joins. A notice is tried for three days itself."""
 
 _CALL_OFF = (
     "UPDATE deliveries AS w SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
@@ -23,7 +27,7 @@ _OF_NOTICES = (
     "WHERE d.id IN (SELECT value FROM json_each(?)) "
 )
 """Notices and digests `d`, and each incident `i` of which they tell."""
-_TELL_OF = f"SELECT DISTINCT i.workspace_id, i.monitor_id {_OF_NOTICES}"
+_TELL_OF = f"SELECT DISTINCT i.monitor_id {_OF_NOTICES}"
 
 
 def _channels(what: str) -> str:
@@ -48,18 +52,19 @@ _ENDED_UNTOLD = (
 )
 """The incidents of notices that ended, no drills, of which nobody was or is to be told, with the notice of the end."""
 
-# The last bound spares it all older deliveries: a notice is never queued before its window ends.
+# By the window, not by the queue: a clock that is set back moves what waits, but no word of a notice.
 _SAME = (
-    "FROM deliveries e WHERE e.type = 'watch.gap' AND e.notice = d.notice "
-    "AND e.channel_id IN (SELECT id FROM channels WHERE workspace_id = d.workspace_id) "
-    "AND e.queued_at >= json_extract(d.notice, '$.to')"
+    "FROM deliveries e WHERE e.type = 'watch.gap' AND e.workspace_id = d.workspace_id "
+    "AND json_extract(e.notice, '$.to') = json_extract(d.notice, '$.to') AND e.notice = d.notice"
 )
 _GAPS_UNTOLD = (
-    f"SELECT DISTINCT d.workspace_id, d.notice, (SELECT json_group_array(e.channel_id) {_SAME}) FROM deliveries d "
-    "WHERE d.id IN (SELECT value FROM json_each(?)) AND d.type = 'watch.gap' "
-    f"AND NOT EXISTS (SELECT 1 {_SAME} AND (e.state = 'delivered' OR e.next_attempt_at IS NOT NULL))"
+    f"SELECT d.notice, (SELECT json_group_array(e.channel_id) {_SAME}) FROM deliveries d "
+    f"WHERE d.type = 'watch.gap' AND {{}} AND NOT EXISTS (SELECT 1 {_SAME} "
+    "AND (e.state = 'delivered' OR e.next_attempt_at IS NOT NULL)) GROUP BY d.notice ORDER BY min(d.seq)"
 )
 """What notices of blind windows say that nobody has heard nor is to, and the channels that were to."""
+_GAPS_LOST = _GAPS_UNTOLD.format("d.id IN (SELECT value FROM json_each(?))")
+_GAPS_TO_JOINING = _GAPS_UNTOLD.format("d.workspace_id = ? AND json_extract(d.notice, '$.to') >= ?")
 
 Heard = tuple[Live, tuple[str, ...], Collection[str]]
 """A monitor, the channels that it names, and those that join: who hear of it from now on, or are to hear anew."""
@@ -74,16 +79,21 @@ async def tell_where_routed(tx: Transaction, live: Live, own: tuple[str, ...]) -
     """
     everybody = tx.registry.workspaces[live.workspace_id].channels
     before, after = tx.registry.channels_of(live), own or everybody
-    await tx.execute(_CALL_OFF, tx.now, live.incident_id, _json(_without(after, before)))
-    await _tell(tx, [(live, own, _without(before, after))], everybody)
+    await tx.execute(_CALL_OFF, tx.now, live.incident_id, _json(without(after, before)))
+    await _tell(tx, [(live, own, without(before, after))], everybody)
 
 
 async def tell_channel(tx: Transaction, workspace_id: str, channel_id: str) -> None:
-    """Let a channel join all monitors of its workspace that go there: it is new, wants more notices, or was proven."""
+    """Let a channel join all monitors of its workspace that go there: it is new, wants more notices, or was proven.
+
+    It hears of the latest blind windows too of which nobody heard nor is to hear, though it may have lost them before.
+    """
     everybody = tuple(dict.fromkeys((*tx.registry.workspaces[workspace_id].channels, channel_id)))
     lives = (live for live in tx.registry.monitors.values() if live.workspace_id == workspace_id)
     heard = ((live, tx.registry.routes.get(live.id, ()), (channel_id,)) for live in lives)
     await _tell(tx, heard, everybody)
+    for notice, _ in await tx.fetch(_GAPS_TO_JOINING, workspace_id, tx.now - GAPS_TOLD_FOR):
+        tx.batch.queue(workspace_id, channel_id, None, None, "watch.gap", notice)
 
 
 async def tell_without(tx: Transaction, workspace_id: str, channel_id: str, lost: list[str]) -> None:
@@ -91,26 +101,26 @@ async def tell_without(tx: Transaction, workspace_id: str, channel_id: str, lost
 
     The file has it by now that the channel is gone, and they with it. All others join a monitor that named it alone.
     """
-    others = _without((channel_id,), tx.registry.workspaces[workspace_id].channels)
-    await _tell_gaps(tx, lost)
+    others = without((channel_id,), tx.registry.workspaces[workspace_id].channels)
+    await _tell_gaps(tx, workspace_id, lost, others)
     await _tell_ends(tx, lost, others)
     heard = []
     for live in tx.registry.monitors.values():
         if live.workspace_id == workspace_id:
             own = tx.registry.routes.get(live.id, ())
-            heard.append((live, _without((channel_id,), own), others if own == (channel_id,) else ()))
+            heard.append((live, without((channel_id,), own), others if own == (channel_id,) else ()))
     await _tell(tx, heard, others)
 
 
 async def tell_others(tx: Transaction, delivery_id: str) -> None:
     """Tell the other channels what a notice or a digest was to tell that is given up: the file has that already."""
-    await _tell_gaps(tx, [delivery_id])
-    if found := await tx.fetch(_TELL_OF, _json([delivery_id])):
-        everybody = tx.registry.workspaces[found[0][0]].channels
-        await _tell_ends(tx, [delivery_id], everybody)
-        lives = [tx.registry.monitors.get(monitor_id) for _, monitor_id in found]
-        heard = [(live, tx.registry.routes.get(live.id, ()), ()) for live in lives if live is not None]
-        await _tell(tx, heard, everybody)
+    ((workspace_id,),) = await tx.fetch("SELECT workspace_id FROM deliveries WHERE id = ?", delivery_id)
+    everybody = tx.registry.workspaces[workspace_id].channels
+    await _tell_gaps(tx, workspace_id, [delivery_id], everybody)
+    await _tell_ends(tx, [delivery_id], everybody)
+    found = [tx.registry.monitors.get(monitor_id) for (monitor_id,) in await tx.fetch(_TELL_OF, _json([delivery_id]))]
+    heard = [(live, tx.registry.routes.get(live.id, ()), ()) for live in found if live is not None]
+    await _tell(tx, heard, everybody)
 
 
 async def _tell(tx: Transaction, heard: Iterable[Heard], everybody: tuple[str, ...]) -> None:
@@ -141,22 +151,21 @@ async def _tell_ends(tx: Transaction, lost: list[str], everybody: tuple[str, ...
     """
     for workspace_id, incident_id, monitor_id, kind, lasted, notice, had in await tx.fetch(_ENDED_UNTOLD, _json(lost)):
         workspace = tx.registry.workspaces[workspace_id]
-        for channel_id in _without(msgspec.json.decode(had), everybody):
+        for channel_id in without(msgspec.json.decode(had), everybody):
             wants = workspace.wants.get(channel_id, EVERYTHING)
             # By when it ended: it is given up up to 72 hours later, so the queue's own rule for the delay fails here.
             if wants.hears("incident.resolved", kind) == "always" and lasted >= wants.delay:
                 tx.batch.queue(workspace_id, channel_id, incident_id, monitor_id, "incident.resolved", notice)
 
 
-async def _tell_gaps(tx: Transaction, lost: list[str]) -> None:
-    """Queue notices of blind windows that are `lost`, and that nobody else heard or is to, where they never were."""
-    for workspace_id, notice, had in await tx.fetch(_GAPS_UNTOLD, _json(lost)):
-        for channel_id in _without(msgspec.json.decode(had), tx.registry.workspaces[workspace_id].channels):
+async def _tell_gaps(tx: Transaction, workspace_id: str, lost: list[str], everybody: tuple[str, ...]) -> None:
+    """Queue notices of blind windows that are `lost`, and that nobody heard nor is to, where they never were.
+
+    They go to those of `everybody`, the channels of their workspace.
+    """
+    for notice, had in await tx.fetch(_GAPS_LOST, _json(lost)):
+        for channel_id in without(msgspec.json.decode(had), everybody):
             tx.batch.queue(workspace_id, channel_id, None, None, "watch.gap", notice)
-
-
-def _without(some: Collection[str], channels: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(channel_id for channel_id in channels if channel_id not in some)
 
 
 def _json(texts: Iterable[str]) -> str:

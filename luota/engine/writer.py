@@ -27,7 +27,7 @@ from luota.engine.registry import Registry
 from luota.engine.work import Command, Item, Transaction, Work
 from luota.store import heartbeats, reads
 from luota.store.db import in_thread, translated
-from luota.store.reserve import Reserve, make_room
+from luota.store.reserve import Full, Reserve, make_room
 
 log = logging.getLogger(__name__)
 
@@ -223,15 +223,19 @@ class Writer:
         """Return by how much the clock was set back since what is remembered of the future was clamped."""
         return self.clocks.back - self._clamped if self.listening and not self.full.is_set() else 0
 
-    async def blind(self, window: Window) -> None:
-        """Record a blind window and make it known to every later verdict; for use before `run`.
+    async def blind(self, window: Window | None) -> None:
+        """Record a blind window, if there is one, and make it known to every later verdict; for use before `run`.
 
         While nothing can be written it goes on, until the first commit that works.
         """
         try:
-            await self._write([], window)
+            if self._reserve.short:
+                raise Full
+            if window is not None:
+                await self._write([], window)
         except sqlite3.Error as error:
-            self._blind_since, self._blind_reason = window.start, window.reason
+            if window is not None:
+                self._blind_since, self._blind_reason = window.start, window.reason
             self._failed(error, [])
 
     async def _clamp(self, items: list[Item], window: Window | None, back: int) -> Window | None:

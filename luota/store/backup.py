@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luota.core.errors import Code, LuotaError
-from luota.store.db import APPLICATION_ID, FILE, migrations, refuse_lost
+from luota.store.db import APPLICATION_ID, FILE, cause, migrations, refuse_lost
 
 
 def examine(path: Path, *, called: Path | None = None) -> int | None:
@@ -26,7 +26,7 @@ def examine(path: Path, *, called: Path | None = None) -> int | None:
                 raise LuotaError(Code.CONFLICT, f"{named} is damaged: {' '.join(damage.split())}")
             alive_at = _value(db, "SELECT alive_at FROM instance")
     except sqlite3.Error as error:
-        raise LuotaError(Code.CONFLICT, f"{named} cannot be read as a database: {error}.") from None
+        raise LuotaError(Code.CONFLICT, f"{named} cannot be read as a database: {cause(error, path)}") from None
     return None if alive_at is None else int(alive_at)
 
 
@@ -42,7 +42,7 @@ def copy(data_dir: Path, to: Path) -> None:
         with _reading(data_dir / FILE) as db:
             db.execute("VACUUM INTO ?", (str(to),))
     except sqlite3.Error as error:
-        raise LuotaError(Code.UNAVAILABLE, f"No copy could be made in {to.parent}: {error}.") from None
+        raise LuotaError(Code.UNAVAILABLE, f"No copy could be made in {to.parent}: {cause(error, to)}") from None
 
 
 def put_in_place(data_dir: Path, copied: Path, kept: Path) -> bool:

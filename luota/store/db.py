@@ -1,12 +1,13 @@
 """Opening `luota.db`: its single owner, its pragmas, its migrations."""
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
 import shlex
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from luota.core.errors import Code, LuotaError
+from luota.store.reserve import want_of_room
 
 T = TypeVar("T")
 
@@ -59,9 +61,11 @@ class OwnerLock:
                 "Stop it first, or use another --data-dir.",
                 field="data_dir",
             ) from None
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{purpose} (process {os.getpid()})\n".encode())
         self._fd = fd
+        name = f"{purpose} (process {os.getpid()})\n".encode()
+        with contextlib.suppress(OSError):  # on a full disk it may have to do without its name
+            os.pwrite(fd, name, 0)  # over the last one: the room of a file that was cut first may be taken meanwhile
+            os.ftruncate(fd, len(name))
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -78,14 +82,33 @@ def translated(error: sqlite3.Error) -> LuotaError:
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
+def cause(error: sqlite3.Error, path: Path) -> str:
+    """Return in sentences what a driver's error on a file says, and what is behind it where its disk is full."""
+    return f"{error}.{want_of_room(path) if _of_the_disk(error) else ''}"
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise CONFLICT, with its cause, where the disk of `path` fails or has no room for what is opened beside it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not _of_the_disk(error):  # what else it tells is a defect, such as of a migration
+            raise
+        raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {cause(error, path)}") from error
+
+
+def _of_the_disk(error: sqlite3.Error) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK
+
+
 async def open_writer(data_dir: Path) -> aiosqlite.Connection:
     """Open the only connection that writes, on the present schema. The caller holds the owner lock.
 
-    Makes the file in a directory that never had one. Raises CONFLICT if it is lost, not Luota's, or newer than this
-    program; the directory then holds the same files as before, and none is changed but the index of a log. CONFLICT
-    also where the disk has no room for what is opened beside it, or fails.
+    Makes the file in a directory that never had one: first call `refuse_lost`. Raises CONFLICT if it is not Luota's, or
+    newer than this program; the directory then holds the same files as before, and none is changed but the index of a
+    log. Errors of the disk are for `explained`.
     """
-    refuse_lost(data_dir)
     path = data_dir / FILE
     if path.exists() and path.stat().st_size > 0 and not _was_empty(path):
         await _check(path)
@@ -108,11 +131,8 @@ async def open_writer(data_dir: Path) -> aiosqlite.Connection:
             await db.execute(f"PRAGMA {pragma}")
         await _migrate(db)
         await db.execute("PRAGMA foreign_keys = ON")  # not before: a migration rebuilds tables that others refer to
-    except BaseException as error:
+    except BaseException:
         await db.close()
-        # What else an OperationalError tells is a defect, such as of a migration.
-        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
-            raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from error
         raise
     return db
 
@@ -196,13 +216,13 @@ async def _judge(path: Path, how: str) -> None:
     try:
         db = await aiosqlite.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
     except sqlite3.Error as error:
-        raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {error}.") from None
+        raise LuotaError(Code.CONFLICT, f"{path} cannot be opened: {cause(error, path)}") from None
     try:
         application, version = await _value(db, "application_id"), await _value(db, "user_version")
         # Without an id and a version it is one that we had begun, if there is nothing in it yet.
         begun = application == 0 and version == 0 and not await db.execute_fetchall("SELECT 1 FROM sqlite_master")
     except sqlite3.DatabaseError as error:
-        raise LuotaError(Code.CONFLICT, f"{path} cannot be read as a database: {error}.") from None
+        raise LuotaError(Code.CONFLICT, f"{path} cannot be read as a database: {cause(error, path)}") from None
     finally:
         await db.close()
     known = len(migrations())

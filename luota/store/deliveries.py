@@ -156,19 +156,20 @@ def first_attempt_at(of: str) -> str:
     return f"coalesce(json_extract({of}.notice, '$.triedSince'), {own})"
 
 
-_TOLD_BY = (
+TOLD_BY = (
     "(SELECT t.told_by FROM deliveries t LEFT JOIN deliveries g ON g.id = t.told_by "
     "WHERE t.incident_id = d.incident_id AND t.channel_id = d.channel_id AND t.seq < d.seq "
     "AND ((t.told_by IS NULL AND t.attempts > 0) OR g.state IN ('delivered', 'failed_terminal')) "
     "ORDER BY t.seq LIMIT 1)"
 )
+"""Of a delivery `d`: the digest that told its channel of its incident first; NULL where none did."""
 _OUTGOING = (
     "SELECT d.id, d.channel_id, d.type, d.notice, d.attempts, d.queued_at, "
     f"{first_attempt_at('d')}, "
     "d.incident_id, d.monitor_id, i.opened_at, i.expected_at, i.acknowledged_at, "
     "i.monitor_name, i.promise, i.owner, i.runbook, "
     f"i.summary, coalesce(json_extract(d.notice, '$.run'), i.run_id), {UNTOLD}, "
-    f"{_TOLD_BY}, coalesce(json_extract(d.notice, '$.tried'), 0), "
+    f"{TOLD_BY}, coalesce(json_extract(d.notice, '$.tried'), 0), "
     "(SELECT opened_at FROM incidents WHERE monitor_id = d.monitor_id AND state <> 'resolved' AND id <> d.incident_id) "
 )
 _RUN = (

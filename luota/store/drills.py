@@ -112,7 +112,8 @@ async def facts(db: aiosqlite.Connection, twin_id: str, deadline_at: int | None)
     incidents = await fetch(db, sql, (twin_id,))
     sql = (
         f"SELECT d.channel_id, d.type, d.state, d.attempts, {NEXT_AT}, d.finished_at, d.last_error, a.status, "
-        "d.provider_id FROM deliveries d LEFT JOIN attempts a ON a.delivery_id = d.id AND a.number = d.attempts "
+        "d.provider_id, d.begun_at IS NOT NULL FROM deliveries d "
+        "LEFT JOIN attempts a ON a.delivery_id = d.id AND a.number = d.attempts "
         "WHERE d.incident_id = ? ORDER BY d.seq"
     )
     tellings = await fetch(db, sql, (incidents[0][0],)) if incidents else []
@@ -121,7 +122,7 @@ async def facts(db: aiosqlite.Connection, twin_id: str, deadline_at: int | None)
         deadline_at,
         failed_at,
         Opened(*incidents[0]) if incidents else None,
-        tuple(Telling(*row) for row in tellings),
+        tuple(Telling(*[*known, bool(under_way)]) for *known, under_way in tellings),
     )
 
 

@@ -221,14 +221,14 @@ def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:
     return tuple(Signal(at, received, late == 1) for at, received, late in reversed(rows))
 
 
-async def durations(db: aiosqlite.Connection, monitor_id: str, most: int = 100) -> tuple[Lasted, ...]:
-    """Return the newest runs of a monitor with how long they took, the oldest first."""
+async def durations(db: aiosqlite.Connection, monitor_id: str, most: int = 100, since: int = 0) -> tuple[Lasted, ...]:
+    """Return the newest `most` runs received from `since` on with how long they took, the oldest first."""
     sql = (
         "SELECT id, started_at, finished_at, finish_received_at, state, effective_at, limit_at FROM runs "
-        "WHERE monitor_id = ? "
+        "WHERE monitor_id = ? AND start_received_at >= ? "
         "ORDER BY start_received_at DESC LIMIT ?"
     )
-    rows = await fetch(db, sql, (monitor_id, most))
+    rows = await fetch(db, sql, (monitor_id, since, most))
     return tuple(
         Lasted(run, began, received, _duration(began, finished), RunState(state), *limited)
         for run, began, finished, received, state, *limited in reversed(rows)

@@ -23,6 +23,10 @@ _DELIVERY_ROW = (
 _DELIVERY = f"SELECT {_DELIVERY_ROW} FROM deliveries d JOIN channels c ON c.id = d.channel_id"
 
 
+UNTOLD = "NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident_id = i.id)"
+"""Whether nobody was to be told of an incident `i`: no channel was there for it, or none wanted it."""
+
+
 class DeliveryRow(msgspec.Struct, frozen=True):
     """A delivery, without its attempts, of which `attempts` is the number. Instants are UTC milliseconds."""
 
@@ -131,6 +135,11 @@ async def incident(db: aiosqlite.Connection, workspace_id: str, incident_id: str
     attempts = await _attempts(db, [one.id for one in sent])
     deliveries = [{**_delivery(one), "attemptLog": attempts.get(one.id, [])} for one in sent]
     return {**_incident(rows[0]), "events": events, "deliveries": deliveries}
+
+
+async def untold(db: aiosqlite.Connection, incident_id: str) -> bool:
+    """Return whether nobody was to be told of an incident: no channel was there for it, or none wanted it."""
+    return bool(await fetch(db, f"SELECT 1 FROM incidents i WHERE i.id = ? AND {UNTOLD}", (incident_id,)))
 
 
 async def _attempts(db: aiosqlite.Connection, delivery_ids: list[str]) -> dict[str, list[dict[str, Any]]]:

@@ -21,6 +21,7 @@ from luota.core.spec.values import parse_instant
 from luota.store import db as files
 from luota.store.heartbeats import first_since
 from luota.store.history import incidents_of, signals_of, signals_sql
+from luota.store.incidents import UNTOLD
 from luota.store.reads import fetch
 
 _CHUNK = 8
@@ -63,7 +64,7 @@ class Card(Struct, frozen=True, gc=False):
 
 
 class OpenIncident(Struct, frozen=True):
-    """An incident that is not resolved."""
+    """An incident that is not resolved; `untold` where nobody was to be told of it."""
 
     id: str
     monitor_id: str
@@ -71,6 +72,7 @@ class OpenIncident(Struct, frozen=True):
     state: str
     opened_at: int
     summary: str
+    untold: bool
 
 
 class Watched(Protocol):
@@ -123,12 +125,15 @@ async def newest_change(db: aiosqlite.Connection) -> str | None:
 async def open_incidents(db: aiosqlite.Connection, workspace_id: str) -> list[OpenIncident]:
     """Return the incidents of a workspace that are not resolved, the newest first; none of drills."""
     sql = (
-        "SELECT i.id, i.monitor_id, i.kind, i.state, i.opened_at, i.summary FROM monitors m "
+        f"SELECT i.id, i.monitor_id, i.kind, i.state, i.opened_at, i.summary, {UNTOLD} FROM monitors m "
         "JOIN incidents i ON i.monitor_id = m.id AND i.state <> 'resolved' "
         "WHERE m.workspace_id = ? AND m.drill_of IS NULL AND m.archived_at IS NULL ORDER BY i.opened_at DESC, i.id"
     )
     rows = await fetch(db, sql, (workspace_id,))
-    return [OpenIncident(incident, monitor, Kind(kind), *rest) for incident, monitor, kind, *rest in rows]
+    return [
+        OpenIncident(incident, monitor, Kind(kind), state, opened, summary, bool(untold))
+        for incident, monitor, kind, state, opened, summary, untold in rows
+    ]
 
 
 async def bars(

@@ -100,6 +100,7 @@ _HUSH = (
     "WHERE incident_id = ?2 AND next_attempt_at IS NOT NULL"
 )
 
+# The plus signs in it keep the planner off deliveries_due, by which it would search all that waits in the channel.
 _ROW_BY_ROW = {
     "raised": "UPDATE incidents SET kind = ?, summary = ?, run_id = coalesce(?, run_id), "
     "evidence_count = evidence_count + 1, evidence_at = ? WHERE id = ?",
@@ -135,7 +136,7 @@ _ROW_BY_ROW = {
     "announced": "UPDATE channels SET announced_at = ?1 FROM deliveries d WHERE d.id = ?2 "
     "AND d.type = 'channel.failed' AND channels.id = json_extract(d.notice, '$.channel.id') "
     "AND channels.failed_at = json_extract(d.notice, '$.failing')",
-    "rested": "UPDATE channels SET rests_until = ? WHERE id = ?",
+    "rested": "UPDATE channels SET rests_until = max(coalesce(rests_until, 0), ?) WHERE id = ?",
     "deliveries_if_lost": _queue_if(
         f"{_earlier(LOST)} AND ({_earlier(f'{_TO_IT} {TOLD}')} OR NOT {_earlier(f'({DELIVERED} OR {_STILL_TO_OWN})')})"
     ),
@@ -147,13 +148,13 @@ _ROW_BY_ROW = {
     "(SELECT opened_at FROM incidents WHERE id = incident_id)",
     "hushed": f"{_HUSH} AND EXISTS (SELECT 1 FROM deliveries e WHERE e.incident_id = ?2 "
     "AND e.channel_id = deliveries.channel_id AND e.seq < deliveries.seq "
-    "AND e.attempts = 0 AND e.next_attempt_at > ?1 AND e.next_attempt_at > e.queued_at)",
+    "AND e.attempts = 0 AND +e.next_attempt_at > ?1 AND e.next_attempt_at > e.queued_at)",
     "hushed_first": f"{_HUSH} AND attempts = 0 AND next_attempt_at > ?1 AND next_attempt_at > queued_at",
     "overtaken": "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = ?1, "
     "last_error = 'the incident was resolved first; the message about its end tells both' "
     "WHERE incident_id = ?2 AND type <> 'incident.resolved' AND next_attempt_at IS NOT NULL AND EXISTS "
     "(SELECT 1 FROM deliveries r WHERE r.incident_id = ?2 AND r.channel_id = deliveries.channel_id "
-    "AND r.type = 'incident.resolved' AND r.next_attempt_at IS NOT NULL)",
+    "AND r.type = 'incident.resolved' AND +r.next_attempt_at IS NOT NULL)",
 }
 """What is executed once a row, by its name: updates, and inserts that look at what is there. All else is inserted, many
 rows a statement."""

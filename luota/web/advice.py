@@ -17,7 +17,6 @@ from luota.core.spec.values import DAY
 from luota.engine import Engine
 from luota.store import history
 from luota.store import overview as rows
-from luota.store.history import Lasted
 
 T = TypeVar("T")
 
@@ -39,18 +38,22 @@ class Evidence(Struct, frozen=True):
     hung: int
 
 
-async def evidence(engine: Engine, monitor_id: str, mode: Mode, runs: Sequence[Lasted], now: int) -> Evidence:
-    """Return what is on record; `runs` are those of the chart of durations."""
-    signals = await history.signals(engine.reader, monitor_id, mode, _MOST, now - LOOKS_BACK)
+async def evidence(engine: Engine, monitor_id: str, mode: Mode, now: int) -> Evidence:
+    """Return what is on record."""
+    since = now - LOOKS_BACK
+    signals = await history.signals(engine.reader, monitor_id, mode, _MOST, since)
+    runs = await history.durations(engine.reader, monitor_id, _MOST, since) if mode is Mode.RUN else ()
     pauses, windows = await rows.pauses(engine.reader, monitor_id, mode), engine.registry.windows
-
-    def hung(run: Lasted) -> bool:
+    in_time, hung = list[int](), 0
+    for run in runs:
+        if run.state is not RunState.SUCCESS:
+            continue
         drawn = run_drawn(run.state, run.effective_at, run.limit_at, run.finish_received_at, windows, pauses)
-        return drawn is Drawn.STUCK
-
-    ended = [run for run in runs if run.state is RunState.SUCCESS]
-    in_time = [run.duration for run in ended if run.duration is not None and not hung(run)]
-    return Evidence(signals, pauses, in_time, sum(map(hung, ended)))
+        if drawn is Drawn.STUCK:
+            hung += 1
+        elif run.duration is not None:
+            in_time.append(run.duration)
+    return Evidence(signals, pauses, in_time, hung)
 
 
 async def suggested(rules: Rules, found: Evidence) -> tuple[advice.Suggestion, ...]:

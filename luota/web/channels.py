@@ -1,6 +1,7 @@
-"""Adding and trying channels, as the API and the pages do it."""
+"""Adding and trying channels, and who hears of what by them, as the API and the pages do it."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from luota.alerts.guard import AddressPolicy
@@ -8,11 +9,13 @@ from luota.alerts.resolver import Resolver
 from luota.alerts.sender import Sender
 from luota.alerts.transport import refusal_of_url
 from luota.core.errors import invalid
+from luota.core.model import Kind
 from luota.core.spec.channels import parse_channel
+from luota.core.wants import EVERYTHING, kinds_of, untold
 from luota.engine import Engine
 from luota.engine import channels as commands
 from luota.engine.audit import Actor
-from luota.engine.registry import Live, LiveWorkspace
+from luota.engine.registry import Live, LiveWorkspace, Registry
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 
@@ -78,3 +81,20 @@ async def prove_monitor(
     return await asyncio.gather(
         *(prove_channel(engine, sender, workspace, one, names.get(one, one), actor, name) for one in heard)
     )
+
+
+def untold_by_monitor(registry: Registry, monitors: Iterable[Live]) -> dict[str, tuple[Kind, ...]]:
+    """Return by the monitor's id of which kinds of incidents nobody hears, since no channel of it wants them.
+
+    Worked out once for all that go the same way: an overview asks it of thousands.
+    """
+    known: dict[tuple[tuple[str, ...], tuple[Kind, ...]], tuple[Kind, ...]] = {}
+    found = {}
+    for live in monitors:
+        route, kinds = registry.channels_of(live), kinds_of(live.rules)
+        kinds_untold = known.get((route, kinds))
+        if kinds_untold is None:
+            wants = registry.workspaces[live.workspace_id].wants
+            kinds_untold = known[route, kinds] = untold(kinds, (wants.get(one, EVERYTHING) for one in route))
+        found[live.id] = kinds_untold
+    return found

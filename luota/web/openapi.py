@@ -155,6 +155,11 @@ _WANTS: dict[str, Schema] = {
     "notify": {"type": "array", "items": {"enum": ["opened", "resolved"]}},
     "delaySeconds": _DURATION,
 }
+_SECRET: Schema = {
+    "description": "what a webhook is signed with: whsec_ and 24 to 64 bytes in base64; without one it gets a new one",
+    "type": "string",
+    "pattern": "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$",
+}
 _ROLE: Schema = {"enum": list(ROLES)}
 _PASSWORD = _text(MAX_PASSWORD, LEAST_PASSWORD)
 _REASON = _object({"reason": _text(MAX_REASON)})
@@ -185,6 +190,7 @@ _BODIES: dict[str, Schema] = {
             "to": {"type": "array", "items": _TEXT},
             "url": _text(MAX_URL),
             "headers": {"type": "object", "additionalProperties": _TEXT},
+            "secret": _SECRET,
             **_WANTS,
         },
         "type",

@@ -67,6 +67,38 @@ async def test_the_secrets_by_which_a_webhook_is_signed_stand_in_no_answer_error
         assert {id_ for _, id_ in recorded} == {None}
 
 
+def repeating(receiver, header):
+    """An answer that has a header of the request as the receiver's own id and, between words, as its text."""
+
+    async def answer(reader, writer):
+        said = receiver.requests[-1].headers[header]
+        await reply(202, {"x-request-id": said}, f"took <{said}> in".encode())(reader, writer)
+
+    return answer
+
+
+@pytest.mark.parametrize("header", ["webhook-id", "webhook-timestamp", "content-type", "user-agent"])
+async def test_what_luota_says_of_itself_to_a_webhook_is_no_secret_and_stays_where_it_is_repeated(rig, header):
+    async with Receiver() as receiver:
+        receiver.default = repeating(receiver, header)
+        hook = await rig.add("webhook", "hook", url=receiver.url, secret=channels.new_secret())
+        delivery_id = await rig.test(hook)
+        said = receiver.requests[0].headers[header]
+        assert rig.sender.proofs.answer(delivery_id) == (202, f"took <{said}> in")
+        assert await fetch(rig.engine.reader, "SELECT provider_id FROM attempts") == [(said,)]
+
+
+@pytest.mark.parametrize("header", ["webhook-signature", "user-agent", "x-trace"])
+async def test_the_signature_and_each_header_of_the_channel_are_hidden_where_they_are_repeated(rig, header):
+    async with Receiver() as receiver:
+        receiver.default = repeating(receiver, header)
+        own = {"User-Agent": "s3cr3t-agent", "X-Trace": "s3cr3t-trace"}
+        hook = await rig.add("webhook", "hook", url=receiver.url, secret=channels.new_secret(), headers=own)
+        _, answer = rig.sender.proofs.answer(await rig.test(hook))
+        assert answer.replace("=", "") == "took <…> in"
+        assert await fetch(rig.engine.reader, "SELECT provider_id FROM attempts") == [(None,)]
+
+
 async def test_what_other_channels_are_told_of_a_dead_route_holds_no_secret_of_it(rig):
     async with Receiver() as receiver, Receiver() as other:
         secret = channels.new_secret()

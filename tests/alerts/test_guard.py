@@ -170,6 +170,12 @@ def test_deny_networks_refuses_what_is_allowed_by_default_also_inside_ipv6():
     assert policy.refusal("192.168.0.1") is None
 
 
+def test_a_network_of_ipv6_denies_no_ipv4_address_and_both_together_deny_all():
+    assert AddressPolicy(deny=networks("::/0")).refusal("10.1.2.3") is None
+    for address in ("10.1.2.3", "8.8.8.8", "2001:db8::1", "::ffff:10.1.2.3"):
+        assert AddressPolicy(deny=networks("0.0.0.0/0", "::/0")).refusal(address) is not None
+
+
 def test_allowing_one_network_allows_no_other():
     policy = AddressPolicy(allow=networks("127.0.0.0/8"))
     for address in ("::1", "169.254.169.254", "0.0.0.0", "::ffff:169.254.169.254"):

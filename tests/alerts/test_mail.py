@@ -34,8 +34,8 @@ HEADERS = [
 ]
 
 
-def composed(told, recipients=TO):
-    raw = compose(told, SENDER, recipients)
+def composed(told, recipients=TO, sender=SENDER):
+    raw = compose(told, sender, recipients)
     return raw, email.message_from_bytes(raw, policy=email.policy.compat32)
 
 

@@ -16,7 +16,7 @@ from luota.engine.incidents import resolve
 from luota.engine.ingest import CloseRun, RecordPing, StartRun
 from luota.store import deliveries
 from luota.store.monitors import definitions
-from tests.engines import ACTOR, engine_on, no_death
+from tests.engines import ACTOR, engine_on, no_death, workspace_of
 from tests.clock import FakeClock
 
 
@@ -208,6 +208,33 @@ async def test_a_gap_names_every_monitor_that_could_not_be_verified(engine):
     assert title(notice) == "Luota was not watching for 1 h: 3 monitors unverified"
     assert text(notice).count("\n    job ") == 3
     assert len(messages.body_of(notice)["gap"]["unverified"]) == 3
+
+
+@pytest.mark.parametrize("other", [{"every": 60}, minutely("UTC"), minutely("Europe/Helsinki")])
+async def test_a_gap_is_told_in_the_one_timezone_that_its_monitors_name_and_utc_is_no_name(engine, other):
+    said = dict(facts(await gap_told(engine, 90_000, minutely("Europe/Helsinki"), other)))
+    assert said["Not watching"].endswith("2026-11-23 05:01:30 +02:00 (Europe/Helsinki)")
+
+
+async def test_a_gap_of_monitors_that_name_no_timezone_is_told_in_utc(engine):
+    said = dict(facts(await gap_told(engine, 90_000, {"every": 60}, minutely("UTC"))))
+    assert said["Not watching"].endswith("2026-11-23 03:01:30 +00:00 (UTC)")
+
+
+async def test_an_opening_that_is_told_later_belongs_to_when_it_was_queued_and_tells_when_it_opened(engine):
+    await engine.submit(channels.remove(workspace_of(engine).id, engine.channel, "hook", ACTOR))
+    live = await created(engine, name="Report", mode="run")
+    await ran(engine, live, "1", RunState.FAILED)
+    opened_at = engine.clock.now() - 1000
+    engine.clock.advance(3_600_000)
+    doc = {"type": "webhook", "name": "later", "url": "http://192.0.2.1/"}
+    engine.channel = await engine.submit(channels.add(workspace_of(engine), doc, ACTOR))
+    (notice,) = await notices(engine)
+    body = messages.body_of(notice)
+    assert body["type"] == "incident.opened"
+    assert body["at"] == body["delivery"]["queuedAt"]
+    assert parse_instant(body["at"], "at") == engine.clock.now()
+    assert parse_instant(body["incident"]["openedAt"], "at") == opened_at
 
 
 async def test_a_gap_is_told_in_the_timezone_of_its_monitors_and_to_machines_in_utc(engine):

@@ -1,6 +1,7 @@
 """The sender: every notice is attempted, recorded, repeated and ordered; one dead channel delays no other."""
 
 import asyncio
+import re
 
 from luota.alerts.guard import AddressPolicy
 from luota.alerts.resolver import Resolver
@@ -14,6 +15,7 @@ from luota.store.reads import fetch
 from tests.alerts.rig import LOOPBACK, Rig, plain_client
 from tests.engines import ACTOR, engine_on
 from tests.clock import FakeClock
+from tests.markdown import ROOT, fences
 from tests.receiver import Receiver, hang, reply
 
 
@@ -83,6 +85,36 @@ async def test_a_receiver_that_is_gone_for_good_ends_the_delivery_at_once(rig):
         await rig.fail(live)
         rows = await rig.until(lambda rows: rows[0][1] != "queued")
         assert rows[0][1:4] == ("failed_terminal", 1, None)
+
+
+async def test_the_log_names_type_channel_delivery_and_number_of_an_attempt_that_failed(rig, caplog):
+    async with Receiver() as receiver:
+        receiver.default = reply(301, {"location": "/elsewhere"})
+        await rig.channel("night shift", receiver.url)
+
+        async def renamed(tx):  # as none can be named now
+            await tx.execute("UPDATE channels SET name = ?", "night\n\x1b[31m\u202eshift")
+
+        await rig.engine.submit(renamed)
+        await rig.fail(await rig.monitor())
+        await rig.start()
+        ((*_, delivery_id),) = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+    told = [one.getMessage() for one in caplog.records if one.name == "luota.alerts.attempt"]
+    why = "HTTP 301: redirect not followed: point the channel at its target"
+    assert told == [f"incident.opened to night \\x1b[31m\\u202eshift, delivery {delivery_id}, attempt 1: {why}"]
+
+
+async def test_a_line_of_the_log_about_a_failed_attempt_reads_as_the_page_shows_it(rig, caplog):
+    async with Receiver() as receiver:
+        receiver.default = reply(503)
+        await rig.channel("desk", receiver.url)
+        await rig.fail(await rig.monitor())
+        await rig.start()
+        ((*_, delivery_id),) = await rig.until(lambda rows: rows[0][1] == "failed_retrying")
+    (shown,) = [one.text for one in fences(ROOT / "docs" / "alerts.md") if one.text.startswith("WARNING ")]
+    (line,) = [one for one in caplog.records if one.name == "luota.alerts.attempt"]
+    told = f"{line.levelname} {line.name}: {line.getMessage()}"
+    assert told == re.sub(r"delivery [0-9a-f-]{36}", f"delivery {delivery_id}", shown)
 
 
 async def test_a_retry_after_is_honoured(rig):

@@ -29,7 +29,7 @@ ALIENS = """() => {
 """Elements and attributes that no page of Luota has, and that a text could bring in."""
 TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? []
   : [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-    .filter((one) => { for (let up = one.parentElement; up; up = up.parentElement) if (getComputedStyle(up).overflowX !== "visible") return false; return true; })
+    .filter((one) => { for (let up = one.parentElement; up !== document.body; up = up.parentElement) if (getComputedStyle(up).overflowX !== "visible") return false; return true; })
     .slice(0, 5).map((one) => one.outerHTML.slice(0, 160)).concat("wider than the screen")"""
 AXE = """async (rules) => {
   const options = { resultTypes: ["violations"], preload: false };

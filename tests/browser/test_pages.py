@@ -163,6 +163,8 @@ async def test_nothing_that_a_job_or_a_person_wrote_is_active(path, ids, visitor
     found = []
     async for address, tab in looked_at(visitor, path, ids["hostile"], "eve", PHONE):
         found += [f"{address}: {one}" for one in [*await tab.aliens(), *await tab.too_wide(), *tab.said]]
+        await tab.page.set_viewport_size(DESKTOP)
+        found += [f"{address} on a desktop: {one}" for one in await tab.too_wide()]
     assert found == []
 
 

@@ -42,11 +42,11 @@ def test_the_list_says_in_plain_words_whether_a_channel_works(initialised, monke
     monkeypatch.setenv("LUOTA_ALERTS_ALLOW_NETWORKS", "127.0.0.0/8")
     initialised.run("channel", "add", "apprise", "--name", "phone", "--url", "json://127.0.0.1:9/s3cret")
     assert lines(initialised)[:2] == [
-        ["NAME", "TYPE", "TO", "STATE", "LAST", "DELIVERY"],
-        ["phone", "apprise", "-", "unproven", "none", "yet"],
+        ["NAME", "TYPE", "TO", "STATE", "WANTS", "LAST", "DELIVERY"],
+        ["phone", "apprise", "-", "unproven", "everything", "none", "yet"],
     ]
     initialised.run("channel", "test", "phone", status=1)
-    assert lines(initialised)[1][:6] == ["phone", "apprise", "-", "failing", "failed,", "terminal"]
+    assert lines(initialised)[1][:7] == ["phone", "apprise", "-", "failing", "everything", "failed,", "terminal"]
     shown = initialised.run("channel", "list").stdout
     assert "JSON was not reached" in shown
     assert "Nobody knows yet" not in shown
@@ -66,6 +66,7 @@ def test_a_channel_of_each_type_can_begin_with_rules(initialised, monkeypatch, t
     )
     made = initialised.json("channel", "add", type_, "--name", "w", *where, *rules)["channel"]
     assert (made["kinds"], made["notify"], made["delaySeconds"]) == (["missed", "stale"], ["opened"], 600)
+    assert "only missed and stale, not when resolved, held back for 10 min" in initialised.run("channel", "list").stdout
     refused = initialised.run("channel", "add", type_, "--name", "v", *where, "--delay", "2d", status=1).stderr
     assert refused.startswith("error: --delay must be")
 

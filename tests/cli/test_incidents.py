@@ -62,3 +62,25 @@ def test_of_a_notice_left_to_a_digest_one_reads_what_became_of_the_digest(initia
         if result.error:
             assert digest.endswith(result.error)
         assert f"team, attempt 1: {result.error or state}" in shown
+
+
+async def failed_unheard(data_dir):
+    """Let a run fail while the only channel wants to hear of silence alone."""
+    engine = await Engine.open(data_dir, FakeClock(), "a test")
+    try:
+        await engine.watch(lambda name, error: None)
+        workspace, now = next(iter(engine.registry.workspaces.values())), engine.clock.now()
+        doc = {"type": "slack", "name": "team", "url": "http://192.0.2.1/", "kinds": ["missed"]}
+        await engine.submit(channels.add(workspace, doc, ACTOR))
+        live = await engine.submit(monitors.create(workspace, {"name": "one", "mode": "run"}, ACTOR))
+        run = (await engine.submit(StartRun(live.id, Start("1"), now))).run
+        await engine.submit(CloseRun(run.id, RunState.FAILED, Close(summary="broke"), now))
+    finally:
+        await engine.close()
+
+
+def test_of_an_incident_that_no_channel_wanted_one_reads_that_and_not_that_there_is_no_channel(initialised):
+    asyncio.run(failed_unheard(initialised.data_dir))
+    (incident,) = initialised.json("incident", "list")["incidents"]
+    shown = initialised.run("incident", "show", incident["id"]).stdout
+    assert "Nobody was told: no channel was there for it, or none wanted it." in shown

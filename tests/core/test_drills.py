@@ -1,6 +1,7 @@
 """The four drills: which fit, what their steps are, and which facts prove them."""
 
 import pytest
+from msgspec.structs import replace
 
 from luota.core.drills import (
     DrillKind,
@@ -93,6 +94,12 @@ def test_a_failed_run_opens_its_incident_at_the_failure():
         ("failed_terminal", {}, StepState.NOT_PROVEN, "failed, terminal: HTTP 503 from the receiver"),
         ("cancelled", {"error": "told elsewhere"}, StepState.NOT_PROVEN, "cancelled: told elsewhere"),
         (
+            "cancelled",
+            {"error": "gone", "under_way": True},
+            StepState.WAITING,
+            "cancelled: gone; an attempt is under way",
+        ),
+        (
             "failed_retrying",
             {},
             StepState.WAITING,
@@ -121,8 +128,21 @@ def test_a_channel_is_told_when_its_provider_took_the_message(state, more, expec
 def test_the_message_of_another_type_or_channel_proves_nothing():
     other = Telling("c2", "incident.opened", "delivered", 1, None, T, None, 200, None)
     found = steps(Facts(**SIGNALLED, opened=OPENED, tellings=(other, telling(type_="incident.resolved"))))
-    assert found["told"].state is StepState.WAITING
+    assert found["told"].state is StepState.NOT_PROVEN
     assert found["recovery"].state is StepState.PROVEN
+
+
+def test_a_channel_to_which_no_notice_was_queued_with_the_news_is_waited_for_no_longer():
+    why = "no notice went to this channel: it was removed, or does not want such notices any more"
+    found = steps(Facts(**SIGNALLED))
+    assert found["told"].state is StepState.WAITING
+    found = steps(Facts(**SIGNALLED, opened=OPENED))
+    assert (found["told"].state, found["told"].detail) == (StepState.NOT_PROVEN, why)
+    assert found["recovery"].state is StepState.WAITING
+    ended = replace(OPENED, resolved_at=T + 9_000)
+    found = steps(Facts(**SIGNALLED, opened=ended, tellings=(telling(),)))
+    assert found["told"].state is StepState.PROVEN
+    assert (found["recovery"].state, found["recovery"].detail) == (StepState.NOT_PROVEN, why)
 
 
 def test_a_recovery_waits_for_no_second_attempt_to_a_channel_that_was_not_told_either():

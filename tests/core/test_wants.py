@@ -1,11 +1,11 @@
 import pytest
 
 from luota.core.model import Kind
-from luota.core.wants import EVERYTHING, Wants
+from luota.core.wants import EVERYTHING, Wants, untold
 
 BEGINNINGS = ("incident.opened", "incident.updated", "incident.reminder")
 END = "incident.resolved"
-MISSED, FAILED = Kind.MISSED, Kind.FAILED
+MISSED, STUCK, FAILED = Kind.MISSED, Kind.STUCK, Kind.FAILED
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,38 @@ def test_where_a_monitor_is_not_routed_what_was_lost_elsewhere_is_heard_and_the_
 )
 def test_a_channel_wants_more_when_it_hears_of_openings_of_which_it_did_not(before, now, wider):
     assert now.wider_than(before) is wider
+
+
+@pytest.mark.parametrize(
+    ("channels", "lacking"),
+    [
+        ([], (MISSED, STUCK, FAILED)),
+        ([EVERYTHING], ()),
+        ([Wants(delay=60_000)], ()),
+        ([Wants(resolved=False)], ()),
+        ([Wants(opened=False)], (MISSED, STUCK, FAILED)),
+        ([Wants(kinds=(Kind.STALE,))], (MISSED, STUCK, FAILED)),
+        ([Wants(kinds=(FAILED,)), Wants(kinds=(MISSED, FAILED))], (STUCK,)),
+        ([Wants(kinds=(FAILED,)), Wants(kinds=(STUCK,), opened=False)], (MISSED, STUCK)),
+    ],
+)
+def test_nobody_hears_of_a_kind_of_which_no_channel_wants_the_opening(channels, lacking):
+    assert untold((MISSED, STUCK, FAILED), channels) == lacking
+
+
+@pytest.mark.parametrize(
+    ("wants", "words"),
+    [
+        (EVERYTHING, ""),
+        (Wants(kinds=(FAILED,)), "only failed"),
+        (Wants(kinds=(MISSED, STUCK, FAILED)), "only missed, stuck and failed"),
+        (Wants(resolved=False), "not when resolved"),
+        (Wants(opened=False), "only when resolved"),
+        (
+            Wants(kinds=(MISSED,), resolved=False, delay=90_000),
+            "only missed, not when resolved, held back for 1 min 30 s",
+        ),
+    ],
+)
+def test_what_a_channel_wants_is_said_in_a_short_phrase_where_it_is_not_everything(wants, words):
+    assert wants.in_words() == words

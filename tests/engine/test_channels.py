@@ -141,6 +141,16 @@ async def test_routes_outlive_a_restart(tmp_path):
         assert [row[0] for row in deliveries(served)] == ["two", "two"]
 
 
+async def test_what_channels_want_is_known_of_those_that_are_there_alone(served):
+    registry = served.engine.registry
+    (workspace_id,) = registry.workspaces
+    for name in ("one", "two", "three"):
+        await add(served, name, kinds=["missed"])
+    await served.api("DELETE", "/api/channels/two")
+    workspace = registry.workspaces[workspace_id]
+    assert (len(workspace.channels), tuple(workspace.wants)) == (2, workspace.channels)
+
+
 async def test_what_a_removed_channel_had_not_sent_is_cancelled_with_the_reason(serve):
     served = await serve(allow=LOOPBACK)
     for name in ("gone", "stays"):

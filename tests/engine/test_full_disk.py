@@ -8,6 +8,7 @@ from luota.alarm import Alarm
 from luota.clock import SystemClock
 from luota.core.errors import LuotaError
 from luota.engine import Engine
+from luota.store.db import OwnerLock
 from tests.clock import FakeClock
 from tests.e2e.test_storage_failures import full, small_disk  # noqa: F401 (small_disk is a fixture)
 from tests.engine.test_writer import HOUR, filling_pings, hourly, no_death, ping, state
@@ -65,3 +66,13 @@ async def test_a_clock_set_back_while_the_disk_is_full_clamps_nothing_before_the
         while state(engine, live).signal_at > clock.now():
             await engine.stamp()
     await engine.close()
+
+
+def test_a_directory_is_owned_on_a_full_disk_though_its_owner_cannot_be_named(small_disk):  # noqa: F811
+    (small_disk / "luota.lock").touch()
+    with full(small_disk):
+        lock = OwnerLock(small_disk)
+        lock.acquire("a test")
+        with pytest.raises(LuotaError, match="an unknown process"):
+            OwnerLock(small_disk).acquire("another")
+        lock.release()

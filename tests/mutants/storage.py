@@ -76,10 +76,26 @@ MUTANTS: list[Mutant] = [
     mutant(
         "no reserve for a full disk",
         "luota/store/reserve.py",
-        "os.posix_fallocate(fd, 0, SIZE)",
+        "os.posix_fallocate(fd, 0, size)",
         "pass",
         "tests/e2e/test_storage_failures.py::"
         "test_on_a_full_disk_retention_makes_room_from_the_reserve_and_signals_are_taken_again",
+    ),
+    mutant(
+        "no start on a full disk",
+        "luota/engine/__init__.py",
+        "            reserve.claim(make=False)\n",
+        "",
+        "tests/e2e/test_full_disk_at_start.py::"
+        "test_a_daemon_that_starts_on_a_full_disk_lives_by_the_reserve_as_often_as_it_starts[ext4]",
+    ),
+    mutant(
+        "signals eat the reserve after a start on a full disk",
+        "luota/engine/writer.py",
+        "                raise Full\n",
+        "                pass\n",
+        "tests/e2e/test_full_disk_at_start.py::"
+        "test_a_daemon_that_starts_on_a_full_disk_lives_by_the_reserve_as_often_as_it_starts[tmpfs]",
     ),
     mutant(
         "signals eat the reserve",

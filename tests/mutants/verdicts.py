@@ -13,7 +13,7 @@ MUTANTS: list[Mutant] = [
     mutant(
         "no blind window",
         "luota/engine/__init__.py",
-        "            await self.writer.blind(window)\n",
+        "        await self.writer.blind(window)\n",
         "",
         "tests/e2e/test_blind_windows.py::"
         "test_a_monitor_that_a_second_window_in_a_row_hides_gets_an_incident_and_one_that_signalled_between_does_not[shifted]",

@@ -51,3 +51,12 @@ def test_a_slot_tells_how_far_its_signal_was_from_the_moment_at_which_it_was_exp
     assert described("01:00", "03:10", now="03:11")[-1] == f"{signal}03:10:00 UTC, 1 h 10 min after expected"
     assert described("01:00", "05:00:02", now="05:01")[-1] == f"{signal}05:00:02 UTC, 3 h 2 s after expected, late"
     assert described("01:00", "02:10", now="02:11")[-1] == f"{signal}02:10:00 UTC, 10 min after expected"
+
+
+def test_a_signal_within_a_second_of_its_moment_is_never_told_as_no_time_before_or_after_it():
+    def at(when):
+        return describe(pinged(HOURLY, "01:00", when, now="02:30", n=2)[-1])
+
+    assert at("02:00") == f"signal at {DAY}02:00:00 UTC"
+    assert at("01:59:59.600") == f"signal at {DAY}01:59:59 UTC, 400 ms before expected"
+    assert at("02:00:00.025") == f"signal at {DAY}02:00:00 UTC, 25 ms after expected"

@@ -333,18 +333,18 @@ async def test_pages_of_no_workspace_and_of_refusals_have_the_open_count_and_the
     await job.fail(await job.started())
     for path, title in (
         ("/account", "Your account"),
-        ("/nowhere", "404"),
-        ("/w/default/nowhere", "404"),
-        ("/w/default/incidents/nowhere", "404"),
-        ("/w/nowhere", "404"),
-        ("/w/default/monitors/new", "403"),
+        ("/nowhere", "Not found"),
+        ("/w/default/nowhere", "Not found"),
+        ("/w/default/incidents/nowhere", "Not found"),
+        ("/w/nowhere", "Not found"),
+        ("/w/default/monitors/new", "Not allowed"),
     ):
         page = await client.get(path)
         assert frame(page) == (f"(1) {title} · Luota", "/w/default"), path
         assert "viewer@example.org" in page.text, path
         assert 'data-stream="default.viewer-' in page.text, path
     for path in ("/nowhere", "/w/default/nowhere"):
-        assert frame(await served.tcp.get(path)) == ("404 · Luota", None), "nobody is signed in"
+        assert frame(await served.tcp.get(path)) == ("Not found · Luota", None), "nobody is signed in"
     await client.aclose()
 
 

@@ -1,5 +1,6 @@
 """`luota openapi` describes every route, with what the documentation and the specs say of it."""
 
+import base64
 import json
 import re
 
@@ -8,7 +9,8 @@ from typer.testing import CliRunner
 
 from luota import __version__
 from luota.cli.app import app
-from luota.core.spec.channels import WANTS_KEYS
+from luota.core.errors import LuotaError
+from luota.core.spec.channels import SECRET_PREFIX, WANTS_KEYS, parse_channel
 from luota.core.spec.monitors import KEYS
 from luota.web.api import ROUTES
 from luota.web.ingest import Ingest
@@ -59,12 +61,36 @@ def test_a_definition_has_the_keys_that_the_spec_has():
         assert set(body["properties"]) == set(KEYS)
 
 
+NEW_CHANNEL, EDITED_CHANNEL = (
+    DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    for path, method in (("/api/channels", "post"), ("/api/channels/{channel}", "patch"))
+)
+
+
 def test_a_new_channel_takes_the_rules_that_an_edit_takes():
-    new, edit = (
-        DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]["properties"]
-        for path, method in (("/api/channels", "post"), ("/api/channels/{channel}", "patch"))
-    )
-    assert set(edit) == set(WANTS_KEYS) < set(new)
+    assert set(EDITED_CHANNEL) == set(WANTS_KEYS) < set(NEW_CHANNEL)
+
+
+def test_each_key_that_a_new_channel_takes_is_described_and_stands_on_the_page():
+    with pytest.raises(LuotaError) as refusal:
+        parse_channel({"type": "webhook", "nonsense": 1})
+    known = set(refusal.value.message.partition("Known are ")[2].removesuffix(".").split(", "))
+    assert set(NEW_CHANNEL) == known
+    page = (ROOT / "docs" / "api.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `POST /api/channels` |")]
+    assert set(re.findall(r"`(\w+)`", row)) == known
+
+
+@pytest.mark.parametrize("size", range(20, 70))
+def test_the_secret_of_a_webhook_is_described_as_it_is_taken(size):
+    secret = SECRET_PREFIX + base64.b64encode(bytes(range(size))).decode()
+    described = re.search(NEW_CHANNEL["secret"]["pattern"], secret) is not None
+    try:
+        parse_channel({"type": "webhook", "name": "hook", "url": "https://example.org/", "secret": secret})
+    except LuotaError:
+        assert not described
+    else:
+        assert described
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ async def test_all_fields_arrive_in_the_definition(served, owner):
             "maxRuntimeSeconds",
             "Max runtime must be a whole number of seconds, or one like 90s, 5m, 2h or 1d, from 1 s to 3650 d",
         ),
+        (
+            "heartbeat",
+            {"kind": "every", "every": "1h", "unit": "m"},
+            "every",
+            "The interval must be a whole number of seconds, minutes, hours or days, from 1 s to 366 d.",
+        ),
         ("freshness", {"expectedFreshnessSeconds": ""}, "expectedFreshnessSeconds", "Freshness is required"),
         ("run", {"failuresBeforeIncident": "0"}, "failuresBeforeIncident", "Tolerance must be a whole number"),
         ("run", {"reminderSeconds": "1m"}, "reminderSeconds", "from 5 min to 30 d, or 0 for none"),

@@ -8,6 +8,9 @@ from tests.web.reading import words
 WHERE = "/w/default/monitors"
 MARCH = 1_774_569_600_000
 """2026-03-27T00:00Z, two days before Europe's clocks go forward."""
+DAY = 86_400_000
+OCTOBER = 1_824_854_400_000
+"""2027-10-30T00:00Z, a day before they go back."""
 
 
 @pytest.fixture
@@ -44,6 +47,40 @@ def test_a_deadline_on_another_day_and_a_time_in_another_year_say_so():
     asked = {"kind": "cron", "cron": "30 23 31 12 *", "timezone": "UTC", "graceSeconds": "1h"}
     rows = previewed(asked, "heartbeat", MARCH)["rows"]
     assert (rows[0]["local"], rows[0]["deadline"]) == ("Thu 31 Dec 23:30", "Fri 1 Jan 2027 00:30")
+
+
+@pytest.mark.parametrize(
+    ("cron", "now", "at", "deadline"),
+    [
+        ("*/20 3 31 10 *", OCTOBER, ("Sun 31 Oct 03:40", "UTC+3"), ("03:10", "UTC+2")),
+        ("30 3 31 10 *", OCTOBER, ("Sun 31 Oct 03:30", "UTC+3"), ("03:00", "UTC+2")),
+        ("*/30 2-4 28 3 *", OCTOBER - 217 * DAY, ("Sun 28 Mar 02:30", "UTC+2"), ("04:00", "UTC+3")),
+        ("0 5 31 10 *", OCTOBER, ("Sun 31 Oct 05:00", "UTC+2"), ("05:30", "")),
+    ],
+)
+def test_a_deadline_beyond_the_change_of_the_clock_stands_by_the_clock_that_holds_then(cron, now, at, deadline):
+    asked = {"kind": "cron", "cron": cron, "timezone": "Europe/Helsinki", "graceSeconds": "30m"}
+    rows = previewed(asked, "heartbeat", now)["rows"]
+    assert [(one["deadline"], one["deadline_offset"]) for one in rows if (one["local"], one["offset"]) == at] == [
+        deadline
+    ]
+
+
+def test_a_deadline_of_a_zone_that_has_no_city_stands_by_the_clock_of_that_zone():
+    asked = {"kind": "cron", "cron": "30 2 31 10 *", "timezone": "CET", "graceSeconds": "45m"}
+    row = previewed(asked, "heartbeat", OCTOBER)["rows"][0]
+    assert (row["local"], row["offset"]) == ("Sun 31 Oct 02:30", "UTC+2")
+    assert (row["deadline"], row["deadline_offset"]) == ("02:15", "UTC+1")
+
+
+async def test_the_offset_of_a_deadline_is_named_where_it_is_another(served):
+    served.clock.advance(OCTOBER - served.clock.now())
+    client, _ = await served.sign_in()
+    asked = {"mode": "heartbeat", "kind": "cron", "cron": "30 3,5 31 10 *", "timezone": "Europe/Helsinki"}
+    page = await client.get(f"{WHERE}/preview", params={**asked, "graceSeconds": "30m"})
+    assert '<td class="num">03:00 <span class="quiet nowrap">UTC+2</span></td>' in page.text
+    assert '<td class="num">06:00</td>' in page.text
+    await client.aclose()
 
 
 async def test_the_preview_of_freshness_and_of_no_schedule_say_what_counts(owner):
@@ -94,3 +131,15 @@ async def test_half_typed_schedules_are_answered_calmly(owner, asked):
     assert page.status_code == 200
     assert "Not a schedule yet" in page.text
     assert 'class="wrong"' in page.text
+
+
+async def test_the_change_of_the_clock_is_told_alike_while_one_types_and_on_the_page_of_the_monitor(served):
+    served.clock.advance(OCTOBER - served.clock.now())
+    client, _ = await served.sign_in()
+    job = await served.monitor(schedule={"cron": "30 3 * * *", "timezone": "Europe/Helsinki"})
+    asked = {"mode": "heartbeat", "kind": "cron", "cron": "30 3 * * *", "timezone": "Europe/Helsinki"}
+    for path in (f"{WHERE}/preview", f"{WHERE}/{job.id}"):
+        assert "Sun 31 Oct 04:00: clocks go back by 1 h; 03:30, which" in words(await client.get(path, params=asked)), (
+            path
+        )
+    await client.aclose()

@@ -52,6 +52,19 @@ async def test_it_says_what_changed_since_the_last_healthy_run(served, sign_in):
     ]
 
 
+async def test_misses_and_failures_are_counted_in_all_with_the_one_that_they_stand_below(served, sign_in):
+    person = await sign_in(served, "viewer")
+    job, path = await failed(served)
+    assert "in all" not in words(await person.get(path))
+    for again in ("pay-3", "pay-4"):
+        served.clock.advance(60_000)
+        await job.fail(await job.started(again))
+    page = await person.get(path)
+    assert "Misses and failures3 in all, the last just now" in words(page)
+    assert "2 further failures" in words(page), "on the timeline"
+    assert "Misses and failures3" in words(await person.get(f"{path}/print"))
+
+
 async def test_what_was_expected_is_told_in_the_timezone_of_the_monitor_too(served, sign_in):
     person = await sign_in(served, "viewer")
     job = await served.monitor(schedule={"cron": "0 6 * * *", "timezone": "Europe/Helsinki"}, graceSeconds=1800)

@@ -6,7 +6,6 @@ import pytest
 
 from luota.core.model import Mode, Window
 from luota.core.spec.values import format_instant
-from luota.store import history
 from luota.web import advice
 from luota.web.dashboard.charts import Column, columns
 from tests.web.monitor_page import WHERE, owner, sign_in
@@ -135,6 +134,26 @@ async def test_a_start_that_is_dated_back_over_a_window_reads_alike_on_the_pages
         assert "hung, then" not in said, path
 
 
+async def test_what_marks_a_column_of_the_durations_is_named_below_them(served, owner, hung):
+    client, _ = owner
+    job, _ = hung
+    await job.fail(await job.started("broken"))
+    below = re.search(r'id="chart-head".*?</section>', (await client.get(f"{WHERE}/{job.id}")).text, re.S)[0]
+    assert re.findall("</svg>([a-z ]+)</li>", below) == ["failed", "over the limit"]
+    assert below.count('class="chart-cross"') == below.count('class="chart-cap"') == 2, "in the chart and below it"
+
+
+async def test_an_open_run_that_hung_by_its_own_limit_is_over_it_though_the_present_one_is_longer(served, owner):
+    client, _ = owner
+    job = await served.monitor("run", maxRuntimeSeconds=60)
+    await job.started()
+    served.clock.advance(120_000)
+    await served.judge()
+    await served.api("PATCH", f"/api/monitors/{job.id}", {"maxRuntimeSeconds": 3600})
+    chart = re.search(r'id="durations".*?</div>', (await client.get(f"{WHERE}/{job.id}")).text, re.S)[0]
+    assert re.findall(r'chart-bar-(\w+)"[^>]*><title>([a-z]+), ([a-z]+)', chart) == [("over", "open", "stuck")]
+
+
 async def test_what_is_over_the_limit_is_red_with_a_cap_and_counted_beside_the_limit():
     chart = columns([Column(1000, "success", "short"), Column(6000, "success", "long", over=True)], 3000, "limit", "x")
     assert re.findall(r'class="chart-bar chart-bar-(\w+)"[^>]*><title>(\w+)', chart) == [
@@ -149,8 +168,7 @@ async def test_a_run_whose_limit_a_blind_window_hid_is_evidence_for_the_limit_an
     job, run = hung
 
     async def found():
-        runs = await history.durations(served.engine.reader, job.id)
-        return await advice.evidence(served.engine, job.id, Mode.RUN, runs, served.clock.now())
+        return await advice.evidence(served.engine, job.id, Mode.RUN, served.clock.now())
 
     assert ((await found()).durations, (await found()).hung) == ([0], 1)
     now = served.clock.now()

@@ -107,6 +107,28 @@ async def test_a_run_that_hung_does_not_stretch_the_limit_that_is_suggested(serv
     assert re.search(r"Runs that succeeded in time ?6(10 min){5}", said), said
 
 
+async def test_all_runs_of_the_last_90_days_are_evidence_and_none_before_them(served, sign_in):
+    job = await served.monitor("run", maxRuntimeSeconds=3600)
+
+    async def runs(number, minutes):
+        for one in range(number):
+            run = await job.started(f"{minutes} min, {one}")
+            served.clock.advance(minutes * 60_000)
+            await job.success(run)
+
+    await runs(5, 50)
+    served.clock.advance(91 * 24 * HOUR)
+    await runs(5, 20)
+    await runs(120, 10)  # more than the chart draws
+    client, _ = await sign_in(served)
+    page = await client.get(f"{WHERE}/{job.id}")
+    assert re.search(r"Runs that succeeded in time ?125(10 min){4}20 min", words(page))
+    assert re.search(r"Suggested max runtime: 45 min ?, since the longest of 125 durations was 20 min", words(page))
+    assert re.search(r'<svg class="chart".*?</svg>', page.text, re.S)[0].count('class="chart-bar ') == 100
+    advice = (await served.api("GET", f"/api/monitors/{job.id}/advice"))["advice"]
+    assert (advice["durations"]["count"], advice["durations"]["longestSeconds"]) == (125, 1200)
+
+
 async def test_a_limit_far_above_all_durations_is_drawn_and_said_to_be_out_of_scale():
     far = columns([Column(60_000, "success", "<b>&")], 86_400_000, "limit", "how long")
     assert "limit 1 d, far above: not to scale" in far

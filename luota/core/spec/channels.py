@@ -6,7 +6,7 @@ How a notice leaves by each type: `luota.alerts.types`, which has the same types
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -57,8 +57,7 @@ def parse_channel(doc: Document) -> ChannelSpec:
     parse = SETTINGS.get(type_) if isinstance(type_, str) else None
     if parse is None:
         raise invalid("type", f"type must be one of {', '.join(SETTINGS)}.")
-    if unknown := sorted(set(doc) - _KEYS):
-        raise invalid(unknown[0], f"A channel has no {unknown[0]}. Known are {', '.join(sorted(_KEYS))}.")
+    _refuse_unknown(doc, _KEYS, "A channel has no {}.")
     name = parse_text(doc.get("name"), "name", minimum=1, maximum=MAX_NAME)
     if not name.strip() or not name.isprintable():
         raise invalid("name", "name must be printable text.")
@@ -71,8 +70,7 @@ def parse_wants(doc: Document) -> Wants:
 
     INVALID names the key to blame, also one that is not known.
     """
-    if unknown := sorted(set(doc) - set(WANTS_KEYS)):
-        raise invalid(unknown[0], f"A channel has no {unknown[0]} to edit. Known are {', '.join(sorted(WANTS_KEYS))}.")
+    _refuse_unknown(doc, WANTS_KEYS, "A channel has no {} to edit.")
     kinds = _choice(doc.get("kinds"), "kinds", tuple(Kind))
     notify = _choice(doc.get("notify"), "notify", ("opened", "resolved"))
     delay = doc.get("delaySeconds")
@@ -88,6 +86,11 @@ def wants_json(wants: Wants) -> Document:
         "notify": notify,
         "delaySeconds": wants.delay // SECOND,
     }
+
+
+def _refuse_unknown(doc: Document, known: Collection[str], words: str) -> None:
+    if unknown := sorted(set(doc) - set(known)):
+        raise invalid(unknown[0], f"{words.format(unknown[0])} Known are {', '.join(sorted(known))}.")
 
 
 def _choice(value: object, field: str, known: Sequence[str]) -> list[str]:

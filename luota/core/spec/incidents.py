@@ -37,7 +37,12 @@ def parse_filter(query: Mapping[str, str]) -> tuple[str | None, str | None, int]
     limit = query.get("limit", "1000")
     if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:7]) <= MOST_LISTED and len(limit) < 7):
         raise invalid("limit", f"limit must be a whole number from 1 to {MOST_LISTED}.")
+    return parse_monitor(query) if "monitor" in query else None, state, int(limit)
+
+
+def parse_monitor(query: Mapping[str, str]) -> str:
+    """Return of which monitor a query asks, by id or slug."""
     monitor = query.get("monitor")
-    if monitor == "":
+    if not monitor:
         raise invalid("monitor", "monitor must be an id or a slug.")
-    return monitor, state, int(limit)
+    return monitor

@@ -24,6 +24,8 @@ _MIN_INSTANT = (date.min.toordinal() - _EPOCH_DAY) * DAY
 _MAX_INSTANT = (date.max.toordinal() + 1 - _EPOCH_DAY) * DAY - 1
 LONGEST = 3650 * DAY
 """No duration is longer."""
+WRITTEN = "a whole number of seconds, or one like 90s, 5m, 2h or 1d"
+"""How a duration is written."""
 
 # The pieces of how most programs write an instant, `2026-04-29T01:33:11.398Z`: `T01:33:`, seconds, what follows them.
 _MINUTES = {f"T{minute // 60:02}:{minute % 60:02}:": minute * MINUTE for minute in range(24 * 60)}
@@ -148,7 +150,7 @@ def parse_duration(
     bounds = f"from {format_duration(minimum)} to {format_duration(maximum)}"
     if or_zero:
         bounds += ", or 0 for none"
-    raise invalid(field, f"{field} must be a whole number of seconds, or one like 90s, 5m, 2h or 1d, {bounds}.")
+    raise invalid(field, f"{field} must be {WRITTEN}, {bounds}.")
 
 
 @lru_cache(maxsize=1024)

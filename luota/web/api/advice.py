@@ -4,10 +4,9 @@ from typing import Any
 
 from luota.core import advice
 from luota.core.errors import Code, LuotaError, invalid
-from luota.core.model import Mode, Rules
+from luota.core.model import Rules
 from luota.core.spec.monitors import Definition
 from luota.core.spec.values import SECOND, format_instant
-from luota.store import history
 from luota.store import monitors as monitor_rows
 from luota.web import advice as advised
 from luota.web.api.call import Call, Routes
@@ -23,8 +22,7 @@ async def show(call: Call) -> dict[str, Any]:
     live, engine, now = call.monitor(), call.engine, call.engine.clock.now()
     definition = await monitor_rows.definition_of(engine.reader, live.id)
     rules, tried = definition.rules, _tried(call, definition)
-    runs = await history.durations(engine.reader, live.id) if rules.mode is Mode.RUN else ()
-    found = await advised.evidence(engine, live.id, rules.mode, runs, now)
+    found = await advised.evidence(engine, live.id, rules.mode, now)
     return {
         "advice": {
             "intervals": _spread(advice.spread(advice.intervals(found.signals))),

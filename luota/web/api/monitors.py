@@ -1,9 +1,11 @@
 """Monitors and their tokens."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from luota.core import tokens
 from luota.core.errors import invalid
+from luota.core.model import Kind
 from luota.core.spec.monitors import Definition, definition_json
 from luota.core.spec.values import format_instant
 from luota.engine import monitors as commands
@@ -12,7 +14,7 @@ from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import monitors as monitor_rows
 from luota.web.api.call import Call, Routes, iso
-from luota.web.channels import prove_monitor
+from luota.web.channels import prove_monitor, untold_by_monitor
 from luota.web.snippets import NO_TOKEN, snippets
 
 
@@ -24,7 +26,8 @@ async def monitors(call: Call) -> dict[str, Any]:
     live = [registry.monitors[id_] for id_ in call.workspace.slugs.values() if id_ in registry.monitors]
     live = [one for one in live if one.drill_of is None]
     defined = await monitor_rows.definitions(call.engine.reader, [m.id for m in live])
-    found = [_described(m, defined[m.id]) for m in live if m.id in defined]
+    untold = untold_by_monitor(registry, live)
+    found = [_described(m, defined[m.id], untold[m.id]) for m in live if m.id in defined]
     return call.vouched({"monitors": sorted(found, key=lambda monitor: str(monitor["name"]).casefold())})
 
 
@@ -111,10 +114,11 @@ async def snippet(call: Call) -> dict[str, Any]:
 
 
 async def _shown(call: Call, live: Live) -> dict[str, Any]:
-    return {"monitor": _described(live, await monitor_rows.definition_of(call.engine.reader, live.id))}
+    definition = await monitor_rows.definition_of(call.engine.reader, live.id)
+    return {"monitor": _described(live, definition, untold_by_monitor(call.engine.registry, [live])[live.id])}
 
 
-def _described(live: Live, definition: Definition) -> dict[str, Any]:
+def _described(live: Live, definition: Definition, untold: Sequence[Kind]) -> dict[str, Any]:
     state = live.state
     return {
         "id": live.id,
@@ -130,6 +134,7 @@ def _described(live: Live, definition: Definition) -> dict[str, Any]:
         "failures": state.failures,
         "openRuns": len(state.runs),
         "incidentId": live.incident_id,
+        "untold": [kind.value for kind in untold],
     }
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from luota.core import packet
-from luota.core.errors import invalid
 from luota.core.evidence import changes
 from luota.core.model import Mode
+from luota.core.spec.incidents import parse_monitor
 from luota.core.spec.places import MOST_SIGNALS, Place, parse_page, place
 from luota.core.spec.values import parse_uuid
 from luota.store import history
@@ -40,9 +40,7 @@ async def heartbeats(call: Call) -> dict[str, Any]:
 async def _asked(call: Call) -> tuple[str, Place | None, int]:
     """Return of which monitor a list is asked for, after which row, and how many; the monitor may be archived."""
     query = call.request.query_params
-    wanted = query.get("monitor")
-    if not wanted:
-        raise invalid("monitor", "monitor is required: its id or its slug.")
+    wanted = parse_monitor(query)
     before, most = parse_page(query, MOST_SIGNALS)
     return await call.monitor_id(wanted), before, most
 

@@ -210,6 +210,7 @@ def _shown(visit: Visit, channel: incident_rows.Channel, last: dict[str, Any] | 
         "type": channel.type,
         "to": ", ".join(channel.to or ()),
         "path": visit.path("channels", channel.id),
+        "wants": channel.wants.in_words(),
         "state": state,
         "mark": mark,
         "word": word,

@@ -28,8 +28,9 @@ _FAR = 3
 class Column(Struct, frozen=True):
     """One duration in milliseconds: how it is drawn (a class of the style sheet), and its exact words to hover.
 
-    One that is `over` what is allowed is red and has a cap, whatever it is beside. `of` names what it is of: by it one
-    is found again in a chart that is drawn anew.
+    One that is `over` what is allowed is red and has a cap, whatever it is beside; one that is drawn as `failed` has a
+    cross above it, since a short one has no room for a shape. `of` names what it is of: by it one is found again in a
+    chart that is drawn anew.
     """
 
     value: int
@@ -37,6 +38,35 @@ class Column(Struct, frozen=True):
     title: str
     over: bool = False
     of: str = ""
+
+    @property
+    def kind(self) -> str:
+        """By which of the two its body is drawn."""
+        return "over" if self.over else self.drawn
+
+
+_LEGEND = {"failed": "failed", "over": "over the limit", "unknown": "unverified", "running": "still open"}
+"""The words for how columns are drawn that are not plain."""
+
+
+def legend(found: Sequence[Column]) -> list[tuple[Markup, str]]:
+    """Return a small column of each kind in this chart that is not plain, with the word for it."""
+    kinds = {one.kind for one in found} | {"failed" for one in found if one.drawn == "failed"}
+    return [(_small(kind), word) for kind, word in _LEGEND.items() if kind in kinds]
+
+
+def _small(kind: str) -> Markup:
+    top = 8 if kind == "failed" else 0
+    drawn = f'<rect class="chart-bar chart-bar-{kind}" y="{top}" width="8" height="{14 - top}"/>'
+    if kind == "failed":
+        drawn += _cross('x="4" y="8"')
+    if kind == "over":
+        drawn += '<rect class="chart-cap" width="8" height="4"/>'
+    return Markup(drawn)  # noqa: S704 - of names and numbers of our own
+
+
+def _cross(place: str) -> str:
+    return f'<text class="chart-cross" {place} text-anchor="middle">&times;</text>'
 
 
 def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -> Markup:
@@ -63,11 +93,13 @@ def columns(found: Sequence[Column], limit: int | None, word: str, label: str) -
         x, wide, high = f"{place * width + width * 0.12:.3f}", f"{width * 0.76:.3f}", f"{max(_LOW - y, 0.8):.2f}"
         place_of = f'x="{x}%" y="{min(y, _LOW - 0.8):.2f}%" width="{wide}%"'
         title = f"<title>{escape(one.title)}</title></rect>"
-        kind = "over" if one.over else one.drawn
-        named = f'class="chart-bar chart-bar-{kind}" data-of="{escape(one.of)}"'
+        named = f'class="chart-bar chart-bar-{one.kind}" data-of="{escape(one.of)}"'
         drawn.append(f'<rect {named} {place_of} height="{high}%">{title}')
         if one.over:
             drawn.append(f'<rect class="chart-cap" {place_of} height="4">{title}')
+        if one.drawn == "failed":
+            middle = f"{(place + 0.5) * width:.3f}"
+            drawn.append(_cross(f'x="{middle}%" y="{min(y, _LOW - 0.8):.2f}%" dy="-2"'))
     if limit is not None:
         y = 9.0 if out_of_scale else _at(limit, top)
         above = sum(one.value > limit for one in found)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Mode, Rules
-from luota.core.preview import Upcoming, upcoming
+from luota.core.preview import Upcoming, offset_at, upcoming
 from luota.core.schedule import Every
 from luota.core.spec.monitors import definition_json, parse_definition, parse_edit, parse_rules
 from luota.core.spec.values import MINUTE, slug_of
@@ -22,7 +22,7 @@ from luota.web.dashboard.definition_conflict import Difference, loaded, merged
 from luota.web.dashboard.definition_form import BLANK, FINE, document, edited, field_of, rules_document, said, values_of
 from luota.web.dashboard.refusals import refusals, status
 from luota.web.dashboard.templates_of_monitors import OUTCOMES, TEMPLATES, Template
-from luota.web.dashboard.times import in_zone, local, offset_name
+from luota.web.dashboard.times import change_said, in_zone, local, offset_name
 from luota.web.dashboard.visit import Page, Visit
 
 _MORE = {
@@ -166,20 +166,24 @@ def previewed(form: Mapping[str, str], mode: str, now: int) -> dict[str, Any]:
     if rules.schedule is None:
         return shown
     words = describe(rules.schedule)
+    if not isinstance(rules.schedule, Every):
+        zone = rules.schedule.timezone
     following = upcoming(rules.schedule, now, _NEXT, zone)
     seconds = any(at % MINUTE for one in following for at in (one.at, one.at + rules.grace))
-    rows = [_row(one, rules, now, seconds=seconds) for one in following]
+    rows = [_row(one, rules.grace, zone, now, seconds=seconds) for one in following]
     return {**shown, "words": words[:1].upper() + words[1:], "rows": rows, "zone": zone}
 
 
-def _row(one: Upcoming, rules: Rules, now: int, *, seconds: bool) -> dict[str, Any]:
-    change = one.change
+def _row(one: Upcoming, grace: int, zone: str, now: int, *, seconds: bool) -> dict[str, Any]:
+    deadline = one.at + grace
+    offset = offset_at(zone, deadline)
     return {
         "at": one.at,
         "local": local(one.at, one.offset, now, seconds=seconds),
         "offset": offset_name(one.offset),
-        "deadline": local(one.at + rules.grace, one.offset, now, beside=one.at, seconds=seconds),
-        "change": None if change is None else f"{local(change.at, change.before, now)}: {change.note}",
+        "deadline": local(deadline, offset, now, beside=(one.at, one.offset), seconds=seconds),
+        "deadline_offset": "" if offset == one.offset else offset_name(offset),
+        "change": None if one.change is None else change_said(one.change, now),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from luota.core.errors import LuotaError, invalid, reworded
 from luota.core.model import Mode
 from luota.core.spec.monitors import WORDS
-from luota.core.spec.values import SECOND
+from luota.core.spec.values import SECOND, WRITTEN
 from luota.web.dashboard.threshold import short
 
 BLANK = {
@@ -125,4 +125,6 @@ def field_of(key: str) -> str:
 def said(error: LuotaError) -> str:
     """Return a refusal in the words of the form."""
     text = reworded(error, _WORDS)
+    if error.field == "schedule.every":  # its unit is chosen beside the number
+        text = text.replace(WRITTEN, "a whole number of seconds, minutes, hours or days")
     return text[:1].upper() + text[1:]

@@ -16,6 +16,7 @@ from luota.core.schedule import Every
 from luota.core.spec.incidents import MAX_REASON
 from luota.core.spec.monitors import Definition
 from luota.core.spec.values import MINUTE, parse_uuid
+from luota.core.wants import kinds_of
 from luota.core.words import describe
 from luota.engine import monitors as commands
 from luota.engine.registry import Live
@@ -31,7 +32,7 @@ from luota.web.dashboard.html import duration
 from luota.web.dashboard.past import drawn_bar, durations_chart, event_shown, slots_of, unjudged_of
 from luota.web.dashboard.proof import proof_path
 from luota.web.dashboard.threshold import threshold
-from luota.web.dashboard.times import local, offset_name
+from luota.web.dashboard.times import change_said, local, offset_name
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.dashboard.why import runs_named, sentence, why
 
@@ -93,7 +94,7 @@ async def monitor(visit: Visit) -> Response:
     errors: dict[str, str] = {}
     advised, proof, token = None, [], None
     if not visit.htmx:
-        advised, errors = await threshold(visit, shown.id, definition, runs)
+        advised, errors = await threshold(visit, shown.id, definition)
     if live is not None:
         drills = await drill_rows.latest(visit.reader, shown.id)
         proof = proof_path(
@@ -105,6 +106,7 @@ async def monitor(visit: Visit) -> Response:
     events = await history.events(visit.reader, shown.id)
     newest = await history.latest(visit.reader, shown.id, events)
     unjudged = await unjudged_of(visit, shown.id, rules.mode)
+    chart, chart_legend = durations_chart(rules, runs, unjudged, visit.now)
     until = shown.archived_at or visit.now
     slots = await slots_of(visit, shown, until)
     return await visit.html(
@@ -132,7 +134,8 @@ async def monitor(visit: Visit) -> Response:
         step=next((one for one in proof if one.mark != "healthy"), None),
         unheard=live is not None and live.state.signal_at is None and not events,
         base_url=visit.site.base_url().rstrip("/"),
-        chart=durations_chart(rules, runs, unjudged, visit.now),
+        chart=chart,
+        chart_legend=chart_legend,
         runs=len(runs),
         channels=channels,
         own_channels=definition.channels is not None,
@@ -227,7 +230,7 @@ def _moved_by(live: Live, windows: Windows) -> Window | None:
 
 
 async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
-    """Return the open incident with what it missed, and who has acknowledged it."""
+    """Return the open incident with what it missed, who has acknowledged it, and whether nobody was to be told."""
     if live is None or live.incident_id is None:
         return None
     found = await packet_rows.incident(visit.reader, visit.workspace.id, live.incident_id)
@@ -243,6 +246,7 @@ async def _incident(visit: Visit, live: Live | None) -> dict[str, Any] | None:
         "expected_word": _EXPECTED.get(about.kind),
         "expected_at": about.expected_at,
         "count": about.evidence_count,
+        "untold": await incident_rows.untold(visit.reader, about.id),
         "path": visit.path("incidents", about.id),
         "taken": next((event for event in events if event.type == "acknowledged"), None),
     }
@@ -261,7 +265,7 @@ def _schedule(shown: Subject, now: int) -> dict[str, Any]:
         {
             "at": one.at,
             "local": f"{local(one.at, one.offset, now, seconds=seconds)} ({offset_name(one.offset)})",
-            "change": one.change,
+            "change": None if one.change is None else change_said(one.change, now),
         }
         for one in following
     ]
@@ -275,7 +279,7 @@ async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]
     heard = set(visit.engine.registry.channels_of(live))
     channels = await incident_rows.channels(visit.reader, visit.workspace.id)
     channels = [channel for channel in channels if channel.id in heard]
-    last = await last_shown(visit, channels)
+    last, kinds = await last_shown(visit, channels), kinds_of(live.rules)
     return [
         {
             "id": channel.id,
@@ -285,6 +289,8 @@ async def channels_shown(visit: Visit, live: Live | None) -> list[dict[str, Any]
             "proven_at": channel.proven_at,
             "failed_at": channel.failed_at,
             "failing": channel.failing,
+            "wants": channel.wants,
+            "deaf": not any(channel.wants.tells(kind) for kind in kinds),
             "last": last.get(channel.id),
         }
         for channel in channels

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from luota.core.model import Status
+from luota.core.model import Kind, Status
 from luota.core.text import visible
+from luota.core.wants import named
 from luota.engine.registry import Live
 from luota.store import incidents as incident_rows
 from luota.store import overview as rows
+from luota.web.channels import untold_by_monitor
 from luota.web.dashboard.html import allowing, count
 from luota.web.dashboard.monitor import link_of
 from luota.web.dashboard.visit import Visit
@@ -39,7 +41,9 @@ async def needs_of(
     for number, incident in enumerate(incidents[:MOST]):
         card = by_id[incident.monitor_id][1]
         taken = incident.state == "acknowledged"
-        aside = f"Owner: {card.owner}" if card.owner else "Nobody is named as its owner"
+        aside = [f"Owner: {card.owner}" if card.owner else "Nobody is named as its owner"]
+        aside += ["acknowledged"] if taken else []
+        aside += ["nobody was told"] if incident.untold else []
         needs.append(
             _need(
                 "incident",
@@ -49,7 +53,7 @@ async def needs_of(
                 promise=card.promise,
                 path=visit.path("incidents", incident.id),
                 since=incident.opened_at,
-                aside=f"{aside} · acknowledged" if taken else aside,
+                aside=" · ".join(aside),
                 runbook=link_of(card.runbook),
                 urgent=not taken,
                 whole=number < WHOLE,
@@ -62,15 +66,14 @@ async def needs_of(
     needs += _quiet_drafts(visit, by_status[Status.DRAFT])
     unverified = [card for _, card in by_status[Status.UNVERIFIED]]
     if unverified:
-        names = ", ".join(card.name for card in unverified[:5]) + (" …" if len(unverified) > 5 else "")
         path = visit.path() + "?state=unverified"
         them = "it until it proves" if len(unverified) == 1 else "them until they prove"
-        text = f"Luota cannot vouch for {them} to work: {names}"
+        text = f"Luota cannot vouch for {them} to work: {_some(unverified)}"
         needs.append(
             _need("unverified", count(len(unverified), "monitor") + " unverified", text, path=path, urgent=False)
         )
     return {
-        "needs": [*needs, *await _deaf_channels(visit)],
+        "needs": [*needs, *await _deaf_channels(visit, entries)],
         "storm": _storm(incidents) if len(incidents) > WHOLE else None,
         "calm": _calm(by_status),
     }
@@ -102,8 +105,15 @@ def _quiet_drafts(visit: Visit, drafts: Iterable[Entry]) -> list[dict[str, Any]]
     return quiet
 
 
-async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
-    """Return what keeps an incident from reaching a human: of each channel the one thing that says most."""
+def _some(cards: Sequence[rows.Card]) -> str:
+    return ", ".join(card.name for card in cards[:5]) + (" …" if len(cards) > 5 else "")
+
+
+async def _deaf_channels(visit: Visit, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return what keeps an incident from reaching a human: of each channel the one thing that says most.
+
+    And of which monitors nobody would hear, since none of their channels wants to.
+    """
     channels = await incident_rows.channels(visit.reader, visit.workspace.id)
     if not channels:
         text = "There is no channel: an incident would stand on this page alone. Add email, Slack or a webhook."
@@ -121,11 +131,31 @@ async def _deaf_channels(visit: Visit) -> list[dict[str, Any]]:
             dead.append(_need("incident", name, text, kind="is a dead route", path=path))
         else:
             failing.append(_need("failing", name, text, kind="cannot be reached", path=path))
-    needs = [*dead, *failing]
+    needs = [*dead, *failing, *_untold(visit, entries)]
     if unproven:
         text = "Nothing has been delivered yet: send a test notice to " + ", ".join(unproven)
         title = count(len(unproven), "channel") + " unproven"
         needs.append(_need("unverified", title, text, path=visit.path("channels"), urgent=False))
+    return needs
+
+
+def _untold(visit: Visit, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return of which kinds of incidents nobody hears, and of which monitors."""
+    untold = untold_by_monitor(visit.engine.registry, (live for live, _ in entries))
+    found: dict[tuple[Kind, ...], list[Entry]] = {}
+    for entry in entries:
+        if kinds := untold[entry[0].id]:
+            found.setdefault(kinds, []).append(entry)
+    needs = []
+    for kinds, deaf in found.items():
+        them, cards = "it" if len(kinds) == 1 else "them", [card for _, card in deaf]
+        text, path = f"{cards[0].name} has no channel that wants {them}.", visit.path("monitors", deaf[0][0].slug)
+        if len(deaf) > 1:
+            text, path = (
+                f"{len(deaf):,} monitors have no channel that wants {them}: {_some(cards)}",
+                visit.path("channels"),
+            )
+        needs.append(_need("failing", f"Nobody hears of {named(kinds)}", text, path=path, urgent=False))
     return needs
 
 

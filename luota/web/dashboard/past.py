@@ -15,7 +15,7 @@ from luota.core.words import drawn_said, run_said, said
 from luota.store import history
 from luota.store import overview as rows
 from luota.web.dashboard.bars import bar, empty
-from luota.web.dashboard.charts import Column, columns
+from luota.web.dashboard.charts import Column, columns, legend
 from luota.web.dashboard.html import duration, exact, last_of
 from luota.web.dashboard.visit import Visit
 
@@ -128,10 +128,13 @@ def event_shown(visit: Visit, event: history.Event, unjudged: Unjudged) -> dict[
     }
 
 
-def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Unjudged, now: int) -> Markup:
-    """Return the durations of the newest runs with the limit drawn in; one that is open lasts until now.
+def durations_chart(
+    rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Unjudged, now: int
+) -> tuple[Markup, list[tuple[Markup, str]]]:
+    """Return the durations of the newest runs with the limit drawn in, and the legend.
 
-    Over it are those that stand above the line, which is the present limit, and those that hung by their own.
+    One that is open lasts until now. Over the limit are those that stand above the line, which is the present limit,
+    and those that hung by their own.
     """
     found = []
     for run in runs:
@@ -140,8 +143,9 @@ def durations_chart(rules: Rules, runs: tuple[history.Lasted, ...], unjudged: Un
         if lasted is None:
             lasted = min(max(0, now - run.started_at), 2 * rules.max_runtime)
         took = "open" if run.duration is None else duration(run.duration)
-        hung = run.state is RunState.SUCCESS and mark == "incident"
+        hung = run.state in (RunState.SUCCESS, RunState.STUCK) and mark == "incident"
         title = f"{took}, {word}, started {exact(run.started_at)}"
         over = hung or lasted > rules.max_runtime
         found.append(Column(lasted, run.state.value, title, over=over, of=run.id))
-    return columns(found, rules.max_runtime, "limit", f"How long the {last_of(len(found), 'run')} took")
+    chart = columns(found, rules.max_runtime, "limit", f"How long the {last_of(len(found), 'run')} took")
+    return chart, legend(found)

@@ -1,14 +1,15 @@
 """The proof path of a monitor: what shows that an incident of it would reach a human, and what is still to be done."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from luota.core.drills import DrillKind
-from luota.core.model import Mode, RunState, State
+from luota.core.model import Kind, Mode, RunState, State
 from luota.core.slots import Incident
 from luota.core.spec.monitors import Definition
+from luota.core.wants import kinds_of, named, untold
 from luota.store.drills import Drill
 from luota.store.history import Lasted
 from luota.web.dashboard.html import count
@@ -42,7 +43,7 @@ def proof_path(
         _signal(definition, state, runs, path),
         _failure(failures, path, now),
         _incident(incidents, failures, path),
-        _delivery(channels, channels_path),
+        _delivery(kinds_of(definition.rules), channels, channels_path),
         _told("Owner", definition.owner, "Name who owns this promise, so that an incident says whom to ask.", path),
         _told("Runbook", definition.runbook, "Link what to do when it breaks: whoever is woken needs it.", path),
     ]
@@ -87,10 +88,26 @@ def _incident(incidents: Iterable[Incident], failures: list[Drill], path: str) -
     return Proof("healthy", "Incident", text, at)
 
 
-def _delivery(channels: list[dict[str, Any]], path: str) -> Proof:
+def _delivery(kinds: Sequence[Kind], channels: list[dict[str, Any]], path: str) -> Proof:
+    """Judge the channels that hear of any of the kinds that an incident can have; of each, one has to hear."""
     if not channels:
         text = "There is no channel: nobody would be told."
         return Proof("failing", "Delivery", text, path=path, step="Add a channel")
+    wanting = [channel for channel in channels if any(channel["wants"].tells(kind) for kind in kinds)]
+    proof = None if not wanting else _delivered(wanting, path)
+    lacking = untold(kinds, (channel["wants"] for channel in channels))
+    if not lacking:
+        assert proof is not None, "some channel tells each kind"
+        return proof
+    them = "it" if len(lacking) == 1 else "them"
+    text = f"Nobody hears of {named(lacking)}: no channel of the monitor wants {them}."
+    if proof is None or proof.mark == "healthy":
+        return Proof("failing", "Delivery", text, path=path, step="Channels")
+    mark = "incident" if proof.mark == "incident" else "failing"
+    return Proof(mark, "Delivery", f"{text} {proof.text}", path=path, step="Channels")
+
+
+def _delivered(channels: list[dict[str, Any]], path: str) -> Proof:
     dead = [channel for channel in channels if channel["failed_at"] is not None]
     if dead:
         return _undelivered("incident", "A dead route", dead, path)

@@ -12,7 +12,6 @@ from luota.core.model import Mode, Rules
 from luota.core.schedule import Every
 from luota.core.slots import Signal
 from luota.core.spec.monitors import WORDS, Definition
-from luota.store.history import Lasted
 from luota.web import advice as advised
 from luota.web.dashboard.charts import Column, columns
 from luota.web.dashboard.html import duration, exact, last_of
@@ -21,12 +20,10 @@ from luota.web.dashboard.visit import Visit
 _DRAWN = 60
 
 
-async def threshold(
-    visit: Visit, monitor_id: str, definition: Definition, runs: Sequence[Lasted]
-) -> tuple[dict[str, Any], dict[str, str]]:
+async def threshold(visit: Visit, monitor_id: str, definition: Definition) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the section shows, and what was wrong with the values to try, by field."""
     rules, engine, now = definition.rules, visit.engine, visit.now
-    found = await advised.evidence(engine, monitor_id, rules.mode, runs, now)
+    found = await advised.evidence(engine, monitor_id, rules.mode, now)
     fields = advised.fields_of(rules)
     asked = {field: visit.query(field) for field in fields if visit.query(field)}
     tried, errors = None, dict[str, str]()

@@ -3,21 +3,27 @@
 from datetime import UTC, datetime, timedelta
 
 from luota.core.packet import local_time
-from luota.core.preview import offset_at
+from luota.core.preview import ClockChange, offset_at
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def local(at: int, offset: int, now: int, beside: int | None = None, *, seconds: bool = False) -> str:
-    """Return a local time such as `Thu 30 Apr 02:00`, with the year unless it is this one; `beside` spares the day.
+def local(at: int, offset: int, now: int, beside: tuple[int, int] | None = None, *, seconds: bool = False) -> str:
+    """Return a local time such as `Thu 30 Apr 02:00`, with the year unless it is this one.
 
-    `offset` is that of the clocks from UTC, in milliseconds. A full minute has no `seconds` unless its neighbours do.
+    `offset` is that of the clocks from UTC at `at`, in milliseconds. The day is spared where it is that of `beside`, an
+    instant with its own offset. A full minute has no `seconds` unless its neighbours do.
     """
     shown, here = (_moment(t + offset) for t in (at, now))
     time = shown.strftime("%H:%M:%S" if seconds or shown.second else "%H:%M")
-    if beside is not None and _moment(beside + offset).date() == shown.date():
+    if beside is not None and _moment(sum(beside)).date() == shown.date():
         return time
     return f"{shown:%a} {shown.day} {shown:%b}{'' if shown.year == here.year else f' {shown.year}'} {time}"
+
+
+def change_said(change: ClockChange, now: int) -> str:
+    """Return what a change of the clock does and when it comes, by the clock before it."""
+    return f"{local(change.at, change.before, now)}: {change.note}"
 
 
 def offset_name(ms: int) -> str:
