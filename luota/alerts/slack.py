@@ -7,7 +7,7 @@ https://docs.slack.dev/reference/block-kit/blocks.
 
 import functools
 import re
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -159,13 +159,7 @@ def _fits(text: str, start: int, most: int) -> int:
     near = text[start : start + most]
     if _units(escaped(near)) <= most:
         return start + len(near)
-    taken, place = 0, start
-    for c in near:
-        taken += {"&": 5, "<": 4, ">": 4}.get(c, 2 if c > "\uffff" else 1)
-        if taken > most:
-            break
-        place += 1
-    return place
+    return start + bisect(range(len(near)), most, key=lambda end: _units(escaped(near[:end]))) - 1
 
 
 def _sections(notice: Notice) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain, count
 
 _ACTIVE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -21,7 +22,12 @@ def visible(text: str, *, lines: bool = False) -> str:
     text = text.replace("\r\n", "\n")
     if not lines:
         text = text.replace("\n", " ").replace("\t", " ")
-    return _ACTIVE.sub(lambda one: one[0].encode("unicode_escape").decode(), text)
+    return _ACTIVE.sub(lambda one: _written(one[0]), text)
+
+
+@cache
+def _written(active: str) -> str:
+    return active.encode("unicode_escape").decode()
 
 
 def head(text: str, most: int) -> str:

@@ -19,11 +19,12 @@ from tests.receiver import self_signed
 ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@example.org"
 SENT = AttemptResult(ok=True, status=250, provider_id="2.0.0 Ok: queued as 4F3A2")
 LOGIN = {"luota": "sEcReT"}
+HOSTS_STORE = ssl.create_default_context()  # read once: it takes longer than most tests
 
 
 def relay(server, security="plain", *, trusted=None, **settings):
     told = {"host": "127.0.0.1", "port": server.port, "security": security, "sender": "luota@example.org"}
-    tls = None if trusted is None else ssl.create_default_context(cafile=trusted)
+    tls = HOSTS_STORE if trusted is None else ssl.create_default_context(cafile=trusted)
     # A name that the certificate is for, and that resolves to the server.
     return Relay(Email(**told | settings), Resolver(lambda host, port: ["127.0.0.1"]), tls=tls)
 
