@@ -305,7 +305,8 @@ def _told(step: Step, facts: Facts, channel_id: str, type_: str, end: int) -> St
         said = DELIVERY_WORDS[one.state] + (f"; last error: {_answer(one)}" if one.attempts else "")
         said += f"; next attempt {format_instant(one.next_attempt_at)}"
         if one.next_attempt_at > end and (one.attempts or end):
-            return _lost(step, f"{said}, later than this drill waits")
+            why = "later than this drill waits" if end else "not waited for: it was not told of the incident either"
+            return _lost(step, f"{said}, {why}")
         return replace(step, detail=said)
     return step
 

@@ -6,7 +6,9 @@ import logging
 import sqlite3
 
 from luota.core.errors import LuotaError
+from luota.core.retry import HORIZON
 from luota.engine import Engine, sessions
+from luota.engine.routes import GAPS_TOLD_FOR
 from luota.engine.work import Transaction
 from luota.store import heartbeats
 from luota.store.deliveries import ON_ITS_WAY
@@ -37,9 +39,14 @@ _OLD_INCIDENTS = (
 )
 _OLD_DELIVERIES = (
     "SELECT id FROM deliveries d WHERE workspace_id = ?1 AND incident_id IS NULL AND queued_at < ?2 "
-    "AND next_attempt_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.told_by = d.id) LIMIT ?3"
+    "AND (type <> 'watch.gap' OR queued_at < ?4) AND next_attempt_at IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.told_by = d.id) LIMIT ?3"
 )
-"""Of no incident of their own, and no digest of one that is still kept: that has its proof and its attempts."""
+"""Of no incident of their own, and no digest of one that is still kept: that has its proof and its attempts.
+
+Notices of blind windows stay for as long as who heard of the window decides who else is to.
+"""
+_GAPS_KEPT = GAPS_TOLD_FOR + HORIZON
 
 
 async def prune_for_ever(engine: Engine) -> None:
@@ -158,7 +165,9 @@ async def _repeat_incidents(engine: Engine, workspace_id: str, before: int) -> i
 
 async def _repeat_deliveries(engine: Engine, workspace_id: str, before: int) -> int:
     total = 0
-    while found := await fetch(engine.reader, _OLD_DELIVERIES, (workspace_id, before, MOST_ROWS)):
+    while found := await fetch(
+        engine.reader, _OLD_DELIVERIES, (workspace_id, before, MOST_ROWS, engine.clock.now() - _GAPS_KEPT)
+    ):
 
         async def work(tx: Transaction, found: list[tuple[str]] = found) -> int:
             count = 0

@@ -59,12 +59,14 @@ _SAME = (
 )
 _GAPS_UNTOLD = (
     f"SELECT d.notice, (SELECT json_group_array(e.channel_id) {_SAME}) FROM deliveries d "
-    f"WHERE d.type = 'watch.gap' AND {{}} AND NOT EXISTS (SELECT 1 {_SAME} "
-    "AND (e.state = 'delivered' OR e.next_attempt_at IS NOT NULL)) GROUP BY d.notice ORDER BY min(d.seq)"
+    f"WHERE d.type = 'watch.gap' AND {{0}} AND NOT EXISTS (SELECT 1 {_SAME} "
+    "AND (e.state = 'delivered' OR (e.next_attempt_at IS NOT NULL AND {1}))) GROUP BY d.notice ORDER BY min(d.seq)"
 )
-"""What notices of blind windows say that nobody has heard nor is to, and the channels that were to."""
-_GAPS_LOST = _GAPS_UNTOLD.format("d.id IN (SELECT value FROM json_each(?))")
-_GAPS_TO_JOINING = _GAPS_UNTOLD.format("d.workspace_id = ? AND json_extract(d.notice, '$.to') >= ?")
+"""What notices of blind windows say that nobody has heard, nor certain channels are to, and all that were to."""
+_GAPS_LOST = _GAPS_UNTOLD.format("d.id IN (SELECT value FROM json_each(?))", "TRUE")
+_GAPS_TO_JOINING = _GAPS_UNTOLD.format(
+    "d.workspace_id = ?1 AND json_extract(d.notice, '$.to') >= ?2", "e.channel_id = ?3"
+)
 
 Heard = tuple[Live, tuple[str, ...], Collection[str]]
 """A monitor, the channels that it names, and those that join: who hear of it from now on, or are to hear anew."""
@@ -86,13 +88,13 @@ async def tell_where_routed(tx: Transaction, live: Live, own: tuple[str, ...]) -
 async def tell_channel(tx: Transaction, workspace_id: str, channel_id: str) -> None:
     """Let a channel join all monitors of its workspace that go there: it is new, wants more notices, or was proven.
 
-    It hears of the latest blind windows too of which nobody heard nor is to hear, though it may have lost them before.
+    It hears of the latest blind windows too of which nobody heard, though it may have lost them before.
     """
     everybody = tuple(dict.fromkeys((*tx.registry.workspaces[workspace_id].channels, channel_id)))
     lives = (live for live in tx.registry.monitors.values() if live.workspace_id == workspace_id)
     heard = ((live, tx.registry.routes.get(live.id, ()), (channel_id,)) for live in lives)
     await _tell(tx, heard, everybody)
-    for notice, _ in await tx.fetch(_GAPS_TO_JOINING, workspace_id, tx.now - GAPS_TOLD_FOR):
+    for notice, _ in await tx.fetch(_GAPS_TO_JOINING, workspace_id, tx.now - GAPS_TOLD_FOR, channel_id):
         tx.batch.queue(workspace_id, channel_id, None, None, "watch.gap", notice)
 
 

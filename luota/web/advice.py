@@ -9,7 +9,7 @@ from msgspec import Struct
 from luota.core import advice
 from luota.core.bar import Drawn, run_drawn
 from luota.core.errors import LuotaError, invalid, reworded
-from luota.core.model import Mode, Rules, RunState
+from luota.core.model import Mode, Rules, RunState, Windows
 from luota.core.schedule import Every
 from luota.core.slots import Signal, Stretch
 from luota.core.spec.monitors import Definition, definition_json, parse_edit
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 LOOKS_BACK = 90 * DAY
 _MOST = 10_000
+_PIECE = 500  # some 5 ms, at worst
 FIELDS = {"graceSeconds": "grace", "expectedFreshnessSeconds": "freshness", "maxRuntimeSeconds": "limit"}
 """The parameters of the address by which other values are tried, by the key of the definition."""
 
@@ -44,8 +45,18 @@ async def evidence(engine: Engine, monitor_id: str, mode: Mode, now: int) -> Evi
     signals = await history.signals(engine.reader, monitor_id, mode, _MOST, since)
     runs = await history.durations(engine.reader, monitor_id, _MOST, since) if mode is Mode.RUN else ()
     pauses, windows = await rows.pauses(engine.reader, monitor_id, mode), engine.registry.windows
+    in_time, hung = await _in_pieces(_succeeded(runs, windows, pauses))
+    return Evidence(signals, pauses, in_time, hung)
+
+
+def _succeeded(
+    runs: Sequence[history.Lasted], windows: Windows, pauses: Sequence[Stretch]
+) -> Generator[None, None, tuple[list[int], int]]:
+    """Return how long the runs took that succeeded in time, and how many succeeded only after their limit."""
     in_time, hung = list[int](), 0
-    for run in runs:
+    for count, run in enumerate(runs):
+        if count % _PIECE == 0:
+            yield
         if run.state is not RunState.SUCCESS:
             continue
         drawn = run_drawn(run.state, run.effective_at, run.limit_at, run.finish_received_at, windows, pauses)
@@ -53,7 +64,7 @@ async def evidence(engine: Engine, monitor_id: str, mode: Mode, now: int) -> Evi
             hung += 1
         elif run.duration is not None:
             in_time.append(run.duration)
-    return Evidence(signals, pauses, in_time, hung)
+    return in_time, hung
 
 
 async def suggested(rules: Rules, found: Evidence) -> tuple[advice.Suggestion, ...]:

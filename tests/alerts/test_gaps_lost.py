@@ -7,7 +7,7 @@ import pytest
 from luota.core.retry import AttemptResult
 from luota.core.spec.values import DAY
 from luota.core.spec.ingest import Ping
-from luota.engine import channels, people, routes
+from luota.engine import channels, people, retention, routes
 from luota.engine.channels import tell_gaps
 from luota.engine.deliveries import RecordAttempt, give_up, prove
 from luota.engine.ingest import RecordPing
@@ -88,10 +88,10 @@ async def test_a_blind_window_that_another_channel_hears_of_or_has_heard_of_is_t
     await removed(blind, blind.ids["b"], "b")
     before = [("a", "failed_terminal"), ("b", "cancelled"), ("c", "queued"), ("d", "queued")]
     assert await gaps(blind) == before
-    await join(blind, "e")
     await answered(blind, "c", GONE)
     assert await gaps(blind) == [*before[:2], ("c", "failed_terminal"), ("d", "queued")], "it is on its way"
     await answered(blind, "d", TAKEN)
+    await join(blind, "e")
     assert len(await gaps(blind)) == 4
 
 
@@ -155,13 +155,38 @@ async def test_a_blind_window_given_up_by_the_only_channel_is_told_once_to_one_t
     assert await gaps(blind) == told
     await proven(blind, name)
     assert await gaps(blind) == told, "it is on its way"
-    await join(blind, "c")
     await answered(blind, name, TAKEN)
     await proven(blind, name)
-    await join(blind, "d")
+    await join(blind, "c")
     assert await gaps(blind) == [*told[:1], (name, "delivered")], "it was heard of"
     words = await fetch(blind.engine.reader, "SELECT DISTINCT notice FROM deliveries WHERE type = 'watch.gap'")
     assert len(words) == 1
+
+
+async def test_a_channel_that_was_mended_hears_of_a_blind_window_while_another_is_still_tried_and_may_lose_it(blind):
+    await join(blind, "b")
+    await refuses(blind)
+    await mended(blind)
+    told = [("a", "failed_terminal"), ("b", "queued"), ("a", "queued")]
+    assert await gaps(blind) == told
+    await mended(blind)
+    await answered(blind, "b", GONE)
+    assert await gaps(blind) == [told[0], ("b", "failed_terminal"), told[2]]
+
+
+async def test_retention_keeps_who_heard_of_a_blind_window_while_that_decides_who_else_is_to(blind):
+    await join(blind, "b")
+    await answered(blind, "a", TAKEN)
+    await blind.engine.submit(
+        people.edit_workspace(blind.workspace.id, {"retentionDays": 1, "incidentRetentionDays": 1}, ACTOR)
+    )
+    blind.engine.clock.advance(2 * DAY)
+    before = await gaps(blind)
+    await retention.prune(blind.engine)
+    assert await gaps(blind) == before
+    blind.engine.clock.advance(9 * DAY)
+    await retention.prune(blind.engine)
+    assert {state for _, state in await gaps(blind)} == {"queued"}
 
 
 async def test_a_blind_window_lost_with_the_only_channel_is_told_to_one_that_is_added_after_that(blind):
@@ -198,7 +223,7 @@ async def test_a_channel_that_joins_hears_of_no_blind_window_of_another_workspac
     assert await gaps(blind) == [("a", "failed_terminal")]
 
 
-@pytest.mark.parametrize(("sql", "values"), [(routes._GAPS_LOST, ('["x"]',)), (routes._GAPS_TO_JOINING, ("x", 1))])
+@pytest.mark.parametrize(("sql", "values"), [(routes._GAPS_LOST, ('["x"]',)), (routes._GAPS_TO_JOINING, ("x", 1, "y"))])
 async def test_who_heard_of_a_blind_window_is_found_by_an_index(blind, sql, values):
     plan = await fetch(blind.engine.reader, f"EXPLAIN QUERY PLAN {sql}", values)
     steps = [row[3] for row in plan]

@@ -154,7 +154,9 @@ def test_a_recovery_waits_for_no_second_attempt_to_a_channel_that_was_not_told_e
     found = advance(found, facts, HEARTBEAT, Kind.MISSED, ENDS)
     assert waiting(found, "recovery")
     facts = Facts(**SIGNALLED, opened=OPENED, tellings=(telling("failed_retrying", "incident.resolved"),))
-    assert not waiting(advance(found, facts, HEARTBEAT, Kind.MISSED, ENDS), "recovery")
+    found = advance(found, facts, HEARTBEAT, Kind.MISSED, ENDS)
+    assert not waiting(found, "recovery")
+    assert found[-1].detail.endswith("not waited for: it was not told of the incident either")
 
 
 def test_a_settled_step_stays_as_it_is():

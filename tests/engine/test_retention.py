@@ -157,7 +157,7 @@ async def test_an_incident_is_kept_until_the_digest_has_ended_that_is_to_tell_it
 
 
 async def test_retention_finds_what_a_digest_tells_by_an_index(engine):
-    plan = await fetch(engine.reader, f"EXPLAIN QUERY PLAN {retention._OLD_DELIVERIES}", ("x", 0, 1))
+    plan = await fetch(engine.reader, f"EXPLAIN QUERY PLAN {retention._OLD_DELIVERIES}", ("x", 0, 1, 0))
     steps = [row[3] for row in plan]
     assert all(step.startswith(("SEARCH", "CORRELATED")) for step in steps), steps
     assert any("deliveries_told_by" in step for step in steps)

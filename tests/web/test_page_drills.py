@@ -37,7 +37,14 @@ async def ended(served, job, kind, state, at, steps=()):
     return drill_id
 
 
+async def heard(served, **rules):
+    """Add a channel."""
+    doc = {"type": "webhook", "name": "desk", "url": "http://192.0.2.1/", **rules}
+    return (await served.api("POST", "/api/channels", doc))["channel"]["id"]
+
+
 async def test_every_monitor_stands_there_with_its_latest_result_and_what_to_prove_next(served, viewer, operator):
+    await heard(served)
     job = await served.monitor(name="Backup")
     await served.monitor("freshness", name="Report")
     await ended(served, job, "missed", "not_proven", NOW - 20 * DAY)
@@ -51,12 +58,25 @@ async def test_every_monitor_stands_there_with_its_latest_result_and_what_to_pro
 
 @pytest.mark.parametrize(("past", "word"), [(0, "proven"), (1, "stale")], ids=["just", "just not"])
 async def test_a_proof_counts_for_90_days_and_is_stale_afterwards(served, viewer, past, word):
+    await heard(served)
     job = await served.monitor()
     for kind in ("missed", "dead_route"):
         await ended(served, job, kind, "proven", NOW - PROOF_LASTS - past)
     said = words(await viewer.get(WHERE))
     assert f"Missed heartbeat {word} 90 d ago" in re.sub(" +", " ", said)
     assert ("All 1 monitor is proven" in said) == (word == "proven")
+
+
+async def test_what_was_proven_is_not_called_so_of_a_monitor_of_which_nobody_would_hear_by_now(served, viewer):
+    channel = await heard(served)
+    job = await served.monitor()
+    for kind in ("missed", "dead_route"):
+        await ended(served, job, kind, "proven", NOW)
+    assert "All 1 monitor is proven" in words(await viewer.get(WHERE))
+    await served.api("PATCH", f"/api/channels/{channel}", {"kinds": ["failed"]})
+    said = words(await viewer.get(WHERE))
+    assert "0 of 1 monitor proven" in said
+    assert "Nobody hears of missed" in said
 
 
 async def test_the_drill_of_a_run_that_does_not_start_is_called_so_wherever_it_stands(served, viewer):

@@ -11,10 +11,12 @@ from luota.core.errors import Code, LuotaError, invalid
 from luota.core.model import Mode, Rules
 from luota.core.spec.values import DAY
 from luota.core.text import visible
+from luota.core.wants import named
 from luota.engine.registry import Live
 from luota.store import drills as rows
 from luota.store import monitors as monitor_rows
 from luota.store import overview
+from luota.web.channels import untold_by_monitor
 from luota.web.dashboard.monitor import subject
 from luota.web.dashboard.visit import Page, Visit
 from luota.web.http import STATUS
@@ -68,7 +70,8 @@ async def drills(visit: Visit) -> Response:
         if live is not None:
             proofs = [_proof(live, kind, known.get(card.id, {}).get(kind), now) for kind in fitting(live.rules)]
             found.append((min(_URGENCY.index(one.word) for one in proofs), card, live, proofs))
-    found.sort(key=lambda entry: (entry[0], entry[1].name.casefold()))
+    untold = untold_by_monitor(registry, (live for _, _, live, _ in found))
+    found.sort(key=lambda entry: (entry[0], not untold[entry[1].id], entry[1].name.casefold()))
     number = visit.page_number()
     shown = found[(number - 1) * PAGE : number * PAGE]
     running = {one.monitor_id for one in await rows.running(visit.reader)}
@@ -80,6 +83,7 @@ async def drills(visit: Visit) -> Response:
                 "name": card.name,
                 "path": visit.path("monitors", live.slug, "drills"),
                 "promise": card.promise,
+                "untold": named(untold[card.id]) if untold[card.id] else "",
                 "proofs": [{"proof": one, "path": _drill_path(visit, one)} for one in proofs],
                 "next": next((one for word in _URGENCY[:3] for one in proofs if one.word == word), None),
                 "running": card.id in running,
@@ -87,7 +91,8 @@ async def drills(visit: Visit) -> Response:
             for _, card, live, proofs in shown
         ],
         total=len(found),
-        proven=sum(all(one.word == "proven" for one in proofs) for *_, proofs in found),
+        proven=sum(all(one.word == "proven" for one in proofs) and not untold[live.id] for *_, live, proofs in found),
+        watched=" ".join(["monitor", "channel", *(live.id for *_, live, _ in shown), *visit.workspace.channels]),
         lasts=PROOF_LASTS // DAY,
         number=number,
         more=len(found) > number * PAGE,
