@@ -17,18 +17,19 @@ def browser() -> str:
     return found or need(_BROWSERS[0])
 
 
-def need(package: str) -> str:
-    """Return the path of the program of one of Debian's packages, which has its name, installed where it is not there.
+def need(package: str, program: str = "") -> str:
+    """Return the path of a program of one of Debian's packages, of its name if none is given, installed where it lacks.
 
     Fail, and do not skip, where that is not possible.
     """
+    program = program or package
     # One process at a time, and the others wait: a program that is unpacked may still lack its libraries.
     with (Path(tempfile.gettempdir()) / f"luota-tests-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if shutil.which(package) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        if shutil.which(program) is None and os.geteuid() == 0 and shutil.which("apt-get"):
             quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
             for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", package]):
                 subprocess.run(command, check=False, timeout=600, **quiet)
-    found = shutil.which(package)
-    assert found, f"{package} is missing: apt-get install {package}"
+    found = shutil.which(program)
+    assert found, f"{program} is missing: apt-get install {package}"
     return found

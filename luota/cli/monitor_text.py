@@ -37,7 +37,11 @@ def described(monitor: Mapping[str, Any], **more: str) -> str:
                 "channels",
                 "every one of the workspace" if monitor.get("channels") is None else monitor["channels"],
             ),
-            *((("untold", f"{', '.join(untold)}: nobody hears of it"),) if (untold := monitor.get("untold")) else ()),
+            *(
+                (("untold", f"{', '.join(untold)}: nobody hears of {'it' if len(untold) == 1 else 'them'}"),)
+                if (untold := monitor.get("untold"))
+                else ()
+            ),
             *more.items(),
         ]
     )

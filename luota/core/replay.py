@@ -21,7 +21,7 @@ from luota.core import events
 from luota.core.deadlines import Deadlines
 from luota.core.errors import invalid
 from luota.core.expectation import last_due
-from luota.core.machine import draft, evaluate, wake_at
+from luota.core.machine import draft, evaluate
 from luota.core.model import (
     MINUTE,
     NO_WINDOWS,
@@ -245,7 +245,7 @@ class Replay:
         before = watched.state
         outcome = evaluate(watched.rules, before, event, at, self._windows)
         watched.state, watched.wake_at = state, due = outcome.state, outcome.wake_at
-        self._deadlines.set(watched.id, due if state.incident is None else _next_step(state))
+        self._deadlines.set(watched.id, due if state.incident is None else _next_step(state, due))
         for made in outcome.transitions:
             if made.before is not made.after or made.action in _TOLD:
                 due_by = watched.id if made.at < at or event is _TICK else ""
@@ -273,10 +273,10 @@ class Replay:
             self._apply(watched, _TICK, due)
 
 
-def _next_step(state: State) -> int | None:
-    """Return when the first thing falls due that can make a step of a monitor whose incident is open."""
+def _next_step(state: State, due: int | None) -> int | None:
+    """Return when what falls due, first at `due`, can make a step of a monitor whose incident is open."""
     if state.pause is not None:
-        return wake_at(state)
+        return due
     return state.runs[0].limit_at if state.runs else None
 
 

@@ -236,19 +236,13 @@ async def _gap(tx: Transaction, workspace: LiveWorkspace, window: Window, told: 
 
 def _set_wants(tx: Transaction, workspace_id: str, channel_id: str, wants: Wants) -> None:
     """Let a channel want these notices: for the rest of the transaction, and from COMMIT on for all."""
-
-    def publish() -> None:
-        workspace = tx.registry.workspaces[workspace_id]
-        wanted = {**workspace.wants, channel_id: wants}
-        tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, wants=wanted)
-
     tx.batch.wants[channel_id] = wants
-    tx.batch.after.append(publish)
+    tx.batch.after.append(lambda: tx.registry.want(workspace_id, channel_id, wants))
 
 
 def _set_channels(tx: Transaction, workspace_id: str, add: str | None = None, drop: str | None = None) -> None:
     workspace = tx.registry.workspaces[workspace_id]
-    gone = () if drop is None else (drop,)
-    channels = without(gone, workspace.channels) + (() if add is None else (add,))
-    wants = {one: workspace.wants[one] for one in without(gone, tuple(workspace.wants))}
-    tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, channels=channels, wants=wants)
+    channels = without((drop or "",), workspace.channels) + ((add,) if add else ())
+    tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, channels=channels)
+    if drop:
+        tx.registry.want(workspace_id, drop, None)

@@ -184,7 +184,7 @@ async def _open_route(tx: Transaction, drill_id: str, twin: Live, url: str) -> N
     def publish() -> None:
         tx.registry.routes[twin.id] = (channel_id,)
         tx.registry.dead_routes.add(channel_id)
-        _set_wants(tx, twin.workspace_id, channel_id, Wants(resolved=False))
+        tx.registry.want(twin.workspace_id, channel_id, Wants(resolved=False))
 
     tx.batch.after.append(publish)
 
@@ -208,16 +208,9 @@ async def _close_route(tx: Transaction, twin_id: str) -> None:
         def publish(channel_id: str = channel_id, workspace_id: str = workspace_id) -> None:
             tx.registry.routes.pop(twin_id, None)
             tx.registry.dead_routes.discard(channel_id)
-            _set_wants(tx, workspace_id, channel_id, None)
+            tx.registry.want(workspace_id, channel_id, None)
 
         tx.batch.after.append(publish)
-
-
-def _set_wants(tx: Transaction, workspace_id: str, channel_id: str, wants: Wants | None) -> None:
-    workspace = tx.registry.workspaces[workspace_id]
-    others = {one: wanted for one, wanted in workspace.wants.items() if one != channel_id}
-    wanted = others if wants is None else {**others, channel_id: wants}
-    tx.registry.workspaces[workspace_id] = msgspec.structs.replace(workspace, wants=wanted)
 
 
 def _encoded(value: Any) -> str:

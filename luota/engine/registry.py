@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from luota.core.deadlines import Deadlines
 from luota.core.machine import wake_at
@@ -94,6 +95,13 @@ class Registry:
             found = None if workspace is None else workspace.slugs.get(id_or_slug)
             live = None if found is None else self.monitors.get(found)
         return live if live is not None and live.workspace_id == workspace_id else None
+
+    def want(self, workspace_id: str, channel_id: str, wants: Wants | None) -> None:
+        """Note which notices a channel wants; None forgets it."""
+        workspace = self.workspaces[workspace_id]
+        kept = {one: wanted for one, wanted in workspace.wants.items() if one != channel_id}
+        wanted = kept if wants is None else {**kept, channel_id: wants}
+        self.workspaces[workspace_id] = replace(workspace, wants=wanted)
 
     def channels_of(self, live: Live) -> tuple[str, ...]:
         """Return the channels that hear of a monitor: its own, else all of its workspace."""

@@ -197,25 +197,6 @@ async def test_on_a_full_disk_the_reserve_is_not_for_signals_but_for_what_people
         assert (await luota.ping(job)).status_code == 202
 
 
-async def test_a_daemon_that_starts_on_a_full_disk_answers_503_until_there_is_room(
-    small_disk: Path, tmp_path: Path
-) -> None:
-    ledger: set[str] = set()
-    async with Daemon(small_disk / "data", SETTINGS) as luota:
-        luota.log_path = tmp_path / "serve.log"
-        job = await luota.monitor("pings", schedule={"every": "1d"})
-        await ping_until(luota, job, 202, ledger)
-        await luota.kill()
-        with full(small_disk):
-            await luota.start(healthy=False)
-            await ping_until(luota, job, 503, ledger)
-            assert "nothing can be written" in await sick(luota)
-        await healthy(luota)
-        await ping_until(luota, job, 202, ledger)
-        assert ledger == {row[0] for row in luota.rows("SELECT id FROM heartbeats")}
-        assert luota.rows("SELECT reason FROM blind_windows") == [("Luota was not running",)]
-
-
 async def test_a_file_that_cannot_be_opened_for_want_of_room_is_refused_in_words(
     small_disk: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,9 @@
 
 import re
 
+from luota.core.model import NO_WINDOWS, RunState
+from luota.store.history import Lasted
+from luota.web import advice
 from luota.web.dashboard.charts import Column, columns
 from tests.web.monitor_page import HOUR, WHERE, owner, sign_in
 from tests.web.reading import words
@@ -146,3 +149,9 @@ async def test_what_is_tried_is_told_with_its_unit(served, owner):
         await job.ping()
         served.clock.advance(HOUR)
     assert "With interval 1h, grace 0 s, " in words(await client.get(f"{WHERE}/{job.id}?grace=0"))
+
+
+def test_of_many_runs_each_five_hundred_are_judged_at_a_go():
+    run = Lasted("r", 0, 1_000, 1_000, RunState.SUCCESS, 1_000, 2_000)
+    pieces = advice._succeeded([run] * 1_001, NO_WINDOWS, ())
+    assert sum(1 for _ in pieces) == 3

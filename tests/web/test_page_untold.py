@@ -8,21 +8,8 @@ import pytest
 
 from luota.cli.monitor_text import described
 from tests.receiver import Receiver, reply
-from tests.served import LOOPBACK
 from tests.web.reading import words
-
-HOME = "/w/default"
-
-
-@pytest.fixture
-async def served(serve):
-    return await serve(send=True, allow=LOOPBACK)
-
-
-@pytest.fixture
-async def hook():
-    async with Receiver() as receiver:
-        yield receiver
+from tests.web.test_page_proof import HOME, hook, needs, prove, served  # noqa: F401 (two are fixtures)
 
 
 async def proven(served, hook, name="desk", **rules):
@@ -33,10 +20,6 @@ async def proven(served, hook, name="desk", **rules):
     return id_
 
 
-async def prove(served, channel):
-    await served.api("POST", f"/api/channels/{channel}/test")
-
-
 async def page(served, client, path=""):
     served.clock.advance(1_000)  # what pages share holds for a second
     return await client.get(HOME + path)
@@ -45,11 +28,6 @@ async def page(served, client, path=""):
 async def card(served, client, path, head):
     """The words of one card of a page."""
     text = re.search(rf'id="{head}">.*?</section>', (await page(served, client, path)).text, re.S)[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text.partition(">")[2])).split())
-
-
-async def needs(served, client):
-    text = (await page(served, client)).text.partition('id="human"')[2].partition("</section>")[0]
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text.partition(">")[2])).split())
 
 
@@ -193,7 +171,7 @@ async def test_a_monitor_that_is_shown_says_of_what_nobody_hears(served, hook):
     run, beat = await served.monitor("run"), await served.monitor()
     shown = described((await served.api("GET", f"/api/monitors/{run.id}"))["monitor"])
     assert re.search(
-        r"^channels +every one of the workspace\nuntold +stuck, failed: nobody hears of it$", shown, re.M
+        r"^channels +every one of the workspace\nuntold +stuck, failed: nobody hears of them$", shown, re.M
     ), shown
     assert "untold" not in described((await served.api("GET", f"/api/monitors/{beat.id}"))["monitor"])
 
