@@ -100,8 +100,7 @@ class Batch:
     def finish(self) -> None:
         """Add the state rows: one per monitor, however many of its events are in the batch."""
         for live in self._staged.values():
-            row = state_row(live.id, live.state, live.incident_id, live.last_heartbeat, live.heartbeats)
-            self.rows.add("monitor_states", row)
+            self.rows.add(*state_row(live.id, live.state, live.incident_id, live.last_heartbeat, live.heartbeats))
 
     def publish(self) -> None:
         """After COMMIT: make everything live."""

@@ -68,13 +68,13 @@ class Flight:
 
     def _write(self, db: sqlite3.Connection) -> None:
         if not db.in_transaction:
-            db.execute("BEGIN IMMEDIATE")
+            db.executescript("BEGIN IMMEDIATE")
         if self.window is not None:
             db.execute(_BLIND, (self.window.start, self.window.end, self.window.reason))
         self.batch.rows.write(db)
         if self.alive_at is not None:
             db.execute("UPDATE instance SET alive_at = ?", (self.alive_at,))
-        db.execute("COMMIT")
+        db.commit()
 
 
 class Broken:
@@ -88,7 +88,7 @@ def planned(batch: Batch, items: list[Item]) -> list[Any]:
     """Return what each command came to, an error for one that was refused; a Broken last where one broke."""
     results: list[Any] = []
     for index, item in enumerate(items):
-        work, future = item.work, item.future
+        work = item.work
         assert isinstance(work, Command)
         work.at = item.at
         try:
@@ -98,8 +98,7 @@ def planned(batch: Batch, items: list[Item]) -> list[Any]:
         except Exception as error:
             # A defect of ours in one command must not take the others with it.
             log.exception("a command failed")
-            if not future.done():
-                future.set_exception(error)
+            answer([item], [error])
             return [Broken(index)]
     return results
 
@@ -116,10 +115,7 @@ async def worked(work: "Command | Work", tx: Transaction) -> Any:
 def answer(items: list[Item], results: list[Any]) -> None:
     """Give every caller its result, or the error that refused it."""
     for item, result in zip(items, results, strict=True):
-        future = item.future
-        if future.done():  # its caller has gone; what it asked for is on disk all the same
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+        try:
+            item.done(result)
+        except Exception:  # a defect of ours in one caller must not keep the others waiting
+            log.exception("an answer failed")

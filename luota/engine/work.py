@@ -57,13 +57,26 @@ class Transaction:
 
 Work = Callable[[Transaction], Awaitable[Any]]
 
+Done = Callable[[Any], None]
+"""Takes what a change came to, once it is on disk: its result, or the error that refused it."""
+
 
 class Item:
-    """A change that waits, the instant to which it belongs, and the future of its caller."""
+    """A change that waits, the instant to which it belongs, and what its caller wants called at its end."""
 
-    __slots__ = ("at", "future", "work")
+    __slots__ = ("at", "done", "work")
 
-    def __init__(self, work: "Command | Work", at: int, future: "asyncio.Future[Any]") -> None:
+    def __init__(self, work: "Command | Work", at: int, done: Done) -> None:
         self.work = work
         self.at = at
-        self.future = future
+        self.done = done
+
+
+def settle(future: "asyncio.Future[Any]", result: Any) -> None:
+    """End a caller's future with what its change came to, if it still waits."""
+    if future.done():  # its caller has gone; what it asked for is on disk all the same
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

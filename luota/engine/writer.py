@@ -24,7 +24,7 @@ from luota.engine.clocks import Clocks
 from luota.engine.flight import Broken, Flight, Superseded, answer, planned, worked
 from luota.engine.outage import Outage
 from luota.engine.registry import Registry
-from luota.engine.work import Command, Item, Transaction, Work
+from luota.engine.work import Command, Done, Item, Transaction, Work, settle
 from luota.store import heartbeats, reads
 from luota.store.db import in_thread, translated
 from luota.store.reserve import Full, Reserve, make_room
@@ -75,7 +75,13 @@ class Writer:
         self._last_at = 0
 
     def submit(self, work: Command | Work) -> "asyncio.Future[Any]":
-        """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change.
+        """Queue a change. The future ends after COMMIT; cancelling its waiter does not cancel the change."""
+        future = self._loop.create_future()
+        self.queue(work, partial(settle, future))
+        return future
+
+    def queue(self, work: Command | Work, done: Done) -> None:
+        """Queue a change and return; `done` is called after COMMIT.
 
         Its instant is set here and never decreases along the queue: who was received first is judged first,
         however long the writer is busy. UNAVAILABLE when so much waits that the storage must be stuck.
@@ -85,12 +91,11 @@ class Writer:
         if self.full.is_set() and isinstance(work, Command):
             raise LuotaError(Code.UNAVAILABLE, "Storage unavailable: the disk is full.", retry_after=5)
         at = work.at if isinstance(work, Command) else 0
-        item = Item(work, max(at or self._clock.now(), self._last_at), self._loop.create_future())
+        item = Item(work, max(at or self._clock.now(), self._last_at), done)
         self._last_at = item.at
         self._queue.append(item)
         if len(self._queue) >= self._wanted:
             self._waiting.set()
-        return item.future
 
     async def run(self) -> None:
         """Write until `close`, then until nothing is left to write.
@@ -115,9 +120,7 @@ class Writer:
 
     def abandon(self, error: BaseException) -> None:
         """Answer all that waits with `error`, since `run` has ended and nobody will write it."""
-        for item in self._queue:
-            if not item.future.done():
-                item.future.set_exception(error)
+        answer(list(self._queue), [error] * len(self._queue))
         self._queue.clear()
 
     def close(self) -> None:
@@ -179,7 +182,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - what is not the storage's fault is logged there
             await self._lost(flight.items, flight.window, error)
         else:
-            answer(flight.items, flight.results)
+            # After the next transaction is on its way, for which the driver's thread waits.
+            self._loop.call_soon(answer, flight.items, flight.results)
 
     async def _begin(self, items: list[Item], window: Window | None) -> Flight | None:
         try:
@@ -262,7 +266,7 @@ class Writer:
                     tx.batch.apply(live, ClockBack(), now)
 
         try:
-            await self._write([Item(clamp, now, self._loop.create_future())], window)
+            await self._write([Item(clamp, now, lambda _: None)], window)
         except sqlite3.OperationalError as error:
             self._failed(error, [])
             return window

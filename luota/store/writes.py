@@ -6,7 +6,7 @@ must win it back from the event loop.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -23,11 +23,16 @@ MOST_COUNTED = 100
 
 A job that is dead for a year would otherwise fill the file with one line a minute."""
 
-_STATE = (
-    "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at late failing failures "
-    "counted_at evidence_at unverified unverified_by incident incident_id paused pause_until pause_until_healthy "
-    "closed_at outcome_unknown last_heartbeat heartbeats"
+_CALM = (
+    "monitor_id status since reason basis_at set_at signal_at expected_at deadline_at last_heartbeat heartbeats"
 ).split()
+_TROUBLE = (
+    "late failing failures counted_at evidence_at unverified unverified_by incident incident_id paused pause_until "
+    "pause_until_healthy closed_at outcome_unknown"
+).split()
+_NO_TROUBLE = (0, 0, 0, None, None, 0, None, None, None, 0, None, 0, None, 0)
+"""What the columns of trouble hold of nearly every monitor. In such a row they are a part of the statement, since to
+bind a value costs the driver more than to write it, and of None seven times as much as of a number."""
 
 _COLUMNS: dict[str, list[str]] = {
     "heartbeats": (
@@ -43,24 +48,27 @@ _COLUMNS: dict[str, list[str]] = {
     "attempts": "delivery_id number started_at finished_at ok status error provider_id".split(),
     "incident_events": "incident_id id at recorded_at type kind text actor".split(),
     "audit_entries": "id workspace_id at actor source action target detail".split(),
-    "monitor_states": _STATE,
-}
-
-_AFTER: dict[str, str] = {
-    "monitor_states": " ON CONFLICT (monitor_id) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _STATE[1:]),
+    "monitor_states": _CALM + _TROUBLE,
+    "calm_states": _CALM,
 }
 
 _OPENED = "id workspace_id monitor_id kind opened_at expected_at summary run_id evidence_at".split()
 
 
-def _values(columns: int, rows: int) -> str:
-    one = "(" + ", ".join("?" * columns) + ")"
-    return ", ".join([one] * rows)
+def _values(columns: int, rows: int, constants: Sequence[int | None] = ()) -> str:
+    one = ["?"] * columns + ["NULL" if constant is None else str(constant) for constant in constants]
+    return ", ".join([f"({', '.join(one)})"] * rows)
 
 
-def _insert(table: str, rows: int) -> str:
-    columns = _COLUMNS[table]
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {_values(len(columns), rows)}{_AFTER.get(table, '')}"
+def _insert(name: str, rows: int) -> str:
+    columns = _COLUMNS[name]
+    if name not in ("monitor_states", "calm_states"):
+        return f"INSERT INTO {name} ({', '.join(columns)}) VALUES {_values(len(columns), rows)}"
+    constants = _NO_TROUBLE if name == "calm_states" else ()
+    return (
+        f"INSERT INTO monitor_states ({', '.join(_CALM + _TROUBLE)}) VALUES {_values(len(columns), rows, constants)} "
+        f"ON CONFLICT (monitor_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in (_CALM + _TROUBLE)[1:])}"
+    )
 
 
 def _open_incidents(rows: int) -> str:
@@ -195,6 +203,7 @@ _ORDER = (
     "rested",
     "audit_entries",
     "monitor_states",
+    "calm_states",
 )
 """Parents before children, since foreign keys are checked at once."""
 
@@ -229,7 +238,8 @@ def _execute(db: sqlite3.Connection, name: str, rows: list[Row]) -> None:
     else:
         for chunk in _chunks(rows):
             sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
-            db.execute(sql, [value for row in chunk for value in row])
+            # Not `execute`, which asks for the last row's id and gives the interpreter's lock away for that once more.
+            db.executemany(sql, [tuple(chain.from_iterable(chunk))])
 
 
 _INSERTS = {table: ["", *(_insert(table, n) for n in range(1, MOST_ROWS + 1))] for table in _COLUMNS}
@@ -241,10 +251,10 @@ def _chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 
 def state_row(
     monitor_id: str, state: State, incident_id: str | None, last_heartbeat: int | None = None, heartbeats: int = 0
-) -> Row:
-    """Return the `monitor_states` row of a state; `luota.store.reads.state_of` is the inverse."""
+) -> tuple[str, Row]:
+    """Return the row of a state and the name under which it is added; `luota.store.reads.state_of` is the inverse."""
     pause = state.pause
-    return (
+    calm = (
         monitor_id,
         state.status.value,
         state.since,
@@ -254,6 +264,10 @@ def state_row(
         state.signal_at,
         state.expected_at,
         state.deadline_at,
+        last_heartbeat,
+        heartbeats,
+    )
+    trouble = (
         +state.late,  # a bool would take the driver's slow path of adapters
         +state.failing,
         state.failures,
@@ -268,9 +282,8 @@ def state_row(
         +(pause is not None and pause.until_healthy),
         state.last_close_at,
         +state.outcome_unknown,
-        last_heartbeat,
-        heartbeats,
     )
+    return ("calm_states", calm) if trouble == _NO_TROUBLE else ("monitor_states", calm + trouble)
 
 
 def run_changes(rows: Rows, rearmed: tuple[OpenRun, ...], ended: tuple[EndedRun, ...]) -> None:

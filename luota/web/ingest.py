@@ -83,27 +83,27 @@ class Ingest:
         if len(raw) > MAX_BODY or not monitor_id or "/" in monitor_id:
             return False
         address = client_address(scope, self._trusted)
+
+        def ended(result: PingResult | Exception) -> None:
+            if isinstance(result, Exception):
+                self._refused(address, result)
+                done(result)
+            else:
+                done(_pinged(result))
+
         try:
             if address:
                 self._limits.ip_minute.check(address, self._engine.clock.now())
-            recorded = self._record(monitor_id, scope, spec.decode_body(raw))
+            self._engine.writer.queue(self._recorded(monitor_id, scope, spec.decode_body(raw)), ended)
         except Exception as error:  # noqa: BLE001 - whoever called it answers for us
             self._refused(address, error)
             asyncio.get_running_loop().call_soon(done, error)
             return True
-
-        def ended(recorded: "asyncio.Future[PingResult]") -> None:
-            error = recorded.exception()
-            if error is not None:
-                self._refused(address, error)
-            done(error or _pinged(recorded.result()))
-
-        recorded.add_done_callback(ended)
         return True
 
     async def ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Record a heartbeat or fresh output, by the monitor's own token."""
-        return _pinged(await self._record(scope["path_params"]["monitor_id"], scope, body))
+        return _pinged(await self._engine.submit(self._recorded(scope["path_params"]["monitor_id"], scope, body)))
 
     async def workspace_ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Record a heartbeat or fresh output, by the workspace's token, which is accepted here only."""
@@ -120,7 +120,7 @@ class Ingest:
             raise LuotaError(Code.UNAUTHENTICATED, _BAD_KEY)
         limits = self._limits
         limits.admit([(limits.workspace_minute, workspace.id)], self._engine.clock.now())
-        return _pinged(await self._ping(live, body))
+        return _pinged(await self._engine.submit(self._ping(live, body)))
 
     async def start(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Open a run, or return the one that this start opened before."""
@@ -179,17 +179,17 @@ class Ingest:
         result: RunResult = await self._engine.submit(command)
         return result
 
-    def _record(self, monitor_id: str, scope: Scope, body: spec.Body) -> "asyncio.Future[PingResult]":
+    def _recorded(self, monitor_id: str, scope: Scope, body: spec.Body) -> RecordPing:
         live = self._monitor(monitor_id)
         self._admit(scope, live)
         return self._ping(live, body)
 
-    def _ping(self, live: Live, body: spec.Body) -> "asyncio.Future[PingResult]":
+    def _ping(self, live: Live, body: spec.Body) -> RecordPing:
         ping = spec.parse_ping(body)
         if live.rules.mode is Mode.RUN:
             said = "This is a run monitor. Send POST /v1/runs/start, then POST /v1/runs/{runId}/success or /fail."
             raise invalid("monitorId", said)
-        return self._engine.submit(RecordPing(live.id, ping, self._engine.clock.now()))
+        return RecordPing(live.id, ping, self._engine.clock.now())
 
     def _refused(self, address: str, error: BaseException) -> None:
         """Count what is refused for a wrong id or key against the address that it came from."""

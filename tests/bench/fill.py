@@ -14,7 +14,7 @@ from luota.core.events import Ping
 from luota.core.machine import draft, evaluate
 from luota.core.model import Mode, Rules, State, Status
 from luota.core.schedule import parse_schedule
-from luota.store.writes import state_row
+from luota.store.writes import Rows, state_row
 
 from . import processes
 
@@ -47,7 +47,7 @@ class File:
     def add(self, name: str, many: Iterable[tuple[Rules, State]], now: int) -> list[str]:
         """Write monitors with these rules and states; return their ids."""
         first = len(self.monitors)
-        definitions, states = [], []
+        definitions, states = [], Rows()
         for number, (rules, state) in enumerate(many):
             id_ = str(uuid4())
             self.monitors.append(id_)
@@ -57,12 +57,12 @@ class File:
             words = (f"The {label} backup is there in the morning", "platform team", "https://wiki.example/backup")
             definition = (id_, self.workspace_id, label, label, rules.mode.value, schedule, *limits, *words)
             definitions.append((*definition, uuid4().hex, now))
-            states.append(state_row(id_, state, None))
+            states.add(*state_row(id_, state, None))
         columns = "id workspace_id slug name mode schedule grace_ms max_runtime_ms freshness_ms tolerance".split()
         columns += "promise owner runbook token_salt created_at".split()
         with self._open() as db:
             db.executemany(f"INSERT INTO monitors ({', '.join(columns)}) VALUES ({_places(columns)})", definitions)
-            db.executemany(f"INSERT INTO monitor_states VALUES ({_places(states[0])})", states)
+            states.write(db)
         return self.monitors[first:]
 
     def keys(self, ids: Iterable[str]) -> list[tuple[str, str]]:

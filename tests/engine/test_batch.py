@@ -101,3 +101,17 @@ async def test_what_cannot_be_committed_changes_nothing_that_is_live(served):
     assert await monitor.shown() == before
     assert served.rows("SELECT id, state FROM runs") == [(run, "running")]
     assert served.row("SELECT count(*) FROM incidents") == (0,)
+
+
+async def test_an_answer_that_fails_keeps_nobody_else_waiting(served):
+    monitor = await served.monitor()
+    told = []
+
+    def fails(result):
+        told.append(result)
+        raise RuntimeError("this caller is broken")
+
+    queue = served.engine.writer.queue
+    queue(RecordPing(monitor.id, Ping(), NOW), fails)
+    (other,) = await together(served, RecordPing(monitor.id, Ping(), NOW))
+    assert served.rows("SELECT id FROM heartbeats ORDER BY seq") == [(told[0].heartbeat_id,), (other.heartbeat_id,)]
