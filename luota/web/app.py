@@ -61,7 +61,7 @@ def build(
     handlers: dict[Any, Any] = {HTTPException: no_route, LuotaError: _refused, sqlite3.Error: _unreadable}
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)
     routed = _pings_first(ingest.ping_endpoint, app)
-    return WithRequestId(routed, ingest.whole_ping, access_log=access_log, elapsed=engine.clock.monotonic)
+    return WithRequestId(routed, ingest, access_log=access_log, elapsed=engine.clock.monotonic)
 
 
 def _pings_first(ping: Endpoint, app: ASGIApp) -> ASGIApp:

@@ -1,13 +1,16 @@
 """The open connections of all listeners, and room for one more."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 if TYPE_CHECKING:
     from luota.web.protocol import GuardedProtocol
+
+log = logging.getLogger(__name__)
 
 
 class Connections(ServerState):
@@ -26,7 +29,7 @@ class Connections(ServerState):
         self.tcp: dict[GuardedProtocol, None] = {}  # in the order of their last answers
         self.none_left = asyncio.Event()
         self.stopping = False
-        self.whole: list[tuple[GuardedProtocol, RequestResponseCycle]] = []
+        self._ready: list[Callable[[], None]] = []
         self.default_lines = b""
 
     def set_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
@@ -46,8 +49,16 @@ class Connections(ServerState):
         self.tcp[newcomer] = None
         return True
 
-    def begin_all(self) -> None:
-        """Answer all requests that have come whole: at one go, since the commit's thread waits at each pause."""
-        whole, self.whole = self.whole, []
-        for protocol, cycle in whole:
-            protocol.begin(cycle)
+    def begin_soon(self, begin: Callable[[], None]) -> None:
+        """Call `begin` once all that has arrived is read: at one go, since the commit's thread waits at each pause."""
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._begin_all)
+        self._ready.append(begin)
+
+    def _begin_all(self) -> None:
+        ready, self._ready = self._ready, []
+        for begin in ready:
+            try:
+                begin()
+            except Exception:  # a defect of ours in one request must not keep the others waiting
+                log.exception("a request failed")

@@ -1,27 +1,16 @@
-"""One request and its answer, as uvicorn's protocol keeps them, and the short way for those that come whole."""
+"""One request and its answer, as uvicorn's protocol keeps them."""
 
 # ruff: noqa: D102 - the contracts of the overridden callbacks are uvicorn's
 
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any
+from collections.abc import Awaitable, Generator
+from typing import TYPE_CHECKING
 
-from uvicorn._types import (
-    ASGI3Application,
-    ASGIReceiveCallable,
-    ASGISendCallable,
-    ASGISendEvent,
-    HTTPResponseStartEvent,
-    Scope,
-)
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
-Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
-"""Answers a request at once: with a status, headers, and a body that is JSON."""
+if TYPE_CHECKING:
+    from luota.web.protocol import GuardedProtocol
 
-Direct = Callable[[Any, bytes, Reply], bool]
-"""Takes a scope and a body and answers the request it by one later call, or returns False and leaves it to the app."""
-
-_JSON = b"%b%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 _DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 
 
@@ -38,15 +27,12 @@ _SENT = _Sent()
 class Exchange(RequestResponseCycle):
     """One request and its answer, which leaves in one write when it comes whole.
 
-    `in_task` lets an app answer it in a task of its own. A default header gives way to one that the answer sets itself;
-    `default_lines` are all of them as they go over the wire.
+    A default header gives way to one that the answer sets itself.
 
     An answer begins with its first body message, as ASGI has it. uvicorn writes its head before that: one
     more system call for each answer, and a packet.
     """
 
-    in_task: Callable[[RequestResponseCycle, ASGI3Application], None]
-    default_lines: bytes
     _start: HTTPResponseStartEvent | None = None
 
     def send(self, message: ASGISendEvent) -> Awaitable[None]:  # type: ignore[override]
@@ -63,25 +49,6 @@ class Exchange(RequestResponseCycle):
             return self._send_both(start, message)
         self._complete(whole)
         return _SENT
-
-    def reply(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
-        """Answer with JSON, without a task where there is nothing to wait for.
-
-        `headers` must be sound, and none of them a default.
-        """
-        if self.disconnected:
-            return
-        if self.keep_alive and not self.flow.write_paused:
-            lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-            self._complete(_JSON % (STATUS_LINE[status], self.default_lines, lines, len(content), content))
-            return
-        json = [*headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-
-        async def app(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-            await send({"type": "http.response.start", "status": status, "headers": json})
-            await send({"type": "http.response.body", "body": content, "more_body": False})
-
-        self.in_task(self, app)
 
     def _complete(self, whole: bytes) -> None:
         self.transport.write(whole)
@@ -110,3 +77,19 @@ class Exchange(RequestResponseCycle):
     async def _send_both(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> None:
         await super().send(start)
         await super().send(message)
+
+
+class Unread:
+    """The transport as the answer to a request sees it that is still arriving."""
+
+    def __init__(self, protocol: "GuardedProtocol") -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close_answered()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 Fault = tuple[HTTPStatus, str]
@@ -13,6 +14,11 @@ _HOST = re.compile(
     rb"(\[(?:[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?|[vV][0-9A-Fa-f]+\.[0-9A-Za-z._~!$&'()*+;=:-]+)\]"
     rb"|(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
+
+
+@lru_cache(maxsize=64)  # a service is called by few names, and each request tells one
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value.strip(b" \t")) is not None
 
 
 def fault(version: str, headers: Sequence[tuple[bytes, bytes]]) -> Fault | None:
@@ -27,7 +33,7 @@ def fault(version: str, headers: Sequence[tuple[bytes, bytes]]) -> Fault | None:
             codings.append(value)
     if len(hosts) > 1 or (not hosts and version == "1.1"):  # RFC 9112, 3.2
         return HTTPStatus.BAD_REQUEST, "Send exactly one Host header"
-    if hosts and not _HOST.fullmatch(hosts[0].strip(b" \t")):
+    if hosts and not _is_host(hosts[0]):
         return HTTPStatus.BAD_REQUEST, "The Host header is not valid: send a name or an address, and a port if need be"
     if not codings:
         return None

@@ -4,16 +4,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from luota.core.errors import Code, LuotaError
-from luota.web.exchange import Reply
 from luota.web.refusal import UNKEPT
 from luota.web.request_id import new_request_id
 from luota.web.server import LOCAL
+from luota.web.whole import Reply
 
 log = logging.getLogger("luota.access")
 
@@ -34,9 +34,6 @@ STATUS = {
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
 
-Taken = Callable[[Scope, bytes, Callable[[Any], None]], bool]
-"""Takes a request with its body, and later calls back with the reply or the error; False if it is not its own."""
-
 _JSON: Header = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 
@@ -45,11 +42,16 @@ class Disconnected(Exception):  # noqa: N818 (nobody is left to see it as an err
     """The client went away before its request was received whole."""
 
 
+def too_large() -> LuotaError:
+    """Return the refusal of a body of more than MAX_BODY."""
+    return LuotaError(Code.TOO_LARGE, "Request failed")
+
+
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """Return the body, decided while it streams: TOO_LARGE as soon as it is known to exceed 64 KiB."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > MAX_BODY:
-            raise LuotaError(Code.TOO_LARGE, "Request failed")
+            raise too_large()
     body = bytearray()
     while True:
         message = await receive()
@@ -57,7 +59,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             raise Disconnected
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
-            raise LuotaError(Code.TOO_LARGE, "Request failed")
+            raise too_large()
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -139,17 +141,30 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in networks)
 
 
+class Direct(Protocol):
+    """What answers some requests without a task; `takes` is that of `luota.web.whole.Direct`."""
+
+    def takes(self, method: bytes, url: bytes) -> bool:
+        """Tell whether it answers such a request."""
+        ...
+
+    def take(self, scope: Scope, body: bytes, done: Callable[[Any], None]) -> None:
+        """Do what a request asks; call `done` once with the reply, or with the error. It raises nothing."""
+        ...
+
+
 class WithRequestId:
     """An ASGI app that gives every response an X-Request-Id, and its log line the same id.
 
     Around the raw `app`, since a 500 bypasses middleware that is added the usual way. A defect of ours
     becomes a 500 with the id, and a traceback in the log alone. `elapsed` reads monotonic milliseconds.
-    Requests that have come whole, body and all, are offered to `direct` first.
+    Of requests that have come whole, `direct` answers those that it takes; see `luota.web.whole.Direct`.
     """
 
-    def __init__(self, app: ASGIApp, direct: Taken, *, access_log: bool, elapsed: Callable[[], int]) -> None:
+    def __init__(self, app: ASGIApp, direct: Direct, *, access_log: bool, elapsed: Callable[[], int]) -> None:
         self._app = app
         self._direct = direct
+        self.takes = direct.takes
         self._access_log = access_log
         self._elapsed = elapsed
 
@@ -183,8 +198,8 @@ class WithRequestId:
         if self._access_log and not (status == HTTPStatus.OK and scope["path"] == "/healthz"):
             self._log(scope, status, began, request_id)
 
-    def whole(self, scope: Scope, body: bytes, reply: Reply) -> bool:
-        """Answer a request by one later call of `reply`, or return False if it needs the app proper."""
+    def answer(self, scope: Scope, body: bytes, reply: Reply) -> None:
+        """Answer a request that `direct` takes."""
         began = self._elapsed() if self._access_log else 0
 
         def done(result: Any) -> None:
@@ -201,7 +216,7 @@ class WithRequestId:
             if self._access_log:
                 self._log(scope, status, began, request_id)
 
-        return self._direct(scope, body, done)
+        self._direct.take(scope, body, done)
 
     def _log(self, scope: Scope, status: int, began: int, request_id: str) -> None:
         log.info(

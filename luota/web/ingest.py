@@ -1,6 +1,6 @@
 """The ingest API: docs/api.md says what each route takes and answers."""
 
-import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +17,13 @@ from luota.engine import Engine
 from luota.engine.ingest import CloseRun, PingResult, RecordPing, RunResult, StartRun
 from luota.engine.registry import Live
 from luota.store import reads
-from luota.web.http import MAX_BODY, Endpoint, Network, answer, client_address, header, read_body
+from luota.web.http import MAX_BODY, Endpoint, Network, answer, client_address, header, read_body, too_large
 from luota.web.server import LOCAL
 
 _BAD_KEY = "Invalid ingest key"
 _BAD_KEY_OR_RUN = "Invalid ingest key or run not found"
 _BEFORE, _AFTER = "/v1/monitors/", "/ping"
+_PING = re.compile(f"{_BEFORE}[0-9A-Za-z_-]+{_AFTER}".encode())  # any other text is decoded and routed as usual
 _COUNTED = (Code.UNAUTHENTICATED, Code.NOT_FOUND)
 
 
@@ -71,17 +72,13 @@ class Ingest:
 
         return endpoint
 
-    def whole_ping(self, scope: Scope, raw: bytes, done: Callable[[Any], None]) -> bool:
-        """Take a ping by the monitor's own token that has come whole; see `luota.web.http.Taken`.
+    @staticmethod
+    def takes(method: bytes, url: bytes) -> bool:
+        """Tell whether it is a ping by the monitor's own token: for it, a task would cost more than all its checks."""
+        return method == b"POST" and _PING.fullmatch(url) is not None
 
-        No task and no coroutine is made for it: they would cost more than all checks of a ping.
-        """
-        path = scope["path"]
-        if not (path.startswith(_BEFORE) and path.endswith(_AFTER) and scope["method"] == "POST"):
-            return False
-        monitor_id = path[len(_BEFORE) : -len(_AFTER)]
-        if len(raw) > MAX_BODY or not monitor_id or "/" in monitor_id:
-            return False
+    def take(self, scope: Scope, body: bytes, done: Callable[[Any], None]) -> None:
+        """Record such a ping; see `luota.web.http.Direct`."""
         address = client_address(scope, self._trusted)
 
         def ended(result: PingResult | Exception) -> None:
@@ -92,14 +89,14 @@ class Ingest:
                 done(_pinged(result))
 
         try:
+            if len(body) > MAX_BODY:
+                raise too_large()
             if address:
                 self._limits.ip_minute.check(address, self._engine.clock.now())
-            self._engine.writer.queue(self._recorded(monitor_id, scope, spec.decode_body(raw)), ended)
+            monitor_id = scope["path"][len(_BEFORE) : -len(_AFTER)]
+            self._engine.writer.queue(self._recorded(monitor_id, scope, spec.decode_body(body)), ended)
         except Exception as error:  # noqa: BLE001 - whoever called it answers for us
-            self._refused(address, error)
-            asyncio.get_running_loop().call_soon(done, error)
-            return True
-        return True
+            ended(error)
 
     async def ping(self, scope: Scope, body: spec.Body) -> dict[str, Any]:
         """Record a heartbeat or fresh output, by the monitor's own token."""

@@ -5,19 +5,19 @@
 import asyncio
 import logging
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
-from typing import cast
 
 import httptools
 from uvicorn import Config
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from luota.web.connections import Connections
-from luota.web.exchange import Direct, Exchange
+from luota.web.exchange import Exchange, Unread
 from luota.web.framing import fault
 from luota.web.refusal import refusal
 from luota.web.request_id import new_request_id
+from luota.web.whole import Direct, Whole
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +64,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = 0  # length of the piece at hand; 0 after a request ended in it
         self._span = 0  # bytes since the head began, or since the body last grew
         self._replay = b""  # a head to be parsed again
-        self._unanswered: list[RequestResponseCycle] = []
+        self._unanswered: list[RequestResponseCycle | Whole] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._refusal: tuple[HTTPStatus, str] | None = None
         self._hung_up: asyncio.TimerHandle | None = None
-        self._direct: Direct | None = getattr(self.app, "whole", None)
-        self._held: Exchange | None = None  # a request that the app has not seen yet
+        self._direct: Direct | None = self.app if isinstance(self.app, Direct) else None
+        self._held: list[bytes] | None = None  # the body so far of a request that may come whole
         self._unread: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None  # in the loop's time, while nothing is owed by either side
 
@@ -124,7 +124,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 break
             self._feed(data[start : start + _PIECE])
         if self._held is not None:
-            self._hand_over()
+            self._hand_over(self._held)
         if self._refusal is None and self._hung_up is None:
             self._watch()
 
@@ -158,7 +158,9 @@ class GuardedProtocol(HttpToolsProtocol):
     # Callbacks of the parser
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._phase = _Phase.HEAD
         self._idle_since = None
         self._began = True
@@ -169,7 +171,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._span > HEAD_LIMIT - _PIECE and self._head_size() > HEAD_LIMIT:
             self._refuse_head()
             raise _Refused
-        found = fault(self.parser.get_http_version(), self.headers)
+        version = self.parser.get_http_version()
+        found = fault(version, self.headers)
         if found is not None:
             self._refuse(*found)
             raise _Refused
@@ -178,57 +181,76 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(HTTPStatus.BAD_REQUEST, "Malformed HTTP request")
                 raise _Refused
             kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
-            version = self.parser.get_http_version().encode("ascii")
-            lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+            lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version.encode("ascii")]
             self._replay = b"\r\n".join([*lines, *(b": ".join(pair) for pair in kept), b"\r\n"])
             return
-        super().on_headers_complete()
-        self.cycle.__class__ = Exchange  # uvicorn has no setting for it
-        assert isinstance(self.cycle, Exchange)
-        self.cycle.in_task = super()._start_asgi_task
-        self.cycle.default_lines = self.server_state.default_lines
-        self._unanswered.append(self.cycle)
+        if version == "1.1" and self._may_be_whole():
+            self._held = []
+        else:
+            self._begin_exchange()
         self._phase = _Phase.BODY
         self._span = 0
         # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
-        self.headers = []
+        self._head, self.headers = self.headers, []
+
+    def _may_be_whole(self) -> bool:
+        """Tell whether the app answers the request at hand without a task, if all of it is there."""
+        return (
+            self._direct is not None
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and self.parser.should_keep_alive()
+            and self._direct.takes(self.parser.get_method(), self.url)
+        )
+
+    def _begin_exchange(self) -> None:
+        """Let uvicorn begin the request whose head has come."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+        self.cycle.__class__ = Exchange  # uvicorn has no setting for it
+        self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._span = 0
-        super().on_body(body)
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
 
     def on_message_complete(self) -> None:
         if self._replay:
             return
         self._phase = _Phase.IDLE
         self._fed = 0
-        super().on_message_complete()
-        if self._held is not None:
-            whole, self._held = self.server_state.whole, None
-            if not whole:
-                self.loop.call_soon(self.server_state.begin_all)
-            whole.append((self, self.cycle))
-
-    def begin(self, cycle: RequestResponseCycle) -> None:
-        """Answer a request that has come whole."""
-        assert isinstance(cycle, Exchange)
+        if self._held is None:
+            super().on_message_complete()
+            return
+        body, self._held = b"".join(self._held), None
+        scope = {
+            "method": self.parser.get_method().decode("ascii"),
+            "path": self.url.decode("ascii"),
+            "raw_path": self.url,
+            "headers": self._head,
+            "client": self.client,
+        }
+        whole = Whole(self, scope, body)
+        self.cycle = whole  # type: ignore[assignment]
+        self._unanswered.append(whole)
         assert self._direct is not None
-        known = cycle.keep_alive and not cycle.disconnected
-        if not (known and self._direct(cycle.scope, bytes(cycle.body), cycle.reply)):
-            super()._start_asgi_task(cycle, self.app)
+        self.server_state.begin_soon(partial(self._direct.answer, scope, body, whole.reply))
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        # A request whose head and body come at one go may need no task. One that waited for its turn gets one.
-        if self._direct is not None and self._phase is _Phase.HEAD and cycle.more_body:
-            self._held = cast("Exchange", cycle)  # which it becomes in a moment
-        else:
-            super()._start_asgi_task(cycle, app)
-
-    def _hand_over(self) -> None:
-        """Let the app proper answer the request that was held."""
-        cycle, self._held = self._held, None
-        assert cycle is not None
-        super()._start_asgi_task(cycle, self.app)
+    def _hand_over(self, body: list[bytes]) -> None:
+        """Let uvicorn have the request that was held: the rest of its body is still to come."""
+        self._held = None
+        trailers, self.headers = self.headers, self._head
+        self._begin_exchange()
+        self.headers = trailers
+        for piece in body:
+            super().on_body(piece)
 
     def _head_size(self) -> int:
         request_line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
@@ -241,7 +263,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._began or self._deadline is None:
                 self._arm()
             if self._phase is _Phase.BODY:
-                self.cycle.transport = _Unread(self)  # type: ignore[assignment]
+                self.cycle.transport = Unread(self)  # type: ignore[assignment]
         elif self.cycle is not None:
             self._disarm()
             if not self._unanswered and self._idle_since is None:  # the answer was ready before the request
@@ -322,7 +344,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._refusal = (status, message)
         self._disarm()
-        if self._phase is _Phase.BODY:
+        if self._held is not None:  # nobody has seen it
+            self._held = None
+        elif self._phase is _Phase.BODY:
             if self.pipeline:  # not begun yet, and never will be
                 self._unanswered.remove(self.pipeline.popleft()[0])
             elif self.cycle.response_started:
@@ -370,19 +394,3 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False
             cycle.message_event.set()
         self._unanswered.clear()
-
-
-class _Unread:
-    """The transport as the answer to a request sees it that is still arriving."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self._protocol = protocol
-
-    def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._protocol.transport.is_closing()
-
-    def close(self) -> None:
-        self._protocol.close_answered()

@@ -8,6 +8,7 @@ from luota.clock import Clock, SystemClock
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_CHARS = 16  # 80 bits
 # 256 is a multiple of 32, so every symbol is hit by exactly eight byte values and stays equally likely.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SYMBOL_OF_BYTE = (_ALPHABET * 8).encode("ascii")
 
 
@@ -28,7 +29,7 @@ class RequestIds:
         now = self._clock.now()
         made_at, prefix = self._stamp
         if made_at != now:
-            prefix = "req_" + "".join(_ALPHABET[now >> shift & 31] for shift in range(45, -1, -5))
+            prefix = "req_" + "".join([_PAIRS[now >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
             self._stamp = (now, prefix)
         try:
             # pop() is atomic, so that two threads never get the same random part.

@@ -113,5 +113,6 @@ async def test_an_answer_that_fails_keeps_nobody_else_waiting(served):
 
     queue = served.engine.writer.queue
     queue(RecordPing(monitor.id, Ping(), NOW), fails)
-    (other,) = await together(served, RecordPing(monitor.id, Ping(), NOW))
+    async with asyncio.timeout(10):
+        (other,) = await together(served, RecordPing(monitor.id, Ping(), NOW))
     assert served.rows("SELECT id FROM heartbeats ORDER BY seq") == [(told[0].heartbeat_id,), (other.heartbeat_id,)]

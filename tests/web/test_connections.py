@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from luota.web.connections import Connections
 from tests.web.serving import app, connect, event_loop_policy, is_refusal, serve, two_at_most
 
 __all__ = ["app", "connect", "event_loop_policy", "serve", "two_at_most"]  # fixtures
@@ -58,3 +59,13 @@ async def test_while_every_connection_waits_for_an_answer_one_more_is_refused_an
     app.release.set()
     assert [(await client.answer())[0] for client in busy] == [200, 200]
     assert (await connect(server.port)).writer.is_closing() is False
+
+
+async def test_a_request_that_fails_as_it_begins_keeps_none_of_the_others_waiting():
+    began = []
+    connections = Connections(2)
+    for begin in (lambda: began.append(1), lambda: 1 / 0, lambda: began.append(3)):
+        connections.begin_soon(begin)
+    assert began == []
+    await asyncio.sleep(0)
+    assert began == [1, 3]

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import re
+import socket
+import struct
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from luota.store.db import in_thread
 from tests.served import NOBODY
 
+PIECES = [None, 0, -2]  # how much of a body comes with the head: all, nothing, all but its end
 BODY = b'{"payload":{"host":"db-1"}}'
 
 
@@ -41,6 +44,20 @@ async def answer(reader):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(re.search(rb"content-length: (\d+)", head)[1])
         return head.decode(), (await reader.readexactly(length)).decode()
+
+
+async def ended(reader):
+    async with asyncio.timeout(4):
+        return await reader.read() == b""
+
+
+async def send(writer, head, body, first=None):
+    """Send a request whole, or up to `first` of its body and then, once that has been read, the rest."""
+    writer.write(head + body[:first])
+    if first is not None:
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(body[first:])
 
 
 def shape(head, body):
@@ -104,20 +121,101 @@ async def test_a_ping_under_way_when_the_server_stops_is_answered_and_told_that_
         head, _ = await answer(reader)
         assert " 202 " in head.splitlines()[0]
         assert "connection: close" in head
-        assert await reader.read() == b""
+        assert await ended(reader)
         await stopping
 
 
-async def test_a_client_that_leaves_before_its_answer_does_not_take_its_ping_along(served):
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_client_that_leaves_before_its_answer_does_not_take_its_ping_along(served, caplog, reset):
     monitor = await served.monitor()
     gate = threading.Event()
     in_thread(served.engine._db, lambda _: gate.wait(20))
     async with connected(served) as (_, writer):
         writer.write(b"".join(request(monitor)))
         await asyncio.sleep(0.1)
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    await asyncio.sleep(0.1)
     gate.set()
     assert (await monitor.ping()).status_code == 202
     assert served.row("SELECT count(*) FROM heartbeats") == (2,)
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+@pytest.mark.parametrize("first", PIECES)
+@pytest.mark.parametrize(
+    ("version", "extra"), [("1.1", ["connection: close"]), ("1.0", []), ("1.0", ["connection: keep-alive"])]
+)
+async def test_a_ping_that_is_its_connections_last_is_told_so_and_the_connection_ends(served, version, extra, first):
+    monitor = await served.monitor()
+    head, body = request(monitor, extra=extra)
+    async with connected(served) as (reader, writer):
+        await send(writer, head.replace(b"HTTP/1.1", f"HTTP/{version}".encode()), body, first)
+        said, _ = await answer(reader)
+        assert " 202 " in said.splitlines()[0]
+        assert "connection: close" in said
+        assert await ended(reader)
+
+
+@pytest.mark.parametrize("first", PIECES)
+async def test_a_client_that_ends_its_side_after_a_ping_gets_the_answer_and_the_end(served, first):
+    monitor = await served.monitor()
+    gate = threading.Event()
+    async with connected(served) as (reader, writer):
+        in_thread(served.engine._db, lambda _: gate.wait(20))
+        await send(writer, *request(monitor), first)
+        writer.write_eof()
+        await asyncio.sleep(0.1)
+        gate.set()
+        said, _ = await answer(reader)
+        assert " 202 " in said.splitlines()[0]
+        assert "connection: close" in said
+        assert await ended(reader)
+
+
+@pytest.mark.parametrize("first", PIECES)
+async def test_a_ping_that_expects_to_be_told_to_continue_is_told_so(served, first):
+    monitor = await served.monitor()
+    async with connected(served) as (reader, writer):
+        await send(writer, *request(monitor, extra=["expect: 100-continue"]), first)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert " 202 " in (await answer(reader))[0].splitlines()[0]
+
+
+@pytest.mark.parametrize("first", PIECES)
+@pytest.mark.parametrize(
+    ("rest", "status", "kept"),
+    [
+        (b"1b\r\n%b\r\n0\r\n\r\n" % BODY, 202, 1),
+        (b"0\r\nx-luota-key: KEY\r\na: b\r\n\r\n", 401, 0),  # a trailer is no header
+        (b"zz\r\n", 400, 0),
+        (b"1b\r\n%bzz" % BODY, 400, 0),
+    ],
+)
+async def test_a_ping_in_chunks_is_taken_or_refused_alike_whole_and_in_pieces(served, rest, status, kept, first):
+    monitor = await served.monitor()
+    lines = [f"POST /v1/monitors/{monitor.id}/ping HTTP/1.1", "host: luota", "transfer-encoding: chunked"]
+    lines += [f"x-luota-key: {monitor.token}"] if status != 401 else []
+    head = "\r\n".join([*lines, "", ""]).encode()
+    async with connected(served) as (reader, writer):
+        await send(writer, head, rest.replace(b"KEY", monitor.token.encode()), first)
+        assert f" {status} " in (await answer(reader))[0].splitlines()[0]
+    assert served.row("SELECT count(*) FROM heartbeats") == (kept,)
+
+
+async def test_a_client_that_reads_no_answers_gets_none_until_it_does(served):
+    monitor = await served.monitor()
+    async with connected(served) as (reader, writer):
+        await send(writer, *request(monitor))
+        await answer(reader)
+        (connection,) = served.server._connections.tcp
+        connection.pause_writing()
+        await send(writer, *request(monitor))
+        await asyncio.sleep(0.1)
+        assert connection.answering
+        connection.resume_writing()
+        assert " 202 " in (await answer(reader))[0].splitlines()[0]
 
 
 async def test_the_log_has_a_line_for_a_ping_with_the_id_of_its_answer(served, caplog):
