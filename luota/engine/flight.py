@@ -9,6 +9,7 @@ from luota.core.errors import LuotaError
 from luota.core.model import Window, Windows
 from luota.engine.batch import Batch
 from luota.engine.work import Command, Item, Transaction, Work
+from luota.store.writes import execute
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Flight:
             db.execute(_BLIND, (self.window.start, self.window.end, self.window.reason))
         self.batch.rows.write(db)
         if self.alive_at is not None:
-            db.execute("UPDATE instance SET alive_at = ?", (self.alive_at,))
+            execute(db, "UPDATE instance SET alive_at = ?", (self.alive_at,))
         db.commit()
 
 

@@ -20,7 +20,7 @@ PREVIEW = 500
 _PINGED = "h.effective_at, h.received_at, h.late"
 _STARTS = (
     "SELECT effective_at, start_received_at, late, id, state, finished_at, limit_at, finish_received_at FROM runs "
-    "WHERE monitor_id = ?"
+    "WHERE monitor_id = ?1"
 )
 _INCIDENT = "id, kind, state, opened_at, resolved_at, expected_at, run_id, summary FROM incidents"
 _RUN_EVENT = (
@@ -206,12 +206,13 @@ async def signals(
 
 def signals_sql(mode: Mode, *, since: bool = False) -> str:
     """Return the query for `signals_of`: the monitor's id, the instant where `since` is asked, how many."""
+    most = f"LIMIT ?{3 if since else 2}"
     if mode is not Mode.RUN:
-        return f"{newest_first(_PINGED, since=since)} LIMIT ?{3 if since else 2}"
-    return f"{_STARTS}{' AND start_received_at >= ?' if since else ''} ORDER BY start_received_at DESC LIMIT ?"
+        return f"{newest_first(_PINGED, since=since)} {most}"
+    return f"{_STARTS}{' AND start_received_at >= ?2' if since else ''} ORDER BY start_received_at DESC {most}"
 
 
-def signals_of(rows: list[tuple[Any, ...]]) -> tuple[Signal, ...]:
+def signals_of(rows: Sequence[Sequence[Any]]) -> tuple[Signal, ...]:
     """Return the signals in these rows, which come newest first, in the order of receipt."""
     if rows and len(rows[0]) > 3:
         return tuple(
@@ -241,7 +242,7 @@ async def incidents(db: aiosqlite.Connection, monitor_id: str, most: int = 50) -
     return incidents_of(await fetch(db, sql, (monitor_id, most)))
 
 
-def incidents_of(rows: list[tuple[Any, ...]]) -> tuple[Incident, ...]:
+def incidents_of(rows: Sequence[Sequence[Any]]) -> tuple[Incident, ...]:
     """Return the incidents in these rows, whose columns are those of `Incident`."""
     return tuple(Incident(incident, Kind(kind), *rest) for incident, kind, *rest in rows)
 

@@ -35,8 +35,8 @@ _CARD = (
     "coalesce(environment, ''), tags"
 )
 _INCIDENTS = (
-    "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ? "
-    "ORDER BY opened_at DESC LIMIT ?"
+    "SELECT id, kind, state, opened_at, resolved_at, expected_at, run_id, '' FROM incidents WHERE monitor_id = ?1 "
+    f"ORDER BY opened_at DESC LIMIT {_MOST_INCIDENTS}"
 )
 _PINGED = first_since()
 _SUCCEEDED = (
@@ -44,9 +44,23 @@ _SUCCEEDED = (
     "ORDER BY finish_received_at LIMIT 1"
 )
 _PAUSES = (
-    "SELECT at, action, detail FROM audit_entries WHERE target = ? "
+    "SELECT at, action, detail FROM audit_entries WHERE target = ?1 "
     "AND action IN ('monitor.pause', 'monitor.resume') ORDER BY at DESC LIMIT 100"
 )
+
+
+def _in_one(query: str, columns: int) -> str:
+    """Return SQL for all rows of a query as one value, a JSON array of arrays."""
+    names = ", ".join(f"c{number}" for number in range(columns))
+    return f"(WITH found ({names}) AS ({query}) SELECT json_group_array(json_array({names})) FROM found)"
+
+
+# One row for all, since the driver gives the interpreter's lock away at each row, and commits wait for it meanwhile.
+_PAST = {
+    mode: f"SELECT created_at, {_in_one(signals_sql(mode), 8 if mode is Mode.RUN else 3)}, {_in_one(_INCIDENTS, 8)}, "
+    f"{_in_one(_PAUSES, 3)} FROM monitors WHERE id = ?1"
+    for mode in Mode
+}
 
 
 class Card(Struct, frozen=True, gc=False):
@@ -172,25 +186,32 @@ def _read(monitors: Iterable[tuple[str, Rules]], n: int, db: sqlite3.Connection)
     found: dict[str, _Past] = {}
     most = n + 10  # some signals share a slot
     for id_, rules in monitors:
-        created = db.execute("SELECT created_at FROM monitors WHERE id = ?", (id_,)).fetchone()
-        if created is None:
+        past = db.execute(_PAST[rules.mode], (id_, most)).fetchone()
+        if past is None:
             continue
-        signals = signals_of(db.execute(signals_sql(rules.mode), (id_, most)).fetchall())
-        incidents = incidents_of(db.execute(_INCIDENTS, (id_, _MOST_INCIDENTS)).fetchall())
-        pauses = _pauses(id_, rules.mode, db)
-        since = created[0] if len(signals) < most else min(signal.at for signal in signals)
-        found[id_] = _Past(signals, incidents, pauses, since)
+        created = past[0]
+        signals, incidents, pauses = map(msgspec.json.decode, past[1:])
+        drawn = signals_of(signals)
+        since = created if len(drawn) < most else min(signal.at for signal in drawn)
+        found[id_] = _Past(drawn, incidents_of(incidents), _stretches(id_, rules.mode, pauses, db), since)
     return found
 
 
 def _pauses(monitor_id: str, mode: Mode, db: sqlite3.Connection) -> tuple[Stretch, ...]:
-    """Return the pauses that the audit log tells of. For the driver's thread.
+    """Return the pauses that the audit log tells of. For the driver's thread."""
+    return _stretches(monitor_id, mode, db.execute(_PAUSES, (monitor_id,)).fetchall(), db)
+
+
+def _stretches(
+    monitor_id: str, mode: Mode, changes: Sequence[Sequence[Any]], db: sqlite3.Connection
+) -> tuple[Stretch, ...]:
+    """Return the pauses of a monitor by the changes of it, the newest first, as `_PAUSES` finds them.
 
     A pause until the next healthy signal ends at a ping, or at the success of a run.
     """
     found: list[Stretch] = []
     healed_sql = _SUCCEEDED if mode is Mode.RUN else _PINGED
-    for at, action, detail in reversed(db.execute(_PAUSES, (monitor_id,)).fetchall()):
+    for at, action, detail in reversed(changes):
         if found and found[-1][1] > at:
             found[-1] = (found[-1][0], at)
         if action == "monitor.pause":

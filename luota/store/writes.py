@@ -238,8 +238,15 @@ def _execute(db: sqlite3.Connection, name: str, rows: list[Row]) -> None:
     else:
         for chunk in _chunks(rows):
             sql = _open_incidents(len(chunk)) if name == "opened" else _INSERTS[name][len(chunk)]
-            # Not `execute`, which asks for the last row's id and gives the interpreter's lock away for that once more.
-            db.executemany(sql, [tuple(chain.from_iterable(chunk))])
+            execute(db, sql, tuple(chain.from_iterable(chunk)))
+
+
+def execute(db: sqlite3.Connection, sql: str, values: Row) -> None:
+    """Execute a statement once.
+
+    The driver's `execute` then asks for the last row's id, and gives the interpreter's lock away for that once more.
+    """
+    db.executemany(sql, [values])
 
 
 _INSERTS = {table: ["", *(_insert(table, n) for n in range(1, MOST_ROWS + 1))] for table in _COLUMNS}

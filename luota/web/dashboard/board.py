@@ -1,7 +1,7 @@
 """What the overviews of this process have drawn: open pages share it, so that ten cost hardly more than one."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import aiosqlite
@@ -51,6 +51,7 @@ class Board:
         self._rows: dict[tuple[object, ...], Row] = {}
         self._parts: dict[tuple[object, ...], tuple[object, Markup]] = {}
         self._shared: dict[str, tuple[object, dict[Any, Any]]] = {}
+        self._open: dict[str, tuple[int, int]] = {}
         self._since = 0
         self._windows = NO_WINDOWS
 
@@ -78,6 +79,18 @@ class Board:
         if now // _KEPT_MS != self._since or windows is not self._windows:
             self._since, self._windows, self._rows = now // _KEPT_MS, windows, {}
         return self._rows
+
+    def open_count(self, workspace_id: str, turn: int, monitors: Iterable[Live]) -> int:
+        """Return how many incidents are open in a workspace as of this `turn` of it, those of drills left out."""
+        known = self._open.get(workspace_id)
+        if known is None or known[0] != turn:
+            open_ = (
+                one.incident_id is not None and one.drill_of is None
+                for one in monitors
+                if one.workspace_id == workspace_id
+            )
+            known = self._open[workspace_id] = (turn, sum(open_))
+        return known[1]
 
     def part(self, key: tuple[str, str], content: Mapping[str, Any], draw: Callable[[], Markup]) -> Markup:
         """Return what `draw` made of the same `content` for the same template and workspace, else what it makes now.

@@ -187,8 +187,7 @@ class Visit:
 
     def open_count(self, here: str) -> int:
         """Return how many incidents are open in a workspace, by its id, those of drills left out."""
-        live = self.engine.registry.monitors.values()
-        return sum(m.incident_id is not None and m.drill_of is None and m.workspace_id == here for m in live)
+        return self.site.board.open_count(here, self.engine.changes.turn(here), self.engine.registry.monitors.values())
 
     # -- answers -----------------------------------------------------------------------------------
 
