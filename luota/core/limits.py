@@ -115,7 +115,7 @@ class Limits:
 
         Of several limits that refuse, the one to wait for longest is named: its wait is enough for all.
         """
-        checks = [check for check in checks if check[0].limit > 0]  # all of them may be off
+        checks = [check for check in checks if check[0].limit > 0]  # the others cost time
         waits = [limit.retry_after(key, now) or 0 for limit, key in checks]
         if any(waits):
             limit, key = checks[waits.index(max(waits))]

@@ -58,7 +58,9 @@ class Transaction:
 Work = Callable[[Transaction], Awaitable[Any]]
 
 Done = Callable[[Any], None]
-"""Takes what a change came to, once it is on disk: its result, or the error that refused it."""
+"""Takes what a change came to, once: its result when it is on disk, or the error for which it is not.
+
+It may be called inside the writer's task, so that it returns at once; and it raises nothing."""
 
 
 class Item:

@@ -81,7 +81,7 @@ class Writer:
         return future
 
     def queue(self, work: Command | Work, done: Done) -> None:
-        """Queue a change and return; `done` is called after COMMIT.
+        """Queue a change and return; `done` is called at its end.
 
         Its instant is set here and never decreases along the queue: who was received first is judged first,
         however long the writer is busy. UNAVAILABLE when so much waits that the storage must be stuck.
@@ -118,10 +118,11 @@ class Writer:
             elif flight is None and (not self._queue or self._unchecked > CHECKPOINT_ROWS):
                 await self._checkpoint()
 
-    def abandon(self, error: BaseException) -> None:
+    def abandon(self, error: Exception) -> None:
         """Answer all that waits with `error`, since `run` has ended and nobody will write it."""
-        answer(list(self._queue), [error] * len(self._queue))
+        items = list(self._queue)
         self._queue.clear()
+        answer(items, [error] * len(items))
 
     def close(self) -> None:
         """Let `run` return once all that is queued has been written."""

@@ -2,15 +2,18 @@
 
 # ruff: noqa: D102 - the contracts of the overridden callbacks are uvicorn's
 
-from collections.abc import Awaitable, Generator
+import asyncio
+from collections.abc import Awaitable, Generator, Sized
 from typing import TYPE_CHECKING
 
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 if TYPE_CHECKING:
     from luota.web.protocol import GuardedProtocol
 
+MOST_WAITING = 16  # requests of one connection behind the one that is being answered, before no more are read
 _DECISIVE = frozenset((b"connection", b"transfer-encoding"))  # headers that decide how an answer ends
 
 
@@ -47,14 +50,11 @@ class Exchange(RequestResponseCycle):
         whole = self._whole(start, message)
         if whole is None:
             return self._send_both(start, message)
-        self._complete(whole)
-        return _SENT
-
-    def _complete(self, whole: bytes) -> None:
         self.transport.write(whole)
         self.response_started = self.response_complete = True
         self.message_event.set()
         self.on_response()
+        return _SENT
 
     def _whole(self, start: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
         """Return the answer as it goes over the wire, or None where uvicorn has more to decide about it."""
@@ -93,3 +93,18 @@ class Unread:
 
     def close(self) -> None:
         self._protocol.close_answered()
+
+
+class Flow(FlowControl):
+    """Stops reading while many requests of one connection wait: each answer, and each body awaited, resumes it.
+
+    One read brings a thousand more, so that a client who never waits would fill the memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if len(self._waiting) <= MOST_WAITING:
+            super().resume_reading()

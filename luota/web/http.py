@@ -141,7 +141,7 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in networks)
 
 
-class Direct(Protocol):
+class Taker(Protocol):
     """What answers some requests without a task; `takes` is that of `luota.web.whole.Direct`."""
 
     def takes(self, method: bytes, url: bytes) -> bool:
@@ -161,7 +161,7 @@ class WithRequestId:
     Of requests that have come whole, `direct` answers those that it takes; see `luota.web.whole.Direct`.
     """
 
-    def __init__(self, app: ASGIApp, direct: Direct, *, access_log: bool, elapsed: Callable[[], int]) -> None:
+    def __init__(self, app: ASGIApp, direct: Taker, *, access_log: bool, elapsed: Callable[[], int]) -> None:
         self._app = app
         self._direct = direct
         self.takes = direct.takes
@@ -204,15 +204,18 @@ class WithRequestId:
 
         def done(result: Any) -> None:
             request_id = new_request_id()
-            headers: dict[str, str] = {}
-            if isinstance(result, LuotaError):
-                status, result, headers = rendered(result)
-            elif isinstance(result, Exception):
-                log.error("%s failed", request_id, exc_info=result)
-                status, result, headers = 500, {"error": "Internal error", "requestId": request_id}, UNKEPT
-            else:
-                status = 202
-            reply(status, [(b"x-request-id", request_id.encode()), *_fields(headers)], _encode(result))
+            status, headers = 202, dict[str, str]()
+            try:
+                if isinstance(result, LuotaError):
+                    status, result, headers = rendered(result)
+                elif isinstance(result, Exception):
+                    raise result
+                content = _encode(result)
+            except Exception:
+                log.exception("%s failed", request_id)
+                status, headers = 500, UNKEPT
+                content = _encode({"error": "Internal error", "requestId": request_id})
+            reply(status, [(b"x-request-id", request_id.encode()), *_fields(headers)], content)
             if self._access_log:
                 self._log(scope, status, began, request_id)
 

@@ -78,15 +78,19 @@ class Ingest:
         return method == b"POST" and _PING.fullmatch(url) is not None
 
     def take(self, scope: Scope, body: bytes, done: Callable[[Any], None]) -> None:
-        """Record such a ping; see `luota.web.http.Direct`."""
+        """Record such a ping; see `luota.web.http.Taker`."""
         address = client_address(scope, self._trusted)
 
         def ended(result: PingResult | Exception) -> None:
-            if isinstance(result, Exception):
-                self._refused(address, result)
-                done(result)
-            else:
-                done(_pinged(result))
+            reply: Any = result
+            try:
+                if isinstance(result, Exception):
+                    self._refused(address, result)
+                else:
+                    reply = _pinged(result)
+            except Exception as error:  # noqa: BLE001 - a defect of ours; unanswered, the client would wait for ever
+                reply = error
+            done(reply)
 
         try:
             if len(body) > MAX_BODY:

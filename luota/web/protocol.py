@@ -13,7 +13,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from luota.web.connections import Connections
-from luota.web.exchange import Exchange, Unread
+from luota.web.exchange import Exchange, Flow, Unread
 from luota.web.framing import fault
 from luota.web.refusal import refusal
 from luota.web.request_id import new_request_id
@@ -70,11 +70,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._hung_up: asyncio.TimerHandle | None = None
         self._direct: Direct | None = self.app if isinstance(self.app, Direct) else None
         self._held: list[bytes] | None = None  # the body so far of a request that may come whole
+        self._head: list[tuple[bytes, bytes]] = []  # its headers
+        self._expects = False  # it expects to be told to continue
         self._unread: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None  # in the loop's time, while nothing is owed by either side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = Flow(transport, self.pipeline)
         if self.server_state.stopping:
             transport.close()
         elif self._tcp and not self.server_state.admit(self):
@@ -103,7 +106,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         # `nc -N` ends its side once it has asked. Of an event stream the end means that nobody listens any more.
         waiting = self._unanswered
-        if self._phase is not _Phase.IDLE or not waiting or waiting[0].response_started:
+        if not waiting or waiting[0].response_started:
+            return False
+        if self._refusal is not None:  # it comes after the answers, and ends the connection
+            return True
+        if self._phase is not _Phase.IDLE:
             return False
         waiting[-1].keep_alive = False
         return True
@@ -192,13 +199,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._span = 0
         # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
         self._head, self.headers = self.headers, []
+        self._expects, self.expect_100_continue = self.expect_100_continue, False
 
     def _may_be_whole(self) -> bool:
         """Tell whether the app answers the request at hand without a task, if all of it is there."""
         return (
             self._direct is not None
             and (self.cycle is None or self.cycle.response_complete)
-            and not self.expect_100_continue
             and not self.flow.write_paused
             and self.parser.should_keep_alive()
             and self._direct.takes(self.parser.get_method(), self.url)
@@ -228,6 +235,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = 0
         if self._held is None:
             super().on_message_complete()
+            if not self.parser.should_keep_alive():  # by a trailer: it takes no request after this one
+                self.cycle.keep_alive = False
             return
         body, self._held = b"".join(self._held), None
         scope = {
@@ -237,7 +246,8 @@ class GuardedProtocol(HttpToolsProtocol):
             "headers": self._head,
             "client": self.client,
         }
-        whole = Whole(self, scope, body)
+        whole = Whole(self)
+        whole.keep_alive = self.parser.should_keep_alive()
         self.cycle = whole  # type: ignore[assignment]
         self._unanswered.append(whole)
         assert self._direct is not None
@@ -246,7 +256,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def _hand_over(self, body: list[bytes]) -> None:
         """Let uvicorn have the request that was held: the rest of its body is still to come."""
         self._held = None
-        trailers, self.headers = self.headers, self._head
+        # What came after the head may have been trailers.
+        trailers, self.headers, self.expect_100_continue = self.headers, self._head, self._expects
         self._begin_exchange()
         self.headers = trailers
         for piece in body:

@@ -6,9 +6,9 @@ from luota.clock import Clock, SystemClock
 
 # Crockford base32, as the ULID specification orders it.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _RANDOM_CHARS = 16  # 80 bits
 # 256 is a multiple of 32, so every symbol is hit by exactly eight byte values and stays equally likely.
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SYMBOL_OF_BYTE = (_ALPHABET * 8).encode("ascii")
 
 

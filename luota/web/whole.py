@@ -27,7 +27,7 @@ class Direct(Protocol):
     def answer(self, scope: Scope, body: bytes, reply: Reply) -> None:
         """Answer a request that it takes, by one call of `reply`, at once or later. It raises nothing.
 
-        ASGI's scope has `method`, `path`, `raw_path`, `headers` and `client` here.
+        Of ASGI's scope it has `method`, `path`, `raw_path`, `headers` and `client`.
         """
         ...
 
@@ -49,9 +49,7 @@ class Whole:
     disconnected = False
     keep_alive = True
 
-    def __init__(self, protocol: "GuardedProtocol", scope: Scope, body: bytes) -> None:
-        self.scope = scope
-        self.body = body
+    def __init__(self, protocol: "GuardedProtocol") -> None:
         self._protocol = protocol
 
     def reply(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:

@@ -103,6 +103,15 @@ async def test_what_cannot_be_committed_changes_nothing_that_is_live(served):
     assert served.row("SELECT count(*) FROM incidents") == (0,)
 
 
+async def test_a_caller_who_left_is_no_defect_and_what_they_asked_for_is_done(served, caplog):
+    monitor = await served.monitor()
+    left = served.engine.writer.submit(RecordPing(monitor.id, Ping(), NOW))
+    left.cancel()
+    await together(served, RecordPing(monitor.id, Ping(), NOW))
+    assert served.row("SELECT count(*) FROM heartbeats") == (2,)
+    assert not caplog.records
+
+
 async def test_an_answer_that_fails_keeps_nobody_else_waiting(served):
     monitor = await served.monitor()
     told = []

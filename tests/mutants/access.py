@@ -8,6 +8,7 @@ ERRORS = "tests/web/test_ingest_errors.py::"
 LIMITS = "tests/web/test_ingest_limits.py::"
 PAGES = "tests/web/test_dashboard.py::"
 PROTOCOL = "tests/web/test_protocol.py::"
+WHOLE = "tests/web/test_whole.py::"
 
 MUTANTS: list[Mutant] = [
     # -- who may send what -------------------------------------------------------------------------
@@ -24,6 +25,34 @@ MUTANTS: list[Mutant] = [
         '        tx.batch.stage(live)\n        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
         '        audit(tx.batch, actor, live.workspace_id, "token.rotate"',
         ERRORS + "test_rotation_refuses_the_old_token_for_the_very_next_request",
+    ),
+    mutant(
+        "any method is a ping that comes whole",
+        "luota/web/ingest.py",
+        'return method == b"POST" and ',
+        "return ",
+        WHOLE + "test_what_is_not_quite_a_ping_gets_the_same_answer_whole_and_in_pieces",
+    ),
+    mutant(
+        "a ping that comes whole is taken by how its path begins",
+        "luota/web/ingest.py",
+        "_PING.fullmatch(url)",
+        "_PING.match(url)",
+        WHOLE + "test_what_is_not_quite_a_ping_gets_the_same_answer_whole_and_in_pieces",
+    ),
+    mutant(
+        "a ping that comes whole overtakes the one before it",
+        "luota/web/protocol.py",
+        "            and (self.cycle is None or self.cycle.response_complete)\n",
+        "",
+        WHOLE + "test_pings_sent_at_one_go_on_one_connection_are_answered_in_their_order",
+    ),
+    mutant(
+        "one workspace shows another's open incidents",
+        "luota/web/dashboard/board.py",
+        "known = self._open.get(workspace_id)",
+        "known = next(iter(self._open.values()), None)",
+        BOARD + "test_open_incidents_are_counted_for_each_workspace_alone_and_none_of_a_drill",
     ),
     mutant(
         "no cap on declared bodies",

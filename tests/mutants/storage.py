@@ -37,6 +37,14 @@ MUTANTS: list[Mutant] = [
         + "test_at_whatever_instant_it_is_killed_an_incident_its_state_and_its_notices_are_there_together_or_not_at_all",
     ),
     mutant(
+        "trouble is not written",
+        "luota/store/writes.py",
+        "if trouble == _NO_TROUBLE else",
+        "if True else",
+        "tests/store/test_writes.py::"
+        "test_a_state_reads_as_it_was_written_and_trouble_that_is_over_leaves_nothing_behind",
+    ),
+    mutant(
         "failed COMMIT applied to the live state",
         "luota/engine/writer.py",
         "        flight.ended = in_thread(",

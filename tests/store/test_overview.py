@@ -83,12 +83,13 @@ async def test_open_incidents_are_those_of_the_workspace_that_nobody_resolved(se
 
 async def test_each_query_of_a_bar_finds_its_rows_by_an_index(served):
     queries = [overview.signals_sql(Mode.HEARTBEAT), overview.signals_sql(Mode.RUN), overview._INCIDENTS]
+    queries += overview._PAST.values()  # they hold the others
     for sql in (*queries, overview._PAUSES, overview._PINGED, overview._SUCCEEDED):
         places = {int(number) for number in re.findall(r"\?(\d)", sql)} or range(sql.count("?"))
         plan = served.rows(f"EXPLAIN QUERY PLAN {sql}", *["x"] * len(places))
         steps = [row[3] for row in plan if row[3].startswith(("SCAN", "SEARCH"))]
         assert all(
-            re.search("USING (COVERING )?INDEX|PRIMARY KEY|SCAN (walk|CONSTANT ROW|\\(subquery)", step)
+            re.search("USING (COVERING )?INDEX|PRIMARY KEY|SCAN (walk|found|CONSTANT ROW|\\(subquery)", step)
             for step in steps
         ), (sql, plan)
         assert not any("TEMP B-TREE" in row[3] for row in plan), (sql, plan)

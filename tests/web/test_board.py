@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from luota.engine.registry import Live
+from luota.web.dashboard.board import Board
+
 HOME = "/w/default"
 NEEDED = 'Backup</span> <span class="kind s-incident">failed<'
 
@@ -134,3 +137,20 @@ async def test_what_open_pages_swap_in_place_follows_a_change_within_the_second(
     assert NEEDED in text
     (counter,) = re.findall(r'<a [^>]*state=incident".*?</a>', text, re.DOTALL)
     assert ">1<" in counter
+
+
+def test_open_incidents_are_counted_for_each_workspace_alone_and_none_of_a_drill():
+    def live(workspace_id, incident_id, drill_of=None):
+        return Live("id", workspace_id, "slug", "salt", None, None, incident_id, drill_of)
+
+    board = Board()
+    lives = [
+        live("a", "i"),
+        live("a", "j"),
+        live("a", None),
+        live("a", "k", "twin of"),
+        live("b", "l"),
+        live("b", None),
+    ]
+    assert [board.open_count(here, 0, lives) for here in ("a", "b", "c")] == [2, 1, 0]
+    assert board.open_count("a", 1, lives[1:]) == 1

@@ -223,7 +223,7 @@ async def test_a_malformed_or_unknown_id_in_a_path_is_404(served, calls, odd):
 
 @pytest.mark.parametrize("odd", [None, "", "x", 7, True, {}, [], NOBODY.replace("-", ""), f" {NOBODY}", f"{NOBODY}\n"])
 async def test_a_malformed_id_in_the_body_of_a_start_is_400(served, calls, odd):
-    invalid(await calls.runs.start(body={"monitorId": odd}), "monitorId")
+    invalid(await calls.runs.start(body={"monitorId": odd}), "monitorId", "is no UUID" if odd is not None else "null")
 
 
 async def test_a_start_without_a_monitor_id_is_400_and_with_an_unknown_one_404(served, calls):

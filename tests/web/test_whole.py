@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from luota.store.db import in_thread
+from luota.web.exchange import MOST_WAITING
 from tests.served import NOBODY
 
 PIECES = [None, 0, -2]  # how much of a body comes with the head: all, nothing, all but its end
@@ -96,6 +97,51 @@ async def test_a_ping_gets_the_same_answer_whole_and_in_pieces(served, body, tok
     assert f" {status} " in whole[0]
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "PATH", 405),
+        ("PUT", "PATH", 405),
+        ("POST", "PATH?x=1", 202),
+        ("POST", "PATH/", 404),
+        ("POST", "PATHS", 404),
+        ("POST", "/v1/xPATH", 404),
+        ("POST", "http://luotaPATH", 202),
+    ],
+)
+async def test_what_is_not_quite_a_ping_gets_the_same_answer_whole_and_in_pieces(served, method, target, status):
+    monitor = await served.monitor()
+    head, body = request(monitor)
+    line = f"{method} {target.replace('PATH', f'/v1/monitors/{monitor.id}/ping')} HTTP/1.1"
+    answers = []
+    for first in (None, 0):
+        async with connected(served) as (reader, writer):
+            await send(writer, re.sub(rb"\A[^\r]*", line.encode(), head), body, first)
+            answers.append(shape(*await answer(reader)))
+    assert answers[0] == answers[1]
+    assert f" {status} " in answers[0][0]
+    assert served.row("SELECT count(*) FROM heartbeats") == (2 if status == 202 else 0,)
+
+
+@pytest.mark.parametrize("broken", ["luota.web.ingest._pinged", "luota.web.ingest.spec.parse_ping"])
+async def test_a_defect_of_ours_is_500_with_the_id_whole_and_in_pieces(served, caplog, monkeypatch, broken):
+    monitor = await served.monitor()
+
+    def breaks(_):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(broken, breaks)
+    answers = []
+    for first in (None, 0):
+        async with connected(served) as (reader, writer):
+            await send(writer, *request(monitor), first)
+            said, body = await answer(reader)
+            id_ = re.search(r"x-request-id: (\S+)", said)[1]
+            assert any(record.exc_info and id_ in record.getMessage() for record in caplog.records)
+            answers.append((said.splitlines()[0], body.replace(id_, "ID")))
+    assert answers == [("HTTP/1.1 500 Internal Server Error", '{"error":"Internal error","requestId":"ID"}')] * 2
+
+
 async def test_pings_sent_at_one_go_on_one_connection_are_answered_in_their_order(served):
     monitor = await served.monitor()
     head, body = request(monitor)
@@ -175,11 +221,12 @@ async def test_a_client_that_ends_its_side_after_a_ping_gets_the_answer_and_the_
 
 
 @pytest.mark.parametrize("first", PIECES)
-async def test_a_ping_that_expects_to_be_told_to_continue_is_told_so(served, first):
+async def test_a_ping_that_expects_to_be_told_to_continue_is_told_so_unless_all_of_it_is_there(served, first):
     monitor = await served.monitor()
     async with connected(served) as (reader, writer):
         await send(writer, *request(monitor, extra=["expect: 100-continue"]), first)
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        if first is not None:
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert " 202 " in (await answer(reader))[0].splitlines()[0]
 
 
@@ -202,6 +249,47 @@ async def test_a_ping_in_chunks_is_taken_or_refused_alike_whole_and_in_pieces(se
         await send(writer, head, rest.replace(b"KEY", monitor.token.encode()), first)
         assert f" {status} " in (await answer(reader))[0].splitlines()[0]
     assert served.row("SELECT count(*) FROM heartbeats") == (kept,)
+
+
+@pytest.mark.parametrize("cut", [None, 0, -2, -1])
+@pytest.mark.parametrize("trailer", ["expect: 100-continue", "connection: close"])
+async def test_a_trailer_asks_for_nothing_but_the_end_of_the_connection(served, trailer, cut):
+    monitor = await served.monitor()
+    lines = [f"POST /v1/monitors/{monitor.id}/ping HTTP/1.1", "host: luota", f"x-luota-key: {monitor.token}"]
+    head = "\r\n".join([*lines, "transfer-encoding: chunked", "", ""]).encode()
+    async with connected(served) as (reader, writer):
+        await send(writer, head, f"0\r\n{trailer}\r\na: b\r\n\r\n".encode(), cut)
+        said, _ = await answer(reader)
+        assert " 202 " in said.splitlines()[0]
+        assert ("connection: close" in said) is (trailer == "connection: close")
+        if trailer == "connection: close":
+            assert await ended(reader)
+
+
+async def test_the_answers_before_a_refusal_come_also_to_a_client_that_has_ended_its_side(served):
+    monitor = await served.monitor()
+    gate = threading.Event()
+    async with connected(served) as (reader, writer):
+        in_thread(served.engine._db, lambda _: gate.wait(20))
+        writer.write(b"".join(request(monitor)) + b"no request\r\n\r\n")
+        writer.write_eof()
+        await asyncio.sleep(0.1)
+        gate.set()
+        assert [(await answer(reader))[0].split()[1] for _ in range(2)] == ["202", "400"]
+        assert await ended(reader)
+
+
+async def test_who_sends_requests_without_end_is_read_no_faster_than_they_are_answered(served):
+    monitor = await served.monitor()
+    one = b"".join(request(monitor, token="wfm1.wrong", extra=[f"x-pad: {'x' * 1000}"]))
+    most = 0
+    async with connected(served) as (reader, writer):
+        writer.write(one * 5000)
+        for _ in range(5000):
+            assert " 401 " in (await answer(reader))[0].splitlines()[0]
+            (connection,) = served.server._connections.tcp
+            most = max(most, len(connection.pipeline))
+    assert MOST_WAITING < most < 1000
 
 
 async def test_a_client_that_reads_no_answers_gets_none_until_it_does(served):

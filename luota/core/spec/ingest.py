@@ -119,9 +119,11 @@ def decode_body(raw: bytes) -> Body:
 
 def monitor_id(body: Body) -> str:
     """Return the `monitorId` of a run start in canonical form; INVALID when it is missing or no UUID."""
-    found = parse_uuid(_value(body, "monitorId"))
+    value = _value(body, "monitorId")
+    found = parse_uuid(value)
     if found is None:
-        raise invalid("monitorId", "monitorId is required: the UUID that the monitor's page shows.")
+        wrong = "is required" if value is None else "is no UUID"
+        raise invalid("monitorId", f"monitorId {wrong}: send the UUID that the monitor's page shows.")
     return found
 
 
