@@ -69,7 +69,7 @@ class Flight:
 
     def _write(self, db: sqlite3.Connection) -> None:
         if not db.in_transaction:
-            db.executescript("BEGIN IMMEDIATE")
+            db.executescript("BEGIN IMMEDIATE")  # gives the interpreter's lock away once, `execute` three times
         if self.window is not None:
             db.execute(_BLIND, (self.window.start, self.window.end, self.window.reason))
         self.batch.rows.write(db)

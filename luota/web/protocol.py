@@ -69,9 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: tuple[HTTPStatus, str] | None = None
         self._hung_up: asyncio.TimerHandle | None = None
         self._direct: Direct | None = self.app if isinstance(self.app, Direct) else None
-        self._held: list[bytes] | None = None  # the body so far of a request that may come whole
-        self._head: list[tuple[bytes, bytes]] = []  # its headers
-        self._expects = False  # it expects to be told to continue
+        self._held: Whole | None = None  # a request that nobody has seen yet
         self._unread: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None  # in the loop's time, while nothing is owed by either side
 
@@ -192,14 +190,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._replay = b"\r\n".join([*lines, *(b": ".join(pair) for pair in kept), b"\r\n"])
             return
         if version == "1.1" and self._may_be_whole():
-            self._held = []
+            self._held = Whole(self, self.headers, expects=self.expect_100_continue)
         else:
             self._begin_exchange()
         self._phase = _Phase.BODY
         self._span = 0
         # Trailers of a chunked body land in this list. They must not pass for headers (RFC 9110, 6.5.1).
-        self._head, self.headers = self.headers, []
-        self._expects, self.expect_100_continue = self.expect_100_continue, False
+        self.headers, self.expect_100_continue = [], False
 
     def _may_be_whole(self) -> bool:
         """Tell whether the app answers the request at hand without a task, if all of it is there."""
@@ -226,7 +223,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_body(body)
         else:
-            self._held.append(body)
+            self._held.body.append(body)
 
     def on_message_complete(self) -> None:
         if self._replay:
@@ -238,29 +235,21 @@ class GuardedProtocol(HttpToolsProtocol):
             if not self.parser.should_keep_alive():  # by a trailer: it takes no request after this one
                 self.cycle.keep_alive = False
             return
-        body, self._held = b"".join(self._held), None
-        scope = {
-            "method": self.parser.get_method().decode("ascii"),
-            "path": self.url.decode("ascii"),
-            "raw_path": self.url,
-            "headers": self._head,
-            "client": self.client,
-        }
-        whole = Whole(self)
+        whole, self._held = self._held, None
         whole.keep_alive = self.parser.should_keep_alive()
         self.cycle = whole  # type: ignore[assignment]
         self._unanswered.append(whole)
         assert self._direct is not None
-        self.server_state.begin_soon(partial(self._direct.answer, scope, body, whole.reply))
+        self.server_state.begin_soon(partial(whole.begin, self._direct, self.parser.get_method(), self.url))
 
-    def _hand_over(self, body: list[bytes]) -> None:
+    def _hand_over(self, held: Whole) -> None:
         """Let uvicorn have the request that was held: the rest of its body is still to come."""
         self._held = None
         # What came after the head may have been trailers.
-        trailers, self.headers, self.expect_100_continue = self.headers, self._head, self._expects
+        trailers, self.headers, self.expect_100_continue = self.headers, held.headers, held.expects
         self._begin_exchange()
         self.headers = trailers
-        for piece in body:
+        for piece in held.body:
             super().on_body(piece)
 
     def _head_size(self) -> int:

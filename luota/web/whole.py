@@ -40,7 +40,10 @@ class _Unheard:
 
 
 class Whole:
-    """One request that came whole, and its answer. For uvicorn's protocol it is the cycle that is under way."""
+    """One request that may come whole, and then its answer: for uvicorn's protocol it is the cycle that is under way.
+
+    `expects` says that its client waits to be told to continue, `body` has what came of it so far.
+    """
 
     message_event = _Unheard()
     waiting_for_100_continue = False
@@ -49,8 +52,22 @@ class Whole:
     disconnected = False
     keep_alive = True
 
-    def __init__(self, protocol: "GuardedProtocol") -> None:
+    def __init__(self, protocol: "GuardedProtocol", headers: list[tuple[bytes, bytes]], *, expects: bool) -> None:
+        self.headers = headers
+        self.expects = expects
+        self.body: list[bytes] = []
         self._protocol = protocol
+
+    def begin(self, direct: Direct, method: bytes, url: bytes) -> None:
+        """Have it answered, now that all of it has come."""
+        scope = {
+            "method": method.decode("ascii"),
+            "path": url.decode("ascii"),
+            "raw_path": url,
+            "headers": self.headers,
+            "client": self._protocol.client,
+        }
+        direct.answer(scope, b"".join(self.body), self.reply)
 
     def reply(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
         """Answer in one write. `headers` must be sound, and none of them a default."""

@@ -47,6 +47,21 @@ async def answer(reader):
         return head.decode(), (await reader.readexactly(length)).decode()
 
 
+def commits_wait(served):
+    """Let nothing be committed until the event is set that this returns."""
+    gate = threading.Event()
+    in_thread(served.engine._db, lambda _: gate.wait(20))
+    return gate
+
+
+async def last_answer(reader):
+    """Read the answer to a ping that says that it is the connection's last, and the end."""
+    said, _ = await answer(reader)
+    assert " 202 " in said.splitlines()[0]
+    assert "connection: close" in said
+    assert await ended(reader)
+
+
 async def ended(reader):
     async with asyncio.timeout(4):
         return await reader.read() == b""
@@ -156,26 +171,21 @@ async def test_pings_sent_at_one_go_on_one_connection_are_answered_in_their_orde
 
 async def test_a_ping_under_way_when_the_server_stops_is_answered_and_told_that_it_was_the_last(served):
     monitor = await served.monitor()
-    gate = threading.Event()
     async with connected(served) as (reader, writer):
-        in_thread(served.engine._db, lambda _: gate.wait(20))
+        gate = commits_wait(served)
         writer.write(b"".join(request(monitor)))
         await asyncio.sleep(0.1)
         stopping = asyncio.ensure_future(served.server.stop(5))
         await asyncio.sleep(0.1)
         gate.set()
-        head, _ = await answer(reader)
-        assert " 202 " in head.splitlines()[0]
-        assert "connection: close" in head
-        assert await ended(reader)
+        await last_answer(reader)
         await stopping
 
 
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_client_that_leaves_before_its_answer_does_not_take_its_ping_along(served, caplog, reset):
     monitor = await served.monitor()
-    gate = threading.Event()
-    in_thread(served.engine._db, lambda _: gate.wait(20))
+    gate = commits_wait(served)
     async with connected(served) as (_, writer):
         writer.write(b"".join(request(monitor)))
         await asyncio.sleep(0.1)
@@ -198,26 +208,19 @@ async def test_a_ping_that_is_its_connections_last_is_told_so_and_the_connection
     head, body = request(monitor, extra=extra)
     async with connected(served) as (reader, writer):
         await send(writer, head.replace(b"HTTP/1.1", f"HTTP/{version}".encode()), body, first)
-        said, _ = await answer(reader)
-        assert " 202 " in said.splitlines()[0]
-        assert "connection: close" in said
-        assert await ended(reader)
+        await last_answer(reader)
 
 
 @pytest.mark.parametrize("first", PIECES)
 async def test_a_client_that_ends_its_side_after_a_ping_gets_the_answer_and_the_end(served, first):
     monitor = await served.monitor()
-    gate = threading.Event()
     async with connected(served) as (reader, writer):
-        in_thread(served.engine._db, lambda _: gate.wait(20))
+        gate = commits_wait(served)
         await send(writer, *request(monitor), first)
         writer.write_eof()
         await asyncio.sleep(0.1)
         gate.set()
-        said, _ = await answer(reader)
-        assert " 202 " in said.splitlines()[0]
-        assert "connection: close" in said
-        assert await ended(reader)
+        await last_answer(reader)
 
 
 @pytest.mark.parametrize("first", PIECES)
@@ -268,9 +271,8 @@ async def test_a_trailer_asks_for_nothing_but_the_end_of_the_connection(served, 
 
 async def test_the_answers_before_a_refusal_come_also_to_a_client_that_has_ended_its_side(served):
     monitor = await served.monitor()
-    gate = threading.Event()
     async with connected(served) as (reader, writer):
-        in_thread(served.engine._db, lambda _: gate.wait(20))
+        gate = commits_wait(served)
         writer.write(b"".join(request(monitor)) + b"no request\r\n\r\n")
         writer.write_eof()
         await asyncio.sleep(0.1)
